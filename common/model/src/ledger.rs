@@ -1,0 +1,109 @@
+//! The proof that an output is whole: what each segment held, that seams meet, and what was read back.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::Digest;
+use crate::time::MediaTime;
+
+/// A file that a child left in its scratch folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Produced {
+    /// File name within the scratch folder.
+    pub name: String,
+    pub size: u64,
+    pub digest: Digest,
+}
+
+/// What one encode attempt proves of one rendition of its segment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SegmentProof {
+    pub rendition: u32,
+    /// Pictures decoded within the span, of the source.
+    pub decoded: u32,
+    /// Pictures encoded (on a grid this differs from `decoded`).
+    pub pictures: u32,
+    /// Presentation times of the first and last encoded picture, on the output's time line.
+    pub first: MediaTime,
+    pub last: MediaTime,
+    /// Where the last picture ends: the next segment's first picture stands here.
+    pub end: MediaTime,
+    /// Of the caps with their codec data: equal for all segments of a rendition.
+    pub header: Digest,
+    /// Of the coded data.
+    pub content: Digest,
+    /// The largest DTS advance that its own order of pictures needs.
+    pub dts_need: MediaTime,
+    /// Times of pictures that the index lists and the decoder did not give; empty unless `damaged` is `keep`.
+    pub lost: Vec<MediaTime>,
+    /// framefleet, GStreamer, encoder versions.
+    pub fingerprint: String,
+    pub file: Produced,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AudioProof {
+    pub rendition: u32,
+    /// Samples of one channel that were encoded, without priming.
+    pub samples: u64,
+    /// The first sample's place on the output's time line.
+    pub first: MediaTime,
+    /// Access units.
+    pub units: u32,
+    /// Holes of the source that were filled with silence.
+    pub silences: Vec<Silence>,
+    /// Samples of the source that overlapped earlier ones and were dropped.
+    pub overlapped_samples: u64,
+    pub header: Digest,
+    pub content: Digest,
+    pub fingerprint: String,
+    pub file: Produced,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Silence {
+    pub at: MediaTime,
+    pub length: MediaTime,
+}
+
+/// What was read back from a finished file by demuxing it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputProof {
+    pub output: u32,
+    pub file: Produced,
+    pub duration: MediaTime,
+    pub video: Option<VideoReadback>,
+    pub audio: Option<AudioReadback>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VideoReadback {
+    pub pictures: u32,
+    pub first: MediaTime,
+    pub last: MediaTime,
+    /// Largest distance of a picture from its planned time: what the container's clock rounds off.
+    pub off_max: MediaTime,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AudioReadback {
+    pub units: u32,
+    pub first: MediaTime,
+    pub off_max: MediaTime,
+}
+
+/// One seam: the end of segment k meets the start of segment k+1.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seam {
+    pub between: (u32, u32),
+    pub at: MediaTime,
+}
+
+/// The whole proof of a job; stored as an object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    pub plan: Digest,
+    pub segments: Vec<SegmentProof>,
+    pub seams: Vec<Seam>,
+    pub audio: Vec<AudioProof>,
+    pub outputs: Vec<OutputProof>,
+}

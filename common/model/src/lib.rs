@@ -1,0 +1,22 @@
+//! The vocabulary of framefleet as pure values: no async, no I/O, no clock, no randomness, no `f64` time.
+
+/// What goes wrong, whose fault it is, and whether it is tried again.
+pub mod fault;
+/// Names of jobs, tasks, attempts and contents.
+pub mod id;
+/// The film's only time line, access unit by access unit.
+pub mod index;
+/// The socket between a media child and its parent.
+pub mod reads;
+/// The proof that an output is whole.
+pub mod ledger;
+/// What pictures and sound are: codecs, containers, formats, tags.
+pub mod media;
+/// What was asked for: outputs and their settings.
+pub mod pipeline;
+/// How a film is cut and who does what: immutable, with a digest.
+pub mod plan;
+/// What a media child is told, and what it answers.
+pub mod task;
+/// Durations, rates and half-open ranges of media time.
+pub mod time;

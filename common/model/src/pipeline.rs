@@ -1,0 +1,168 @@
+//! What was asked for: one source, outputs and their settings, before anything is known of the film.
+
+use serde::{Deserialize, Serialize};
+
+use crate::media::{AudioCodec, Container, Geometry, VideoCodec};
+use crate::time::{MediaTime, Rational};
+
+/// A job as it was accepted: complete, resolved, without secrets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// Storage URL of the source, such as `file:///srv/in/film.mov`.
+    pub source: String,
+    pub outputs: Vec<OutputRequest>,
+    pub segments: SegmentDuration,
+    pub damaged: Damaged,
+    /// The part of the film that is wanted, on the output's own time line (0 = the film's first moment).
+    pub range: Range,
+    pub audio_track: TrackChoice,
+    pub on_existing: OnExisting,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutputRequest {
+    /// Storage URL of the finished file.
+    pub to: String,
+    pub container: Container,
+    /// `None`: without pictures.
+    pub video: Option<VideoSettings>,
+    /// `None`: without sound.
+    pub audio: Option<AudioSettings>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VideoSettings {
+    pub codec: VideoCodec,
+    pub preset: Preset,
+    pub rate: RateControl,
+    /// `None`: as the source, upright.
+    pub size: Option<Geometry>,
+    /// `None`: every picture of the source at its own time.
+    pub fps: Option<Rational>,
+    /// Longest distance between two key pictures.
+    pub keyframe_interval: Option<MediaTime>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AudioSettings {
+    pub codec: AudioCodec,
+    /// Bits per second over all channels.
+    pub bitrate: u32,
+    /// `None`: the source's.
+    pub sample_rate: Option<u32>,
+    pub channels: Option<u16>,
+}
+
+/// Speed against size, by x264's names for every codec.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Preset {
+    Ultrafast,
+    Superfast,
+    Veryfast,
+    Faster,
+    Fast,
+    #[default]
+    Medium,
+    Slow,
+    Slower,
+    Veryslow,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RateControl {
+    /// Constant quality, 0–51.
+    Crf(u8),
+    /// Average bits per second.
+    Bitrate(u32),
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SegmentDuration {
+    #[default]
+    Auto,
+    /// The whole film is one task.
+    None,
+    Every(MediaTime),
+}
+
+/// What becomes of a film of which fewer pictures decode than the index lists.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Damaged {
+    #[default]
+    Fail,
+    Keep,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnExisting {
+    #[default]
+    Fail,
+    Replace,
+}
+
+/// Half-open, on the output's time line; `None` is the film's own end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Range {
+    pub from: Option<MediaTime>,
+    pub to: Option<MediaTime>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TrackChoice {
+    /// The track flagged as default, else the first decodable one.
+    #[default]
+    Default,
+    /// The n-th audio track, counted from 1.
+    Number(u32),
+    /// The first track of this language (ISO 639, two or three letters).
+    Language(String),
+}
+
+impl Preset {
+    pub const ALL: [Self; 9] = [
+        Self::Ultrafast,
+        Self::Superfast,
+        Self::Veryfast,
+        Self::Faster,
+        Self::Fast,
+        Self::Medium,
+        Self::Slow,
+        Self::Slower,
+        Self::Veryslow,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ultrafast => "ultrafast",
+            Self::Superfast => "superfast",
+            Self::Veryfast => "veryfast",
+            Self::Faster => "faster",
+            Self::Fast => "fast",
+            Self::Medium => "medium",
+            Self::Slow => "slow",
+            Self::Slower => "slower",
+            Self::Veryslow => "veryslow",
+        }
+    }
+}
+
+impl VideoCodec {
+    /// The quality that looks about the same for every codec when none is asked for.
+    pub fn default_crf(self) -> u8 {
+        match self {
+            Self::H264 => 23,
+            Self::Hevc => 28,
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! How a film is cut and who does what. Made from source and pipeline alone, never from the number of workers;
+//! immutable; named by its digest.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::Digest;
+use crate::index::{Block, Unit};
+use crate::media::{
+    AudioFormat, Chapter, Colour, Container, ContentLight, Geometry, MasteringDisplay, Orientation, Scan, Tags,
+};
+use crate::pipeline::{AudioSettings, Damaged, VideoSettings};
+use crate::time::{MediaTime, Rational, Span};
+
+pub const PLAN_VERSION: u32 = 1;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    pub version: u32,
+    pub source: SourceFacts,
+    pub index: IndexRef,
+    /// The source's running time that is zero in every output.
+    pub origin: MediaTime,
+    /// The wanted part of the film, in the source's running time.
+    pub span: Span,
+    /// Where the film is cut and why: one more than there are segments.
+    pub cuts: Vec<Cut>,
+    pub segments: Vec<Segment>,
+    pub video: Vec<VideoRendition>,
+    pub audio: Vec<AudioRendition>,
+    pub outputs: Vec<OutputPlan>,
+    pub damaged: Damaged,
+    pub tags: Tags,
+    /// On the outputs' time line.
+    pub chapters: Vec<Chapter>,
+}
+
+/// The source as it was when the job was accepted; a source that changes under a job fails it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceFacts {
+    pub url: String,
+    pub size: u64,
+    /// ETag of an object, or the modification time of a file.
+    pub version: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexRef {
+    pub key: String,
+    pub size: u64,
+    pub digest: Digest,
+}
+
+/// A boundary in source running time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cut {
+    pub at: MediaTime,
+    pub reason: CutReason,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CutReason {
+    /// The film's, or the wanted range's, first picture.
+    Start,
+    /// At a key picture: no picture is decoded twice.
+    KeyPicture,
+    /// Inside a GOP: this many pictures are decoded again to reach it.
+    InsideGop { preroll: u32 },
+    /// The film's, or the wanted range's, end.
+    End,
+}
+
+/// The half-open part `[cut k, cut k+1)`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Segment {
+    pub number: u32,
+    pub span: Span,
+    pub decode: Decode,
+    /// Pictures of the source that are shown in it, where the index can tell.
+    pub pictures: Option<u32>,
+}
+
+/// How a segment's pictures are reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decode {
+    /// Units `from..to` of the index, found in these blocks of it.
+    Slice { from: u32, to: u32, blocks: Vec<Block> },
+    /// The film from its first byte to its last.
+    Whole,
+}
+
+/// One encoded variant of the pictures; equal settings are encoded once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VideoRendition {
+    pub number: u32,
+    pub settings: VideoSettings,
+    pub format: EncodeFormat,
+    /// Applied before scaling, so that the output stands upright.
+    pub turn: Orientation,
+    /// Longest distance between key pictures, in pictures.
+    pub keyframes_max: u32,
+    /// Pictures that the encoder may send ahead of an earlier one.
+    pub reorder_depth: u8,
+    /// How far DTS runs ahead: no segment may need more. `None`: known only when the one segment is encoded.
+    pub dts_delay: Option<MediaTime>,
+}
+
+/// What the encoder is given; the same for every segment, so that headers are equal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EncodeFormat {
+    pub geometry: Geometry,
+    pub layout: String,
+    pub pixel_aspect: Rational,
+    /// The nominal rate written into caps and headers; times come from the pictures.
+    pub rate: Rational,
+    /// Pictures are placed on this grid; `None` keeps each at its own time.
+    pub grid: Option<Rational>,
+    pub scan: Scan,
+    pub colour: Colour,
+    pub mastering: Option<MasteringDisplay>,
+    pub light: Option<ContentLight>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AudioRendition {
+    pub number: u32,
+    pub settings: AudioSettings,
+    pub format: AudioFormat,
+    pub language: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputPlan {
+    pub number: u32,
+    pub to: String,
+    pub container: Container,
+    /// Number of its video rendition.
+    pub video: Option<u32>,
+    /// Number of its audio rendition.
+    pub audio: Option<u32>,
+}
+
+impl Plan {
+    /// The plan as an object; equal plans are equal bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a plan has only string keys and finite numbers")
+    }
+
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(bytes)
+    }
+
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.to_bytes())
+    }
+}
+
+/// The times of the pictures that `units` show within `span`, ascending, in source running time.
+pub fn shown_times(units: &[Unit], span: Span) -> Vec<MediaTime> {
+    let shown = units.iter().filter(|u| u.shows > 0).filter_map(|u| u.pts);
+    let mut times: Vec<MediaTime> = shown.filter(|pts| span.contains(*pts)).collect();
+    times.sort_unstable();
+    times
+}
+
+/// Where each source picture stands on a grid of constant rate: picture `i` fills the slots `[slot i, slot i+1)`.
+///
+/// A slot shows the last picture whose nearest slot is not later; `times` are relative to the origin.
+pub fn grid_slot(time: MediaTime, grid: Rational) -> i64 {
+    grid.nearest(time)
+}
+
+/// How far DTS must run ahead when `sorted` are the output times and the encoder reorders by `depth` pictures.
+pub fn dts_delay(sorted: &[MediaTime], depth: u8) -> MediaTime {
+    let ahead = sorted.iter().skip(usize::from(depth));
+    let delay = sorted.iter().zip(ahead).map(|(early, late)| *late - *early).max();
+    delay.unwrap_or(MediaTime::ZERO)
+}

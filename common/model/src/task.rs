@@ -1,0 +1,167 @@
+//! What a media child is told on standard input, and what it answers on standard output: one JSON value a line.
+//!
+//! The child reads everything through one inherited socket that answers ranged reads of numbered objects
+//! (`object`), and writes only into its scratch folder.
+
+use serde::{Deserialize, Serialize};
+
+use crate::fault::Fault;
+use crate::id::Digest;
+use crate::index::{Method, VideoTrack};
+use crate::ledger::{AudioProof, OutputProof, Produced, SegmentProof};
+use crate::media::{Chapter, Container, Tags};
+use crate::pipeline::{Damaged, TrackChoice};
+use crate::plan::{AudioRendition, Segment, VideoRendition};
+use crate::time::{MediaTime, Span};
+
+pub const CHILD_PROTOCOL: u32 = 1;
+
+/// Numbers of the objects that a child may read.
+pub mod object {
+    /// The film.
+    pub const SOURCE: u32 = 0;
+    /// The index object.
+    pub const INDEX: u32 = 1;
+    /// The first of a merge's inputs; a read of one that is not yet there waits for it.
+    pub const INPUTS: u32 = 16;
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChildSpec {
+    pub protocol: u32,
+    /// Absolute path of the only folder that the child writes into.
+    pub scratch: String,
+    pub work: Work,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Work {
+    Index(IndexWork),
+    Encode(EncodeWork),
+    Audio(AudioWork),
+    Merge(MergeWork),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexWork {
+    pub audio_track: TrackChoice,
+    pub limits: SourceLimits,
+    /// `false` forces the pass where the sample tables would do: tests compare both.
+    pub tables: bool,
+}
+
+/// What a source may claim; beyond, it is refused before any work is spent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceLimits {
+    pub pixels_max: u64,
+    pub side_max: u32,
+    pub duration_max: MediaTime,
+    pub tracks_max: u32,
+}
+
+impl SourceLimits {
+    pub const DEFAULT: Self = Self {
+        pixels_max: 8192 * 8192,
+        side_max: 16_384,
+        duration_max: MediaTime::from_secs(48 * 3600),
+        tracks_max: 64,
+    };
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EncodeWork {
+    pub method: Method,
+    pub track: VideoTrack,
+    pub origin: MediaTime,
+    pub segment: Segment,
+    pub renditions: Vec<VideoRendition>,
+    pub damaged: Damaged,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AudioWork {
+    /// The track's id in the index.
+    pub track: String,
+    pub origin: MediaTime,
+    /// The wanted part, in source running time.
+    pub span: Span,
+    /// How far the sound may reach: the film's end where there are pictures and a range was asked for.
+    pub renditions: Vec<AudioRendition>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MergeWork {
+    pub output: u32,
+    pub container: Container,
+    pub video: Option<MergeVideo>,
+    pub audio: Option<MergeAudio>,
+    pub tags: Tags,
+    pub chapters: Vec<Chapter>,
+    /// Names that muxers would draw at random come from here.
+    pub plan: Digest,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MergeVideo {
+    pub rendition: VideoRendition,
+    /// Objects of the segments, in order, with the digest that each must have.
+    pub segments: Vec<MergeInput>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MergeAudio {
+    pub rendition: AudioRendition,
+    pub input: MergeInput,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MergeInput {
+    pub object: u32,
+    /// Pictures that the plan expects in it, where it can tell.
+    pub pictures: Option<u32>,
+}
+
+/// A line of a child's standard output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Line {
+    Progress(Progress),
+    Done(Outcome),
+    Fault(Fault),
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Pictures decoded or encoded, or units read, since the start: anything that shows life.
+    pub steps: u64,
+    /// The position reached, in nanoseconds of media.
+    pub position: MediaTime,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    Index(IndexDone),
+    Encode(Vec<SegmentProof>),
+    Audio(Vec<AudioProof>),
+    Merge(OutputProof),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexDone {
+    pub file: Produced,
+    pub units: u32,
+}
+
+impl Outcome {
+    /// The files that it left in the scratch folder.
+    pub fn files(&self) -> Vec<&Produced> {
+        match self {
+            Self::Index(done) => vec![&done.file],
+            Self::Encode(proofs) => proofs.iter().map(|p| &p.file).collect(),
+            Self::Audio(proofs) => proofs.iter().map(|p| &p.file).collect(),
+            Self::Merge(proof) => vec![&proof.file],
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! What the coordinator and the worker share: ports, adapters, the media child's parent side, process manners.
+
+/// The media child as its parent sees it.
+pub mod child;
