@@ -2,3 +2,5 @@
 
 /// The media child as its parent sees it.
 pub mod child;
+/// What the fleet needs from the outside world: store, broker, clock.
+pub mod ports;

@@ -12,6 +12,11 @@ pub const NS_PER_SECOND: i64 = 1_000_000_000;
 #[serde(transparent)]
 pub struct MediaTime(pub i64);
 
+/// A moment by the store's clock, in milliseconds since 1970: the only clock that decisions go by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StoreTime(pub i64);
+
 /// A positive rational number, such as a frame rate (30000/1001) or a pixel aspect ratio.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "(u32, u32)", into = "(u32, u32)")]
@@ -70,6 +75,21 @@ impl MediaTime {
             return parse_clock(trimmed).ok_or_else(bad);
         }
         parse_units(trimmed).ok_or_else(bad)
+    }
+}
+
+impl StoreTime {
+    pub const fn ms(self) -> i64 {
+        self.0
+    }
+
+    pub const fn after_ms(self, ms: i64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+
+    /// Milliseconds from `earlier` to this moment; negative where it lies ahead.
+    pub const fn ms_since(self, earlier: Self) -> i64 {
+        self.0.saturating_sub(earlier.0)
     }
 }
 

@@ -1,0 +1,143 @@
+//! Messages. Hints may be lost, doubled, late or stale: the store is the truth, and whoever takes a hint claims its
+//! task there first. Completion events are repeated until the broker confirms them, and carry the same id each time.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use framefleet_model::fault::{Fault, FaultKind};
+use framefleet_model::id::{JobId, TaskId};
+
+#[async_trait]
+pub trait Broker: Send + Sync {
+    /// `Ok` is the broker's confirm. After an error it is unknown whether anybody will see the hint.
+    async fn publish_hint(&self, class: &Class, hint: &Hint) -> Result<(), BrokerError>;
+
+    /// `Ok` is the broker's confirm. After an error: publish again, later, with the same id.
+    async fn publish_event(&self, event: &Event) -> Result<(), BrokerError>;
+
+    /// Begins to take hints of one class, one at a time: the next comes after the last was acknowledged or dropped.
+    async fn consume(&self, class: &Class) -> Result<Box<dyn Hints>, BrokerError>;
+}
+
+/// One slot's source of hints.
+#[async_trait]
+pub trait Hints: Send {
+    /// Waits for a hint. After an error the connection is gone: consume again. Safe to cancel.
+    async fn next(&mut self) -> Result<Delivery, BrokerError>;
+
+    /// Stops taking hints; one that was on its way goes to another slot. Dropping does the same, without waiting.
+    async fn close(self: Box<Self>) -> Result<(), BrokerError>;
+}
+
+/// The right to say that a hint is done with. Dropped unused, the hint comes again, marked as redelivered.
+#[async_trait]
+pub trait Receipt: Send {
+    /// After an error the hint may come again, which is harmless: its claim will say so.
+    async fn ack(self: Box<Self>) -> Result<(), BrokerError>;
+}
+
+pub struct Delivery {
+    pub hint: Hint,
+    pub arrival: Arrival,
+    pub receipt: Box<dyn Receipt>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    First,
+    /// Somebody took it before and did not acknowledge it: they may be dead.
+    Redelivered,
+}
+
+/// Names a task that is ready. Carries no work: that is read from the store.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct Hint {
+    pub job: JobId,
+    pub task: TaskId,
+}
+
+/// What a slot must be able to do for the tasks behind its hints.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Class(String);
+
+/// Something that the world is told, such as a job's completion.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The same at each repetition, so that receivers can tell.
+    pub id: String,
+    /// Dotted routing key, such as `job.completed.default`.
+    pub key: String,
+    /// CloudEvents JSON.
+    pub body: Bytes,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BrokerError {
+    /// No connection, or one that broke: connect and try again.
+    #[error("the broker does not answer: {0}")]
+    Unavailable(String),
+    /// It was sent and not confirmed: it may have arrived.
+    #[error("the broker did not confirm: {0}")]
+    Unconfirmed(String),
+    /// A queue is at its bound.
+    #[error("the queue {queue} holds {length} messages, its bound")]
+    Full { queue: String, length: usize },
+    #[error("{0:?} is no class: 1 to 32 of a-z, 0-9, - and _")]
+    Class(String),
+}
+
+impl Class {
+    pub const NAME_BYTES_MAX: usize = 32;
+
+    pub fn new(name: &str) -> Result<Self, BrokerError> {
+        let fits = (1..=Self::NAME_BYTES_MAX).contains(&name.len())
+            && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'));
+        if fits { Ok(Self(name.to_owned())) } else { Err(BrokerError::Class(name.to_owned())) }
+    }
+
+    /// Index and image tasks: short, little CPU. Only the planner sets it.
+    pub fn light() -> Self {
+        Self("light".to_owned())
+    }
+
+    pub fn standard() -> Self {
+        Self("standard".to_owned())
+    }
+
+    /// Tasks that may outlast a worker's grace.
+    pub fn long() -> Self {
+        Self("long".to_owned())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for Class {
+    type Error = BrokerError;
+    fn try_from(name: String) -> Result<Self, BrokerError> {
+        Self::new(&name)
+    }
+}
+
+impl From<Class> for String {
+    fn from(class: Class) -> Self {
+        class.0
+    }
+}
+
+impl From<BrokerError> for Fault {
+    fn from(error: BrokerError) -> Self {
+        // Exit code 69 is for broker and store alike, and both are waited for in the same way.
+        Self::new(FaultKind::StoreAway, error.to_string())
+    }
+}

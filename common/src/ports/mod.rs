@@ -1,0 +1,12 @@
+//! What the fleet needs from the outside world. `object_store::ObjectStore` is the fourth port, used as it is.
+
+/// Hints, their acknowledgement, and completion events.
+pub mod broker;
+/// Which shards had commits: a wake-up that may be lost.
+pub mod changes;
+/// Waiting, and the host's idea of the time.
+pub mod clock;
+/// The truth: rows, ordered indexes and queues under compare-and-set transactions.
+pub mod store;
+/// One compare-and-set transaction, and what it may hold.
+pub mod txn;
