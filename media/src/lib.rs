@@ -1,1 +1,12 @@
-//! placeholder
+//! The media child: the only crate that says gst. It speaks model types, one socket and one scratch folder.
+
+/// Positional reads of anything.
+pub mod read_at;
+/// The socket to the parent.
+pub mod reader;
+/// MP4 and MOV boxes, without GStreamer.
+pub mod isobmff;
+/// Matroska, without GStreamer.
+pub mod matroska;
+/// What an access unit's bits say of it.
+pub mod bitstream;

@@ -54,6 +54,8 @@ pub struct VideoTrack {
     pub id: String,
     /// Codec by its media type, such as `video/x-h264`.
     pub codec: String,
+    /// The decoder that gave its first picture, by GStreamer's name.
+    pub decoder: String,
     /// GStreamer caps of the parsed stream, from each unit on.
     pub caps: Vec<CapsAt>,
     pub format: VideoFormat,
@@ -79,6 +81,7 @@ pub enum Divisible {
 pub struct AudioTrack {
     pub id: String,
     pub codec: String,
+    pub decoder: String,
     pub format: AudioFormat,
     pub language: Option<String>,
     pub span: Span,

@@ -1,0 +1,145 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use gst::glib;
+use gst::subclass::prelude::*;
+use gst_base::prelude::*;
+use gst_base::subclass::base_src::CreateSuccess;
+use gst_base::subclass::prelude::*;
+
+use crate::read_at::ReadAt;
+
+/// What a push-mode demuxer is handed at once; pull-mode ones say how much they want.
+pub(super) const BLOCK_BYTES: u32 = 256 << 10;
+/// Small pulls of a demuxer are served out of blocks of this size, so that each does not cross the socket.
+const CACHE_BYTES: usize = 256 << 10;
+
+#[derive(Default)]
+pub struct FleetSrc {
+    object: Mutex<Option<Arc<dyn ReadAt>>>,
+    cache: Mutex<Cache>,
+    bytes_read: AtomicU64,
+}
+
+#[derive(Default)]
+struct Cache {
+    offset: u64,
+    bytes: Vec<u8>,
+}
+
+impl FleetSrc {
+    pub(super) fn open(&self, object: Arc<dyn ReadAt>) {
+        *self.object.lock().unwrap_or_else(PoisonError::into_inner) = Some(object);
+    }
+
+    pub(super) fn bytes_read(&self) -> u64 {
+        self.bytes_read.load(Ordering::Relaxed)
+    }
+
+    fn object(&self) -> Option<Arc<dyn ReadAt>> {
+        self.object.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn fill(&self, object: &dyn ReadAt, offset: u64, buf: &mut [u8]) -> std::io::Result<()> {
+        if buf.len() >= CACHE_BYTES {
+            self.bytes_read.fetch_add(buf.len() as u64, Ordering::Relaxed);
+            return object.read_at(offset, buf).map(drop);
+        }
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut done = 0;
+        while done < buf.len() {
+            let at = offset + done as u64;
+            let cached = cache.offset..cache.offset + cache.bytes.len() as u64;
+            if !cached.contains(&at) {
+                let start = at / CACHE_BYTES as u64 * CACHE_BYTES as u64;
+                let len = CACHE_BYTES.min(usize::try_from(object.size() - start).unwrap_or(CACHE_BYTES));
+                cache.bytes = object.read_exact_at(start, len)?;
+                cache.offset = start;
+                self.bytes_read.fetch_add(len as u64, Ordering::Relaxed);
+            }
+            let from = usize::try_from(at - cache.offset).unwrap_or(0);
+            let n = (cache.bytes.len() - from).min(buf.len() - done);
+            buf[done..done + n].copy_from_slice(&cache.bytes[from..from + n]);
+            done += n;
+        }
+        Ok(())
+    }
+}
+
+#[glib::object_subclass]
+impl ObjectSubclass for FleetSrc {
+    const NAME: &'static str = "FrameFleetSrc";
+    type Type = super::FleetSrc;
+    type ParentType = gst_base::BaseSrc;
+}
+
+impl ObjectImpl for FleetSrc {
+    fn constructed(&self) {
+        self.parent_constructed();
+        self.obj().set_format(gst::Format::Bytes);
+    }
+}
+
+impl GstObjectImpl for FleetSrc {}
+
+impl ElementImpl for FleetSrc {
+    fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
+        static METADATA: LazyLock<gst::subclass::ElementMetadata> = LazyLock::new(|| {
+            gst::subclass::ElementMetadata::new("Fleet source", "Source", "Ranged reads of an object", "framefleet")
+        });
+        Some(&METADATA)
+    }
+
+    fn pad_templates() -> &'static [gst::PadTemplate] {
+        static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
+            let caps = gst::Caps::new_any();
+            gst::PadTemplate::new("src", gst::PadDirection::Src, gst::PadPresence::Always, &caps).into_iter().collect()
+        });
+        &TEMPLATES
+    }
+}
+
+impl BaseSrcImpl for FleetSrc {
+    fn start(&self) -> Result<(), gst::ErrorMessage> {
+        match self.object() {
+            Some(_) => Ok(()),
+            None => Err(gst::error_msg!(gst::ResourceError::NotFound, ["no object to read"])),
+        }
+    }
+
+    fn is_seekable(&self) -> bool {
+        true
+    }
+
+    fn size(&self) -> Option<u64> {
+        self.object().map(|o| o.size())
+    }
+
+    fn create(&self, offset: u64, _: Option<&mut gst::BufferRef>, length: u32) -> Result<CreateSuccess, gst::FlowError> {
+        let object = self.object().ok_or(gst::FlowError::Error)?;
+        if offset >= object.size() {
+            return Err(gst::FlowError::Eos);
+        }
+        let len = u64::from(length).min(object.size() - offset);
+        let mut data = vec![0; usize::try_from(len).map_err(|_| gst::FlowError::Error)?];
+        if let Err(error) = self.fill(&*object, offset, &mut data) {
+            gst::element_imp_error!(self, gst::ResourceError::Read, ["{error}"]);
+            return Err(gst::FlowError::Error);
+        }
+        let mut buffer = gst::Buffer::from_mut_slice(data);
+        if let Some(buffer) = buffer.get_mut() {
+            buffer.set_offset(offset);
+            buffer.set_offset_end(offset + len);
+        }
+        Ok(CreateSuccess::NewBuffer(buffer))
+    }
+
+    fn query(&self, query: &mut gst::QueryRef) -> bool {
+        if let gst::QueryViewMut::Scheduling(scheduling) = query.view_mut() {
+            scheduling.set(gst::SchedulingFlags::SEEKABLE, 1, -1, 0);
+            scheduling.add_scheduling_modes([gst::PadMode::Pull, gst::PadMode::Push]);
+            return true;
+        }
+        BaseSrcImplExt::parent_query(self, query)
+    }
+}
