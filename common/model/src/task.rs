@@ -31,7 +31,16 @@ pub struct ChildSpec {
     pub protocol: u32,
     /// Absolute path of the only folder that the child writes into.
     pub scratch: String,
+    pub limits: ChildLimits,
     pub work: Work,
+}
+
+/// Resource limits that a child puts on itself before it opens anything (RLIMIT_DATA, _FSIZE, _NOFILE).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChildLimits {
+    pub data_bytes_max: u64,
+    pub file_bytes_max: u64,
+    pub open_files_max: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
