@@ -6,6 +6,8 @@ pub mod fault;
 pub mod id;
 /// The film's only time line, access unit by access unit.
 pub mod index;
+/// The names of all objects under the work store.
+pub mod key;
 /// The socket between a media child and its parent.
 pub mod reads;
 /// The proof that an output is whole.

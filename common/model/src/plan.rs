@@ -1,6 +1,8 @@
 //! How a film is cut and who does what. Made from source and pipeline alone, never from the number of workers;
 //! immutable; named by its digest.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::Digest;
@@ -141,6 +143,14 @@ pub struct OutputPlan {
     pub audio: Option<u32>,
 }
 
+/// How source time becomes output time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutputLine {
+    /// The source's running time that is zero in the output.
+    pub origin: MediaTime,
+    pub grid: Option<Rational>,
+}
+
 impl Plan {
     /// The plan as an object; equal plans are equal bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -164,11 +174,37 @@ pub fn shown_times(units: &[Unit], span: Span) -> Vec<MediaTime> {
     times
 }
 
-/// Where each source picture stands on a grid of constant rate: picture `i` fills the slots `[slot i, slot i+1)`.
-///
-/// A slot shows the last picture whose nearest slot is not later; `times` are relative to the origin.
+/// The slot of a grid of constant rate that is nearest to `time`, which is relative to the origin.
 pub fn grid_slot(time: MediaTime, grid: Rational) -> i64 {
     grid.nearest(time)
+}
+
+/// The slots that a source picture at `from` fills when the next one stands at `to`, all relative to the origin.
+///
+/// Empty where a later picture takes the same slot: a slot shows the last picture whose nearest slot is not later.
+pub fn grid_slots(from: MediaTime, to: MediaTime, grid: Rational) -> Range<i64> {
+    let first = grid_slot(from, grid);
+    first..grid_slot(to, grid).max(first)
+}
+
+/// The times, on the output's time line, of the pictures that a segment encodes; ascending.
+///
+/// `shown` are the source pictures of the segment (`shown_times`). Slots belong to the segment that holds the source
+/// picture, and its last picture lasts until `span.end`, where the next segment's first picture stands: no segment
+/// needs to know its neighbour. Without a grid each picture keeps its own time.
+pub fn output_times(shown: &[MediaTime], span: Span, line: OutputLine) -> Vec<MediaTime> {
+    let Some(grid) = line.grid else {
+        return shown.iter().map(|time| *time - line.origin).collect();
+    };
+    let ends = shown.iter().skip(1).copied().chain([span.end]);
+    let slots = shown.iter().zip(ends).flat_map(|(from, to)| grid_slots(*from - line.origin, to - line.origin, grid));
+    slots.map(|slot| grid.time_of(slot)).collect()
+}
+
+/// Where a segment's last picture ends on the output's time line: the next segment's first picture stands here.
+pub fn output_end(span: Span, line: OutputLine) -> MediaTime {
+    let end = span.end - line.origin;
+    line.grid.map_or(end, |grid| grid.time_of(grid_slot(end, grid)))
 }
 
 /// How far DTS must run ahead when `sorted` are the output times and the encoder reorders by `depth` pictures.
@@ -176,4 +212,41 @@ pub fn dts_delay(sorted: &[MediaTime], depth: u8) -> MediaTime {
     let ahead = sorted.iter().skip(usize::from(depth));
     let delay = sorted.iter().zip(ahead).map(|(early, late)| *late - *early).max();
     delay.unwrap_or(MediaTime::ZERO)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(values: &[i64]) -> Vec<MediaTime> {
+        values.iter().map(|v| MediaTime::from_millis(*v)).collect()
+    }
+
+    fn span(start: i64, end: i64) -> Span {
+        Span::new(MediaTime::from_millis(start), MediaTime::from_millis(end))
+    }
+
+    #[test]
+    fn without_a_grid_each_picture_keeps_its_time() {
+        let line = OutputLine { origin: MediaTime::from_millis(1000), grid: None };
+        assert_eq!(output_times(&ms(&[1000, 1040, 1090]), span(1000, 1200), line), ms(&[0, 40, 90]));
+        assert_eq!(output_end(span(1000, 1200), line), MediaTime::from_millis(200));
+    }
+
+    #[test]
+    fn a_grid_doubles_drops_and_never_needs_the_neighbour() {
+        let line = |rate| OutputLine { origin: MediaTime::ZERO, grid: Some(Rational::new(rate, 1).unwrap()) };
+        assert_eq!(output_times(&ms(&[0, 40]), span(0, 80), line(50)), ms(&[0, 20, 40, 60]));
+        // Halves round up: 20 takes slot 1 and leaves it to 40 at once, 60 and 80 share slot 2.
+        assert_eq!(output_times(&ms(&[0, 20, 40, 60, 80]), span(0, 100), line(25)), ms(&[0, 40, 80]));
+        let film = ms(&[0, 33, 67, 100, 133, 167, 200, 233, 267]);
+        let whole = output_times(&film, span(0, 300), line(25));
+        for cut in 1..film.len() {
+            let at = film[cut].ns() / 1_000_000;
+            let mut parts = output_times(&film[..cut], span(0, at), line(25));
+            assert!(parts.last().is_none_or(|last| *last < output_end(span(0, at), line(25))));
+            parts.extend(output_times(&film[cut..], span(at, 300), line(25)));
+            assert_eq!(parts, whole, "cut at {at} ms");
+        }
+    }
 }
