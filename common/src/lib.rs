@@ -4,3 +4,5 @@
 pub mod child;
 /// What the fleet needs from the outside world: store, broker, clock.
 pub mod ports;
+/// The ports as they are here: on disk, in memory, on this host.
+pub mod adapters;
