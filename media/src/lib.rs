@@ -1,5 +1,18 @@
 //! The media child: the only crate that says gst. It speaks model types, one socket and one scratch folder.
 
+/// The child process: one piece of work, one answer.
+pub mod child;
+mod allow;
+mod decoder;
+mod demux;
+mod described;
+mod fleetsrc;
+mod formats;
+mod indexing;
+mod pass;
+mod pipe;
+mod tap;
+mod trial;
 /// Positional reads of anything.
 pub mod read_at;
 /// The socket to the parent.

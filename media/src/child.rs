@@ -1,0 +1,100 @@
+//! The child process: limits first, then the spec, then the one piece of work, then one answer.
+
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use framefleet_model::fault::{Fault, FaultKind};
+use framefleet_model::task::{CHILD_PROTOCOL, ChildSpec, Line, Outcome, Progress, Work, object};
+use framefleet_model::time::MediaTime;
+
+use crate::pipe::internal;
+use crate::read_at::ReadAt;
+use crate::reader::Reader;
+use crate::{allow, indexing};
+
+/// Progress is told at most this often.
+const PROGRESS_EVERY: Duration = Duration::from_millis(200);
+
+/// Runs the work that the socket on standard input asks for; the answer goes to standard output.
+pub fn run() -> ExitCode {
+    let answer = match answer() {
+        Ok(outcome) => Line::Done(outcome),
+        Err(fault) => Line::Fault(fault),
+    };
+    let failed = matches!(answer, Line::Fault(_));
+    say(&answer);
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Fills GStreamer's registry file, so that children need not.
+pub fn scan_registry() -> ExitCode {
+    match gst::init() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// Tells the parent, sparingly, that the work moves.
+#[derive(Clone)]
+pub(crate) struct Teller(Arc<Mutex<Told>>);
+
+struct Told {
+    at: Option<Instant>,
+    progress: Progress,
+}
+
+impl Teller {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(Told { at: None, progress: Progress::default() })))
+    }
+
+    pub(crate) fn step(&self, steps: u64, position: MediaTime) {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let progress = Progress { steps: told.progress.steps.max(steps), position: told.progress.position.max(position) };
+        if progress == told.progress || told.at.is_some_and(|at| at.elapsed() < PROGRESS_EVERY) {
+            return;
+        }
+        *told = Told { at: Some(Instant::now()), progress };
+        say(&Line::Progress(progress));
+    }
+}
+
+fn answer() -> Result<Outcome, Fault> {
+    let socket = std::io::stdin().as_fd().try_clone_to_owned().map_err(|e| internal(format!("no socket: {e}")))?;
+    let (reader, spec) = Reader::accept(UnixStream::from(socket)).map_err(|e| internal(format!("no spec: {e}")))?;
+    if spec.protocol != CHILD_PROTOCOL {
+        return Err(internal(format!("a spec of protocol {}, this child speaks {CHILD_PROTOCOL}", spec.protocol)));
+    }
+    gst::init().map_err(|e| Fault::new(FaultKind::PluginMissing, format!("GStreamer does not start: {e}")))?;
+    allow::close_all_but_the_list();
+    work(&reader, &spec)
+}
+
+fn work(reader: &Reader, spec: &ChildSpec) -> Result<Outcome, Fault> {
+    let scratch = Path::new(&spec.scratch);
+    let teller = Teller::new();
+    let open = |number: u32| -> Result<Arc<dyn ReadAt>, Fault> {
+        let opened = reader.object(number);
+        Ok(Arc::new(opened.map_err(|e| Fault::new(FaultKind::SourceUnreadable, e.to_string()))?))
+    };
+    match &spec.work {
+        Work::Index(work) => {
+            let film = open(object::SOURCE)?;
+            indexing::run(work, film, scratch, |bytes| teller.step(bytes, MediaTime::ZERO)).map(Outcome::Index)
+        }
+        Work::Encode(_) | Work::Audio(_) | Work::Merge(_) => Err(internal("not yet")),
+    }
+}
+
+/// A parent that no longer listens kills this process; there is nobody else to tell.
+fn say(line: &Line) {
+    let mut out = std::io::stdout().lock();
+    let _ = serde_json::to_writer(&mut out, line);
+    let _ = out.write_all(b"\n");
+    let _ = out.flush();
+}

@@ -1,0 +1,84 @@
+//! Opening a film: one source, one parsebin, its pads in the hands of the caller.
+//!
+//! ```text
+//! {fleetsrc} ! {parsebin} ─ pad ─▶ probe ! {fakesink}
+//!                         ─ pad ─▶ (left unlinked)
+//! ```
+//! Sinks are locked in PLAYING before they are linked, so that no pad waits for another one to preroll.
+
+use std::sync::Arc;
+
+use framefleet_model::fault::Fault;
+use gst::prelude::*;
+
+use crate::fleetsrc::FleetSrc;
+use crate::pipe::{Pipe, internal, make};
+use crate::read_at::ReadAt;
+
+pub(crate) struct Demux {
+    pub(crate) pipe: Pipe,
+    pub(crate) source: FleetSrc,
+}
+
+impl Demux {
+    /// `on_pad` is called from a streaming thread for each elementary stream; it links what it wants.
+    pub(crate) fn open(
+        object: Arc<dyn ReadAt>,
+        on_pad: impl Fn(&gst::Pipeline, &gst::Pad) + Send + Sync + 'static,
+    ) -> Result<Self, Fault> {
+        let pipe = Pipe::new();
+        let source = FleetSrc::over(object);
+        let parsebin = make("parsebin")?;
+        pipe.chain(&[source.upcast_ref(), &parsebin])?;
+        let pipeline = pipe.element().downgrade();
+        parsebin.connect_pad_added(move |_, pad| {
+            if let Some(pipeline) = pipeline.upgrade()
+                && pad.direction() == gst::PadDirection::Src
+            {
+                on_pad(&pipeline, pad);
+            }
+        });
+        Ok(Self { pipe, source })
+    }
+}
+
+/// Lets a pad's data flow into nothing.
+pub(crate) fn sink_into_nothing(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), Fault> {
+    let sink = make("fakesink")?;
+    sink.set_property("sync", false);
+    sink.set_property("async", false);
+    sink.set_property("enable-last-sample", false);
+    attach(pipeline, pad, &sink)
+}
+
+/// Adds a sink that plays from the start and links the pad to it.
+pub(crate) fn attach(pipeline: &gst::Pipeline, pad: &gst::Pad, sink: &gst::Element) -> Result<(), Fault> {
+    pipeline.add(sink).map_err(|e| internal(e.to_string()))?;
+    sink.set_locked_state(true);
+    sink.set_state(gst::State::Playing).map_err(|_| internal("a sink does not start"))?;
+    let target = sink.static_pad("sink").ok_or_else(|| internal("a sink without a sink pad"))?;
+    pad.link(&target).map(drop).map_err(|e| internal(format!("cannot link {}: {e:?}", pad.name())))
+}
+
+/// The part of a stream id that does not depend on the address: what stands behind the last slash.
+pub(crate) fn track_id(pad: &gst::Pad) -> String {
+    let id = pad.stream_id().map_or_else(String::new, |id| id.to_string());
+    id.rsplit_once('/').map_or_else(|| "0".to_owned(), |(_, suffix)| suffix.to_owned())
+}
+
+pub(crate) fn pad_caps(pad: &gst::Pad) -> gst::Caps {
+    pad.current_caps().unwrap_or_else(|| pad.query_caps(None))
+}
+
+/// Signed running time in nanoseconds.
+pub(crate) fn running_time(
+    segment: &gst::FormattedSegment<gst::format::Time>,
+    time: Option<gst::ClockTime>,
+) -> Option<framefleet_model::time::MediaTime> {
+    let signed = segment.to_running_time_full(time?)?;
+    let ns = match signed {
+        gst::Signed::Positive(t) => i64::try_from(t.nseconds()).ok()?,
+        gst::Signed::Negative(t) => -i64::try_from(t.nseconds()).ok()?,
+    };
+    Some(framefleet_model::time::MediaTime(ns))
+}

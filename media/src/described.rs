@@ -1,0 +1,99 @@
+//! Titles, languages, chapters: what a film says of itself.
+
+use framefleet_model::media::{Chapter, Tags};
+use framefleet_model::time::{MediaTime, Rational};
+
+use crate::tap::Tap;
+
+/// Longer titles are cut: a tag is no place for a book.
+const TITLE_CHARS_MAX: usize = 1024;
+const CHAPTERS_MAX: usize = 1000;
+
+pub(crate) fn tags(taps: &[Tap]) -> Tags {
+    let mut tags = Tags::default();
+    for tap in taps {
+        let heard = tap.heard();
+        if tags.title.is_none() {
+            tags.title = heard.tags.get::<gst::tags::Title>().map(|t| t.get().chars().take(TITLE_CHARS_MAX).collect());
+        }
+        if tags.created_unix.is_none() {
+            tags.created_unix = heard.tags.get::<gst::tags::DateTime>().and_then(|t| unix_seconds(&t.get()));
+        }
+    }
+    tags
+}
+
+pub(crate) fn chapters(taps: &[Tap]) -> Vec<Chapter> {
+    let toc = taps.iter().find_map(|tap| tap.heard().toc.clone());
+    let mut chapters = Vec::new();
+    for entry in toc.iter().flat_map(|toc| toc.entries()) {
+        collect_chapters(&entry, &mut chapters);
+    }
+    chapters
+}
+
+/// Editions hold chapters; chapters within chapters are told flat.
+fn collect_chapters(entry: &gst::TocEntry, chapters: &mut Vec<Chapter>) {
+    if entry.entry_type() == gst::TocEntryType::Chapter
+        && chapters.len() < CHAPTERS_MAX
+        && let Some((start, end)) = entry.start_stop_times()
+    {
+        let time = |ns: i64| MediaTime(ns.max(0));
+        let title = entry.tags().and_then(|t| t.get::<gst::tags::Title>().map(|t| t.get().to_owned()));
+        chapters.push(Chapter { start: time(start), end: time(end), title: title.unwrap_or_default() });
+    }
+    for sub in entry.sub_entries() {
+        collect_chapters(&sub, chapters);
+    }
+}
+
+pub(crate) fn language(tags: &gst::TagList) -> Option<String> {
+    let code = tags.get::<gst::tags::LanguageCode>().map(|t| t.get().to_ascii_lowercase());
+    code.filter(|c| (2..=8).contains(&c.len()) && c.is_ascii() && c != "und")
+}
+
+/// ISO 639-1 and 639-2 codes of the same language begin with the same letter pair for most; the rest are listed.
+pub(crate) fn same_language(one: &str, other: &str) -> bool {
+    canonical(one) == canonical(other)
+}
+
+fn canonical(code: &str) -> String {
+    let code = code.to_ascii_lowercase();
+    let base = code.split(['-', '_']).next().unwrap_or_default();
+    const PAIRS: &[(&str, &[&str])] = &[
+        ("en", &["eng"]), ("de", &["deu", "ger"]), ("fr", &["fra", "fre"]), ("es", &["spa"]), ("it", &["ita"]),
+        ("zh", &["zho", "chi"]), ("ja", &["jpn"]), ("ko", &["kor"]), ("ru", &["rus"]), ("pt", &["por"]),
+        ("nl", &["nld", "dut"]), ("pl", &["pol"]), ("sv", &["swe"]), ("cs", &["ces", "cze"]), ("el", &["ell", "gre"]),
+        ("tr", &["tur"]), ("ar", &["ara"]), ("he", &["heb"]), ("hi", &["hin"]), ("da", &["dan"]), ("fi", &["fin"]),
+        ("no", &["nor"]), ("hu", &["hun"]), ("ro", &["ron", "rum"]), ("uk", &["ukr"]), ("vi", &["vie"]), ("th", &["tha"]),
+    ];
+    let short = PAIRS.iter().find(|(_, long)| long.contains(&base)).map(|(short, _)| *short);
+    short.unwrap_or(base).to_owned()
+}
+
+pub(crate) fn caps_rate(caps: &gst::Caps) -> Option<Rational> {
+    let rate = caps.structure(0)?.get::<gst::Fraction>("framerate").ok()?;
+    let rate = Rational::new(u32::try_from(rate.numer()).ok()?, u32::try_from(rate.denom()).ok()?).ok()?;
+    (rate.num() / rate.den() <= 1000).then_some(rate)
+}
+
+pub(crate) fn coded_size(caps: &gst::Caps) -> Option<(i32, i32)> {
+    let structure = caps.structure(0)?;
+    Some((structure.get("width").ok()?, structure.get("height").ok()?))
+}
+
+fn unix_seconds(time: &gst::DateTime) -> Option<i64> {
+    let utc = time.to_g_date_time().ok()?;
+    Some(utc.to_unix())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_and_three_letter_codes_of_a_language_are_the_same() {
+        assert!(same_language("ger", "de") && same_language("DEU", "ger") && same_language("pt-BR", "por"));
+        assert!(!same_language("en", "de") && !same_language("und", "eng"));
+    }
+}

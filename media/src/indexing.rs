@@ -1,0 +1,244 @@
+//! The index task: from the pass (or the sample tables) to the index object.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use framefleet_model::fault::{Fault, FaultKind};
+use framefleet_model::id::Digest;
+use framefleet_model::index::{AudioTrack, CapsAt, Divisible, Index, IndexHeader, Method, Unit, VideoTrack};
+use framefleet_model::ledger::Produced;
+use framefleet_model::media::Chapter;
+use framefleet_model::pipeline::TrackChoice;
+use framefleet_model::task::{IndexDone, IndexWork, SourceLimits};
+use framefleet_model::time::{MediaTime, Span};
+
+use crate::pass::{self, Passed};
+use crate::read_at::ReadAt;
+use crate::tap::{Heard, Kind, Tap};
+use crate::{described, formats, trial};
+
+/// A unit is never shown more than this many units after it was coded (H.264 and HEVC bound it at 16 pictures,
+/// 32 fields): farther back, times are out of order.
+const REORDER_UNITS_MAX: usize = 33;
+
+pub(crate) fn run(work: &IndexWork, film: Arc<dyn ReadAt>, scratch: &Path, step: impl FnMut(u64)) -> Result<IndexDone, Fault> {
+    if film.size() == 0 {
+        return Err(Fault::new(FaultKind::Corrupt, "the source is empty (0 bytes)"));
+    }
+    let index = index_of(work, film, step)?;
+    let bytes = index.to_bytes();
+    let file = write_file(scratch, "index", &bytes)?;
+    Ok(IndexDone { file, units: u32::try_from(index.units.len()).unwrap_or(u32::MAX) })
+}
+
+fn index_of(work: &IndexWork, film: Arc<dyn ReadAt>, step: impl FnMut(u64)) -> Result<Index, Fault> {
+    let passed = pass::run(film.clone(), work.limits.tracks_max, step)?;
+    let chosen = choose(&passed, &work.audio_track)?;
+    let mut index = Index {
+        header: IndexHeader {
+            container: passed.container.clone(),
+            method: Method::Pass,
+            video: chosen.video.as_ref().map(|c| c.1.clone()),
+            audio: chosen.audio.as_ref().map(|c| c.1.clone()),
+            ignored: chosen.ignored,
+            tags: described::tags(&passed.taps),
+            chapters: described::chapters(&passed.taps),
+            blocks: Vec::new(),
+        },
+        units: Vec::new(),
+    };
+    if let Some((tap, _)) = &chosen.video {
+        index.units = std::mem::take(&mut tap.heard().units);
+    }
+    let end = span_end(&index.header);
+    end_chapters(&mut index.header.chapters, end);
+    check_limits(&index.header, &work.limits)?;
+    Ok(index)
+}
+
+/// The tracks that are worked on, and one line for each that is not.
+struct Chosen {
+    video: Option<(Tap, VideoTrack)>,
+    audio: Option<(Tap, AudioTrack)>,
+    ignored: Vec<String>,
+}
+
+/// Video: the track flagged as default, else the first that decodes. Audio likewise, unless one is named.
+fn choose(passed: &Passed, audio_choice: &TrackChoice) -> Result<Chosen, Fault> {
+    let mut chosen = Chosen { video: None, audio: None, ignored: Vec::new() };
+    let mut tried = Vec::new();
+    for tap in by_preference(&passed.taps, Kind::Video) {
+        let track = if chosen.video.is_some() { None } else { video_track(&tap.heard()) };
+        match track {
+            Some(track) => chosen.video = Some((tap, track)),
+            None => note_ignored(&tap, &mut chosen.ignored, &mut tried),
+        }
+    }
+    let candidates = audio_candidates(&passed.taps, audio_choice)?;
+    for tap in candidates {
+        let track = if chosen.audio.is_some() { None } else { audio_track(&tap.heard()) };
+        match track {
+            Some(track) => chosen.audio = Some((tap, track)),
+            None => note_ignored(&tap, &mut chosen.ignored, &mut tried),
+        }
+    }
+    if chosen.video.is_none() && chosen.audio.is_none() {
+        let mut seen = tried;
+        seen.extend(passed.missing.iter().cloned());
+        let kind = if passed.trouble.is_some() { FaultKind::Corrupt } else { FaultKind::Unsupported };
+        let what = if seen.is_empty() { "it has no tracks".to_owned() } else { format!("tried {}", seen.join(", ")) };
+        return Err(Fault::new(kind, format!("nothing in the source decodes: {what}")));
+    }
+    if !matches!(audio_choice, TrackChoice::Default) && chosen.audio.is_none() {
+        return Err(Fault::new(FaultKind::Unsupported, "the audio track that was asked for does not decode"));
+    }
+    Ok(chosen)
+}
+
+fn by_preference(taps: &[Tap], kind: Kind) -> Vec<Tap> {
+    let mut fitting: Vec<Tap> = taps.iter().filter(|t| t.heard().kind == kind && t.heard().count > 0).cloned().collect();
+    fitting.sort_by_key(|t| !t.heard().flags.contains(gst::StreamFlags::SELECT));
+    fitting
+}
+
+fn audio_candidates(taps: &[Tap], choice: &TrackChoice) -> Result<Vec<Tap>, Fault> {
+    let in_order: Vec<Tap> = taps.iter().filter(|t| t.heard().kind == Kind::Audio).cloned().collect();
+    let count = in_order.len();
+    match choice {
+        TrackChoice::Default => Ok(by_preference(taps, Kind::Audio)),
+        TrackChoice::Number(n) => in_order.into_iter().nth((*n as usize).wrapping_sub(1)).map(|t| vec![t]).ok_or_else(|| {
+            Fault::new(FaultKind::Settings, format!("audio track {n} was asked for, the source has {count}"))
+        }),
+        TrackChoice::Language(language) => {
+            let spoken = |t: &Tap| described::language(&t.heard().tags).unwrap_or_else(|| "und".to_owned());
+            let languages: Vec<String> = in_order.iter().map(&spoken).collect();
+            let wanted = in_order.into_iter().find(|t| described::same_language(&spoken(t), language));
+            wanted.map(|t| vec![t]).ok_or_else(|| {
+                let has = languages.join(", ");
+                Fault::new(FaultKind::Settings, format!("audio in {language:?} was asked for, the source has {has:?}"))
+            })
+        }
+    }
+}
+
+fn note_ignored(tap: &Tap, ignored: &mut Vec<String>, tried: &mut Vec<String>) {
+    let heard = tap.heard();
+    ignored.push(format!("{:?} track {} ({})", heard.kind, heard.id, heard.media_type()).to_lowercase());
+    tried.push(heard.media_type());
+}
+
+fn video_track(heard: &Heard) -> Option<VideoTrack> {
+    let (_, caps) = heard.caps.first()?;
+    let trial = trial::decode(caps, &heard.head, gst::ElementFactoryType::MEDIA_VIDEO | gst::ElementFactoryType::MEDIA_IMAGE)?;
+    let mut format = formats::video_format(&trial.raw, caps, &heard.tags)?;
+    if format.rate.is_none() {
+        format.rate = described::caps_rate(caps);
+    }
+    Some(VideoTrack {
+        id: heard.id.clone(),
+        codec: heard.media_type(),
+        decoder: trial.decoder,
+        caps: heard.caps.iter().map(|(unit, caps)| CapsAt { unit: *unit, caps: caps.to_string() }).collect(),
+        format,
+        span: heard.span.unwrap_or(Span { start: MediaTime::ZERO, end: MediaTime::ZERO }),
+        divisible: divisible(heard),
+    })
+}
+
+fn audio_track(heard: &Heard) -> Option<AudioTrack> {
+    let (_, caps) = heard.caps.first()?;
+    let trial = trial::decode(caps, &heard.head, gst::ElementFactoryType::MEDIA_AUDIO)?;
+    Some(AudioTrack {
+        id: heard.id.clone(),
+        codec: heard.media_type(),
+        decoder: trial.decoder,
+        format: formats::audio_format(&trial.raw)?,
+        language: described::language(&heard.tags),
+        span: heard.span.unwrap_or(Span { start: MediaTime::ZERO, end: MediaTime::ZERO }),
+    })
+}
+
+/// Whether the film can be cut: only where every picture's time is known, once, in order, from its bits.
+fn divisible(heard: &Heard) -> Divisible {
+    if let Some(reason) = &heard.odd {
+        return Divisible::No(reason.clone());
+    }
+    let sizes: Vec<Option<(i32, i32)>> = heard.caps.iter().map(|(_, c)| described::coded_size(c)).collect();
+    if sizes.windows(2).any(|pair| pair[0] != pair[1]) {
+        return Divisible::No("the pictures change their size".to_owned());
+    }
+    times_in_order(&heard.units).map_or(Divisible::Yes, Divisible::No)
+}
+
+fn times_in_order(units: &[Unit]) -> Option<String> {
+    let shown: Vec<&Unit> = units.iter().filter(|u| u.shows > 0).collect();
+    let unplaced = shown.iter().filter(|u| u.pts.is_none()).count();
+    if unplaced > 0 {
+        return Some(format!("{unplaced} of {} pictures have no time of their own", shown.len()));
+    }
+    let mut times: Vec<MediaTime> = shown.iter().filter_map(|u| u.pts).collect();
+    let mut highest = Vec::with_capacity(times.len());
+    for (i, time) in times.iter().enumerate() {
+        let before = i.checked_sub(REORDER_UNITS_MAX).map(|j| highest[j]);
+        if before.is_some_and(|b| *time < b) {
+            return Some(format!("times go back at {time}"));
+        }
+        highest.push((*time).max(highest.last().copied().unwrap_or(*time)));
+    }
+    times.sort_unstable();
+    let doubled = times.windows(2).find(|pair| pair[0] == pair[1])?;
+    Some(format!("two pictures stand at {}", doubled[0]))
+}
+
+fn check_limits(header: &IndexHeader, limits: &SourceLimits) -> Result<(), Fault> {
+    let too = |what: String| Err(Fault::new(FaultKind::Limits, what));
+    if let Some(video) = &header.video {
+        let size = video.format.geometry;
+        if size.width > limits.side_max || size.height > limits.side_max {
+            return too(format!("pictures of {size} are over the bound of {0}x{0}", limits.side_max));
+        }
+        if u64::from(size.width) * u64::from(size.height) > limits.pixels_max {
+            return too(format!("pictures of {size} have more than {} pixels, which is the bound", limits.pixels_max));
+        }
+    }
+    let spans = header.video.iter().map(|v| v.span).chain(header.audio.iter().map(|a| a.span));
+    match spans.map(Span::len).max() {
+        Some(length) if length > limits.duration_max => {
+            too(format!("a film of {length} is over the bound of {}", limits.duration_max))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn span_end(header: &IndexHeader) -> MediaTime {
+    let ends = header.video.iter().map(|v| v.span.end).chain(header.audio.iter().map(|a| a.span.end));
+    ends.max().unwrap_or_default()
+}
+
+/// A chapter without an end of its own lasts until the next one.
+fn end_chapters(chapters: &mut [Chapter], end: MediaTime) {
+    chapters.sort_by_key(|c| c.start);
+    for i in 0..chapters.len() {
+        let next = chapters.get(i + 1).map_or(end, |c| c.start);
+        let chapter = &mut chapters[i];
+        if chapter.end <= chapter.start || chapter.end > next.max(chapter.start) {
+            chapter.end = next.max(chapter.start);
+        }
+    }
+}
+
+pub(crate) fn write_file(scratch: &Path, name: &str, bytes: &[u8]) -> Result<Produced, Fault> {
+    fs::write(scratch.join(name), bytes).map_err(|e| scratch_fault(&e))?;
+    Ok(Produced { name: name.to_owned(), size: bytes.len() as u64, digest: Digest::of(bytes) })
+}
+
+pub(crate) fn scratch_fault(error: &std::io::Error) -> Fault {
+    let kind = match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded | std::io::ErrorKind::FileTooLarge => {
+            FaultKind::ScratchFull
+        }
+        _ => FaultKind::Internal,
+    };
+    Fault::new(kind, format!("the scratch folder cannot be written: {error}"))
+}

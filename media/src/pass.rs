@@ -1,0 +1,104 @@
+//! The index pass: the whole film demuxed once, without seeking, all streams listened to.
+//!
+//! GStreamer's time line shifts after a seek, so only a pass without one tells the film's own time.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use framefleet_model::fault::{Fault, FaultKind};
+use gst::prelude::*;
+
+use crate::demux::{Demux, pad_caps, sink_into_nothing};
+use crate::read_at::ReadAt;
+use crate::tap::Tap;
+
+/// Every elementary stream of the film, in the order in which the demuxer showed them.
+pub(crate) struct Passed {
+    pub(crate) taps: Vec<Tap>,
+    /// The container by its media type.
+    pub(crate) container: String,
+    /// Media types that no plugin of ours takes.
+    pub(crate) missing: Vec<String>,
+    /// What the demuxer ended with, after it had shown streams: a damaged film.
+    pub(crate) trouble: Option<Fault>,
+}
+
+#[derive(Default)]
+struct Shown {
+    taps: Vec<Tap>,
+    encrypted: Option<String>,
+    refused: Option<Fault>,
+}
+
+/// ```text
+/// {fleetsrc} ! {parsebin} ─ each pad ─▶ tap ! {fakesink}
+/// ```
+pub(crate) fn run(film: Arc<dyn ReadAt>, tracks_max: u32, mut step: impl FnMut(u64)) -> Result<Passed, Fault> {
+    let shown = Arc::new(Mutex::new(Shown::default()));
+    let listener = shown.clone();
+    let demux = Demux::open(film, move |pipeline, pad| show(&listener, (pipeline, pad), tracks_max))?;
+    demux.pipe.play()?;
+    let source = demux.source.clone();
+    let ended = demux.pipe.wait_end(|| step(source.bytes_read()));
+    let container = container_of(&demux);
+    let missing = demux.pipe.missing_plugins();
+    drop(demux);
+    let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(fault) = shown.refused.take() {
+        return Err(fault);
+    }
+    if let Some(what) = shown.encrypted.take() {
+        return Err(Fault::new(FaultKind::Encrypted, format!("the film is encrypted ({what})")));
+    }
+    let taps = std::mem::take(&mut shown.taps);
+    let heard_any = taps.iter().any(|tap| tap.heard().count > 0);
+    match ended {
+        Err(fault) if !heard_any => Err(unreadable(fault, &missing)),
+        Err(fault) if fault.kind == FaultKind::SourceUnreadable => Err(fault),
+        Err(fault) => Ok(Passed { taps, container, missing, trouble: Some(fault) }),
+        Ok(()) => Ok(Passed { taps, container, missing, trouble: None }),
+    }
+}
+
+fn show(shown: &Mutex<Shown>, (pipeline, pad): (&gst::Pipeline, &gst::Pad), tracks_max: u32) {
+    let caps = pad_caps(pad);
+    let name = caps.structure(0).map_or_else(String::new, |s| s.name().to_string());
+    let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+    if name == "application/x-cenc" || name == "application/x-webm-enc" {
+        shown.encrypted = Some(name);
+    }
+    if shown.taps.len() >= tracks_max as usize {
+        let message = format!("the film has more than {tracks_max} tracks, which is the bound");
+        shown.refused = Some(Fault::new(FaultKind::Limits, message));
+        return;
+    }
+    shown.taps.push(Tap::on(pad));
+    drop(shown);
+    // A pad that cannot be linked stays unlinked: its demuxer goes on with the others.
+    let _ = sink_into_nothing(pipeline, pad);
+}
+
+/// What typefind found, as the demuxer's input caps.
+fn container_of(demux: &Demux) -> String {
+    let caps = demux.pipe.element().iterate_recurse().into_iter().flatten().find_map(|element| {
+        let typefind = element.factory().is_some_and(|f| f.name() == "typefind");
+        typefind.then(|| element.static_pad("src")?.current_caps()).flatten()
+    });
+    caps.and_then(|c| c.structure(0).map(|s| s.name().to_string())).unwrap_or_else(|| "unknown".to_owned())
+}
+
+/// Nothing was heard: an unknown format and a broken film are different answers.
+fn unreadable(fault: Fault, missing: &[String]) -> Fault {
+    let kind = match fault.kind {
+        FaultKind::SourceUnreadable | FaultKind::Encrypted | FaultKind::PluginMissing => fault.kind,
+        _ if !missing.is_empty() => FaultKind::Unsupported,
+        FaultKind::Unsupported => FaultKind::Unsupported,
+        _ => FaultKind::Corrupt,
+    };
+    let message = match (kind, missing.is_empty()) {
+        (FaultKind::SourceUnreadable, _) => fault.message.clone(),
+        (_, false) => format!("the source is {}, which framefleet does not read", missing.join(", ")),
+        (FaultKind::Unsupported, true) => "the source is of no format that framefleet reads".to_owned(),
+        (_, true) => format!("nothing in the source can be demuxed: {}", fault.message),
+    };
+    Fault { kind, message, evidence: fault.evidence }
+}

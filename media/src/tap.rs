@@ -1,0 +1,200 @@
+//! What the index pass hears on one elementary stream: its units, its tags, its first bytes for a trial decode.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use framefleet_model::index::{Key, Unit};
+use framefleet_model::time::{MediaTime, Span};
+use gst::prelude::*;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::bitstream::Rules;
+use crate::demux::{pad_caps, running_time, track_id};
+
+/// Enough for the first picture of any codec's reordering to come out.
+const HEAD_UNITS_MAX: usize = 64;
+const HEAD_BYTES_MAX: usize = 32 << 20;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Video,
+    Audio,
+    Other,
+}
+
+/// Shared between the streaming thread that fills it and the pass that reads it at the end.
+#[derive(Clone)]
+pub(crate) struct Tap(Arc<Mutex<Heard>>);
+
+pub(crate) struct Heard {
+    pub(crate) id: String,
+    pub(crate) kind: Kind,
+    pub(crate) caps: Vec<(u32, gst::Caps)>,
+    pub(crate) units: Vec<Unit>,
+    pub(crate) count: u64,
+    pub(crate) head: Vec<gst::Buffer>,
+    pub(crate) tags: gst::TagList,
+    pub(crate) toc: Option<gst::Toc>,
+    pub(crate) flags: gst::StreamFlags,
+    pub(crate) span: Option<Span>,
+    /// Why its pictures cannot be counted from its bits, if they cannot.
+    pub(crate) odd: Option<String>,
+    segment: Option<gst::FormattedSegment<gst::format::Time>>,
+    rules: Option<Rules>,
+    head_keyed: bool,
+    head_bytes: usize,
+}
+
+impl Tap {
+    /// Listens to everything that passes `pad` from now on.
+    pub(crate) fn on(pad: &gst::Pad) -> Self {
+        let caps = pad_caps(pad);
+        let heard = Heard {
+            id: track_id(pad),
+            kind: kind_of(&caps),
+            caps: Vec::new(),
+            units: Vec::new(),
+            count: 0,
+            head: Vec::new(),
+            tags: gst::TagList::new(),
+            toc: None,
+            flags: gst::StreamFlags::empty(),
+            span: None,
+            odd: None,
+            segment: None,
+            rules: None,
+            head_keyed: false,
+            head_bytes: 0,
+        };
+        let tap = Self(Arc::new(Mutex::new(heard)));
+        let listener = tap.clone();
+        // Sticky events that came before the probe are heard too.
+        pad.sticky_events_foreach(|event| {
+            tap.heard().event(event);
+            std::ops::ControlFlow::Continue(gst::EventForeachAction::Keep)
+        });
+        pad.add_probe(gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+            match &info.data {
+                Some(gst::PadProbeData::Event(event)) => listener.heard().event(event),
+                Some(gst::PadProbeData::Buffer(buffer)) => listener.heard().buffer(buffer),
+                _ => {}
+            }
+            gst::PadProbeReturn::Ok
+        });
+        tap
+    }
+
+    pub(crate) fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Heard {
+    pub(crate) fn media_type(&self) -> String {
+        let caps = self.caps.first().and_then(|(_, caps)| caps.structure(0).map(|s| s.name().to_string()));
+        caps.unwrap_or_default()
+    }
+
+    fn event(&mut self, event: &gst::EventRef) {
+        match event.view() {
+            gst::EventView::StreamStart(start) => self.flags = start.stream_flags(),
+            gst::EventView::Caps(caps) => self.new_caps(caps.caps_owned()),
+            gst::EventView::Segment(segment) => {
+                self.segment = segment.segment().downcast_ref::<gst::format::Time>().cloned();
+            }
+            gst::EventView::Tag(tag) => {
+                self.tags = self.tags.merge(&tag.tag_owned(), gst::TagMergeMode::Replace);
+            }
+            gst::EventView::Toc(toc) => self.toc = Some(toc.toc().0.to_owned()),
+            _ => {}
+        }
+    }
+
+    fn new_caps(&mut self, caps: gst::Caps) {
+        if self.caps.last().is_some_and(|(_, last)| *last == caps) {
+            return;
+        }
+        let structure = caps.structure(0);
+        let media_type = structure.map_or("", |s| s.name().as_str());
+        let codec_data = structure.and_then(|s| s.get::<gst::Buffer>("codec_data").ok());
+        let codec_data = codec_data.as_ref().and_then(|b| b.map_readable().ok());
+        if self.kind == Kind::Video {
+            match &mut self.rules {
+                Some(rules) => {
+                    if rules.set_codec_data(codec_data.as_deref()).is_none() {
+                        self.rules = None;
+                    }
+                }
+                None => self.rules = Rules::for_codec(media_type, codec_data.as_deref()),
+            }
+        }
+        let at = u32::try_from(self.count).unwrap_or(u32::MAX);
+        drop(codec_data);
+        self.caps.push((at, caps));
+    }
+
+    fn buffer(&mut self, buffer: &gst::Buffer) {
+        let Some(segment) = &self.segment else { return };
+        let (pts, dts) = (running_time(segment, buffer.pts()), running_time(segment, buffer.dts()));
+        let duration = buffer.duration().and_then(|d| i64::try_from(d.nseconds()).ok()).map(MediaTime);
+        self.stretch_span(pts.or(dts), duration);
+        let container_key = if buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) { Key::No } else { Key::Yes };
+        let mut key = container_key;
+        if self.kind == Kind::Video
+            && let Ok(bytes) = buffer.map_readable()
+        {
+            let shows = self.judge(&bytes, &mut key);
+            let size = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+            self.units.push(Unit { pts, dts, duration, size, key, shows, hash: xxh3_64(&bytes), offset: None });
+        }
+        self.count += 1;
+        self.keep_head(buffer, key);
+    }
+
+    fn judge(&mut self, bytes: &[u8], key: &mut Key) -> u8 {
+        let Some(rules) = &mut self.rules else {
+            self.odd.get_or_insert_with(|| "no rule tells from its bits which units show a picture".to_owned());
+            return 1;
+        };
+        match rules.judge(bytes) {
+            Ok(verdict) => {
+                *key = verdict.key;
+                verdict.shows
+            }
+            Err(odd) => {
+                self.odd.get_or_insert_with(|| odd.to_string());
+                1
+            }
+        }
+    }
+
+    fn stretch_span(&mut self, at: Option<MediaTime>, duration: Option<MediaTime>) {
+        let Some(at) = at else { return };
+        let end = at + duration.unwrap_or_default();
+        let span = self.span.get_or_insert(Span { start: at, end });
+        span.start = span.start.min(at);
+        span.end = span.end.max(end);
+    }
+
+    fn keep_head(&mut self, buffer: &gst::Buffer, key: Key) {
+        if self.kind == Kind::Other {
+            return;
+        }
+        if key == Key::Yes && !self.head_keyed {
+            self.head.clear();
+            self.head_keyed = true;
+        }
+        if self.head.len() < HEAD_UNITS_MAX && self.head_bytes < HEAD_BYTES_MAX {
+            self.head_bytes += buffer.size();
+            self.head.push(buffer.clone());
+        }
+    }
+}
+
+fn kind_of(caps: &gst::Caps) -> Kind {
+    let name = caps.structure(0).map_or("", |s| s.name().as_str());
+    match name.split_once('/').map(|(family, _)| family) {
+        Some("video" | "image") => Kind::Video,
+        Some("audio") => Kind::Audio,
+        _ => Kind::Other,
+    }
+}
