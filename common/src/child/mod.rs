@@ -1,4 +1,30 @@
-//! The parent's side of the media child.
+//! The parent's side of the media child: one process per attempt, which alone opens untrusted media.
+//!
+//! ```text
+//!  Objects ◀── reads ◀══ socket (its stdin) ══▶ ┌───────┐
+//!  (credentials, network stay here)             │ child │ ──▶ scratch folder
+//!  Progress, Outcome ◀── output ◀── stdout ──── │       │
+//!  evidence          ◀── output ◀── stderr ──── └───────┘
+//!  watch: deadline · silence · memory ──▶ SIGKILL to its process group
+//! ```
+//! However a child ends, `run` ends with an outcome whose files were looked at or with a coded fault and its evidence;
+//! never with the caller's own end. What the child says is not trusted: lines, messages and names are bounded and
+//! checked. The sandbox of the child itself (limits, no_new_privs) is applied by the child, from the spec.
+
+/// How much a child may use, and how long.
+pub mod limits;
+/// GStreamer's registry of plugins, built once, never by a child at work.
+pub mod registry;
+/// A child process from spawn to outcome or fault.
+pub mod run;
+
+mod evidence;
+mod output;
+mod read_ahead;
+mod reads;
+mod spawn;
+mod verdict;
+mod watch;
 
 use std::path::Path;
 use std::sync::Arc;
