@@ -1,11 +1,15 @@
 //! The vocabulary of framefleet as pure values: no async, no I/O, no clock, no randomness, no `f64` time.
 
+/// The life of a task: claim, heartbeat, settle, fail, hand back, expire.
+pub mod board;
 /// What goes wrong, whose fault it is, and whether it is tried again.
 pub mod fault;
 /// Names of jobs, tasks, attempts and contents.
 pub mod id;
 /// The film's only time line, access unit by access unit.
 pub mod index;
+/// What a job waits for.
+pub mod job;
 /// The names of all objects under the work store.
 pub mod key;
 /// The socket between a media child and its parent.

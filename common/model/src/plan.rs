@@ -27,6 +27,8 @@ pub struct Plan {
     /// Where the film is cut and why: one more than there are segments.
     pub cuts: Vec<Cut>,
     pub segments: Vec<Segment>,
+    /// Why the film is one segment, where it could not be cut.
+    pub uncut: Option<String>,
     pub video: Vec<VideoRendition>,
     pub audio: Vec<AudioRendition>,
     pub outputs: Vec<OutputPlan>,

@@ -1,0 +1,347 @@
+//! The board: the life of a task, as pure moves from row to row.
+//!
+//! ```text
+//!            hint           claim             settle
+//!  Ready ──────────▶ Hinted ──────▶ Claimed ─────────▶ Settled
+//!    ▲  ▲ unanswered   │   (a claim needs no hint)  ▲
+//!    │  └──────────────┘     │  │  │                │ first settle wins,
+//!    │       hand back, lost │  │  │ fail           │ whoever holds the lease
+//!    ├───────────────────────┘  │  └──▶ Dead        │
+//!    └──── Waiting ◀────────────┘ fail, retry left  │
+//!             └─────────────────────────────────────┘
+//! ```
+//! Leases only schedule: they say how long an attempt is waited for, never whose result counts. An attempt is named by
+//! its nonce, and every move may be repeated by it with the same effect. Nothing here asks whether the task's job still
+//! wants it: that is the job row's to say, and the caller's to load beside the task.
+
+use serde::{Deserialize, Serialize};
+
+use crate::fault::{Fault, FaultKind, Retry};
+use crate::id::{Digest, Nonce, TaskId};
+use crate::task::{Outcome, Progress};
+use crate::time::StoreTime;
+
+pub const TASK_VERSION: u32 = 1;
+/// How long an attempt is waited for after it was last heard.
+pub const LEASE_MS: i64 = 30_000;
+/// How long the holder of a lease has left when the hint of its task arrives again: it may be dead.
+pub const LEASE_DOUBTED_MS: i64 = 10_000;
+/// A hint that nobody answered for so long is given again.
+pub const HINT_MS: i64 = 60_000;
+const BACKOFF_FIRST_MS: i64 = 2_000;
+const BACKOFF_MAX_MS: i64 = 300_000;
+/// Handed back so often, a task needs workers with a longer grace.
+const HAND_BACKS_MAX: u8 = 3;
+/// Lost so often, a task runs alone in its worker, so that what it does there is its own doing.
+const LOST_TOGETHER_MAX: u8 = 2;
+/// Lost so often while alone, it is dead.
+const LOST_ALONE_MAX: u8 = 2;
+
+/// A task's row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    pub version: u32,
+    pub id: TaskId,
+    /// The plan that it is part of; `None` for the index, which is there before any plan.
+    pub plan: Option<Digest>,
+    /// What a slot must be able to do for it.
+    pub class: String,
+    /// Its place among the ready tasks of its class: lower goes first.
+    pub order: i64,
+    #[serde(default)]
+    pub tries: Tries,
+    pub state: TaskState,
+}
+
+/// What went wrong so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tries {
+    pub failed: u8,
+    pub lost: u8,
+    pub lost_alone: u8,
+    pub handed_back: u8,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TaskState {
+    /// It failed, and is tried again then.
+    Waiting {
+        until: StoreTime,
+    },
+    /// Nobody has been told of it.
+    Ready,
+    /// A hint is on its way.
+    Hinted {
+        at: StoreTime,
+    },
+    Claimed(Lease),
+    Settled(Settled),
+    /// It will not be tried again, and its job fails of it.
+    Dead(Fault),
+}
+
+/// An attempt's right to be waited for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    pub nonce: Nonce,
+    pub worker: String,
+    pub since: StoreTime,
+    pub until: StoreTime,
+    pub progress: Progress,
+    pub company: Company,
+}
+
+/// Whether an attempt shares its worker with others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Company {
+    Shared,
+    Alone,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settled {
+    pub nonce: Nonce,
+    pub outcome: Outcome,
+}
+
+/// Who claims, and how it heard of the task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claimant {
+    pub nonce: Nonce,
+    pub worker: String,
+    pub heard: Heard,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    First,
+    /// Somebody took the same hint before and did not acknowledge it.
+    Again,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClaimAnswer {
+    Granted(Task),
+    /// Somebody else has it; their lease may have been cut, which the row then says.
+    Held(Option<Task>),
+    /// It failed not long ago.
+    NotYet,
+    /// Settled or dead.
+    Over,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BeatAnswer {
+    Continue(Task),
+    /// Somebody else has it, or settled it.
+    Lost,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SettleAnswer {
+    Settled(Task),
+    /// The same attempt settled it before: its answer was lost on the way.
+    Again,
+    /// Another attempt was first, or the plan is another: what this one made is nobody's.
+    Lost,
+}
+
+/// What a move of the board means to the task's job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Moved {
+    /// Nothing: the task is tried again.
+    Back(Task),
+    /// It is dead, and the job must hear of it.
+    Dead(Task, Fault),
+}
+
+impl Task {
+    pub fn new(id: TaskId, plan: Option<Digest>, place: Place) -> Self {
+        let Place { class, order } = place;
+        Self { version: TASK_VERSION, id, plan, class, order, tries: Tries::default(), state: TaskState::Ready }
+    }
+
+    /// When somebody must look at this row if nothing happens to it before.
+    pub fn due(&self) -> Option<StoreTime> {
+        match &self.state {
+            TaskState::Waiting { until } => Some(*until),
+            TaskState::Hinted { at } => Some(at.after_ms(HINT_MS)),
+            TaskState::Claimed(lease) => Some(lease.until),
+            TaskState::Ready | TaskState::Settled(_) | TaskState::Dead(_) => None,
+        }
+    }
+
+    pub fn settled(&self) -> Option<&Settled> {
+        match &self.state {
+            TaskState::Settled(settled) => Some(settled),
+            TaskState::Waiting { .. }
+            | TaskState::Ready
+            | TaskState::Hinted { .. }
+            | TaskState::Claimed(_)
+            | TaskState::Dead(_) => None,
+        }
+    }
+
+    pub fn lease(&self) -> Option<&Lease> {
+        match &self.state {
+            TaskState::Claimed(lease) => Some(lease),
+            TaskState::Waiting { .. }
+            | TaskState::Ready
+            | TaskState::Hinted { .. }
+            | TaskState::Settled(_)
+            | TaskState::Dead(_) => None,
+        }
+    }
+
+    fn held_by(&self, nonce: &Nonce) -> bool {
+        self.lease().is_some_and(|lease| lease.nonce == *nonce)
+    }
+
+    fn with(&self, state: TaskState) -> Self {
+        Self { state, ..self.clone() }
+    }
+}
+
+/// Where a task waits for its turn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub class: String,
+    pub order: i64,
+}
+
+/// Somebody has been told, or is about to be.
+pub fn hint(task: &Task, now: StoreTime) -> Option<Task> {
+    (task.state == TaskState::Ready).then(|| task.with(TaskState::Hinted { at: now }))
+}
+
+pub fn claim(task: &Task, claimant: &Claimant, now: StoreTime) -> ClaimAnswer {
+    match &task.state {
+        TaskState::Ready | TaskState::Hinted { .. } => ClaimAnswer::Granted(leased(task, claimant, now)),
+        TaskState::Claimed(lease) if lease.nonce == claimant.nonce => ClaimAnswer::Granted(leased(task, claimant, now)),
+        TaskState::Claimed(lease) => {
+            let doubted = now.after_ms(LEASE_DOUBTED_MS);
+            let cut = claimant.heard == Heard::Again && doubted < lease.until;
+            ClaimAnswer::Held(cut.then(|| task.with(TaskState::Claimed(Lease { until: doubted, ..lease.clone() }))))
+        }
+        TaskState::Waiting { .. } => ClaimAnswer::NotYet,
+        TaskState::Settled(_) | TaskState::Dead(_) => ClaimAnswer::Over,
+    }
+}
+
+fn leased(task: &Task, claimant: &Claimant, now: StoreTime) -> Task {
+    let company = if task.tries.lost >= LOST_TOGETHER_MAX { Company::Alone } else { Company::Shared };
+    task.with(TaskState::Claimed(Lease {
+        nonce: claimant.nonce.clone(),
+        worker: claimant.worker.clone(),
+        since: now,
+        until: now.after_ms(LEASE_MS),
+        progress: Progress::default(),
+        company,
+    }))
+}
+
+/// A sign of life. It re-asserts a claim that the store forgot, or that ran out and was not taken over.
+pub fn heartbeat(task: &Task, claimant: &Claimant, progress: Progress, now: StoreTime) -> BeatAnswer {
+    match &task.state {
+        TaskState::Claimed(lease) if lease.nonce == claimant.nonce => {
+            let lease = Lease { until: now.after_ms(LEASE_MS), progress, ..lease.clone() };
+            BeatAnswer::Continue(task.with(TaskState::Claimed(lease)))
+        }
+        TaskState::Ready | TaskState::Hinted { .. } | TaskState::Waiting { .. } => {
+            BeatAnswer::Continue(leased(task, claimant, now))
+        }
+        TaskState::Settled(settled) if settled.nonce == claimant.nonce => BeatAnswer::Continue(task.clone()),
+        TaskState::Claimed(_) | TaskState::Settled(_) | TaskState::Dead(_) => BeatAnswer::Lost,
+    }
+}
+
+/// The first settle wins, whatever the lease says.
+pub fn settle(task: &Task, plan: Option<&Digest>, settled: Settled) -> SettleAnswer {
+    match &task.state {
+        TaskState::Settled(known) if known.nonce == settled.nonce => SettleAnswer::Again,
+        TaskState::Settled(_) | TaskState::Dead(_) => SettleAnswer::Lost,
+        TaskState::Waiting { .. } | TaskState::Ready | TaskState::Hinted { .. } | TaskState::Claimed(_) => {
+            if task.plan.as_ref() == plan {
+                SettleAnswer::Settled(task.with(TaskState::Settled(settled)))
+            } else {
+                SettleAnswer::Lost
+            }
+        }
+    }
+}
+
+/// An attempt failed; the fault's kind says whether another is worth it. `None`: it was no longer that attempt's.
+pub fn fail(task: &Task, nonce: &Nonce, fault: Fault, now: StoreTime) -> Option<Moved> {
+    if !task.held_by(nonce) {
+        return None;
+    }
+    let failed = task.tries.failed.saturating_add(1);
+    let tries = Tries { failed, ..task.tries };
+    let state = match fault.kind.retry() {
+        Retry::Times(times) if failed <= times => TaskState::Waiting { until: now.after_ms(backoff(failed, nonce)) },
+        Retry::Times(_) | Retry::Never => {
+            let fault = if failed > 1 { fault.with_evidence(format!("{failed} attempts failed")) } else { fault };
+            return Some(dead(Task { tries, ..task.clone() }, fault));
+        }
+    };
+    Some(Moved::Back(Task { tries, state, ..task.clone() }))
+}
+
+/// 2 s doubled each time, up to 5 min, with full jitter drawn from the nonce, which is random already.
+fn backoff(failed: u8, nonce: &Nonce) -> i64 {
+    let doublings = u32::from(failed.saturating_sub(1)).min(16);
+    let most = (BACKOFF_FIRST_MS << doublings).min(BACKOFF_MAX_MS);
+    let draw = u32::from_str_radix(&nonce.as_str()[..8], 16).expect("a nonce is hexadecimal digits");
+    (most * i64::from(draw)) >> 32
+}
+
+fn dead(task: Task, fault: Fault) -> Moved {
+    let task = Task { state: TaskState::Dead(fault.clone()), ..task };
+    Moved::Dead(task, fault)
+}
+
+/// An attempt that was told to stop gives its task back: no failure, and the next may have it at once.
+pub fn hand_back(task: &Task, nonce: &Nonce, long_class: &str) -> Option<Task> {
+    if !task.held_by(nonce) {
+        return None;
+    }
+    let handed_back = task.tries.handed_back.saturating_add(1);
+    let class = if handed_back >= HAND_BACKS_MAX { long_class.to_owned() } else { task.class.clone() };
+    let tries = Tries { handed_back, ..task.tries };
+    Some(Task { tries, class, state: TaskState::Ready, ..task.clone() })
+}
+
+/// Nobody holds leases any more, as when the only process that ever did has just been started again.
+pub fn adopt(task: &Task) -> Option<Task> {
+    match &task.state {
+        TaskState::Claimed(_) | TaskState::Hinted { .. } => Some(task.with(TaskState::Ready)),
+        TaskState::Waiting { .. } | TaskState::Ready | TaskState::Settled(_) | TaskState::Dead(_) => None,
+    }
+}
+
+/// What time alone does to a task. `None`: nothing is due yet.
+pub fn expire(task: &Task, now: StoreTime) -> Option<Moved> {
+    if task.due().is_none_or(|due| now < due) {
+        return None;
+    }
+    match &task.state {
+        TaskState::Claimed(lease) => Some(lose(task, lease)),
+        TaskState::Waiting { .. } | TaskState::Hinted { .. } => Some(Moved::Back(task.with(TaskState::Ready))),
+        TaskState::Ready | TaskState::Settled(_) | TaskState::Dead(_) => None,
+    }
+}
+
+fn lose(task: &Task, lease: &Lease) -> Moved {
+    let mut tries = Tries { lost: task.tries.lost.saturating_add(1), ..task.tries };
+    if lease.company == Company::Alone {
+        tries.lost_alone = tries.lost_alone.saturating_add(1);
+    }
+    let lost = Task { tries, ..task.clone() };
+    if tries.lost_alone < LOST_ALONE_MAX {
+        return Moved::Back(lost.with(TaskState::Ready));
+    }
+    let text = format!("{} was lost {} times with its worker, {} of them alone", task.id, tries.lost, tries.lost_alone);
+    dead(lost, Fault::new(FaultKind::Crashed, text).with_evidence(format!("last held by {}", lease.worker)))
+}

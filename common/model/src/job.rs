@@ -1,0 +1,293 @@
+//! A job's row: what it waits for, and no more than that needs. Results live in task rows; index, plan and ledger are
+//! objects.
+//!
+//! ```text
+//! Accepted ─▶ Indexing ─▶ Encoding ─▶ Merging ─▶ Publishing ─▶ Completed
+//!     └───────────┴───────────┴───────────┴───────────┴─▶ Failed
+//!     └───────────┴───────────┴───────────┴─▶ Cancelled
+//! ```
+
+use serde::{Deserialize, Serialize};
+
+use crate::fault::Fault;
+use crate::id::{Digest, JobId, Nonce, TaskId};
+use crate::plan::SourceFacts;
+use crate::time::StoreTime;
+
+pub const JOB_VERSION: u32 = 1;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    pub version: u32,
+    pub id: JobId,
+    /// Which asking for the same: a job that failed or was cancelled may be asked for again.
+    pub generation: u32,
+    pub created: StoreTime,
+    pub source: SourceFacts,
+    pub state: JobState,
+}
+
+/// What a job waits for. An ended job accepts nothing more; asking again is its next generation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JobState {
+    /// A look at its destinations.
+    Accepted,
+    /// Its index, then the plan made of it.
+    Indexing(IndexStep),
+    /// Its segments and its sound, then that their headers agree.
+    Encoding(Encoding),
+    /// Its outputs, then the ledger that proves them.
+    Merging(Merging),
+    /// That its outputs stand at their final keys.
+    Publishing(Publishing),
+    Completed(Completed),
+    Failed(Failed),
+    Cancelled(Cancelled),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IndexStep {
+    Awaited,
+    Found,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Encoding {
+    pub plan: Digest,
+    pub encodes: Tally,
+    pub audios: Tally,
+    pub merges: u32,
+    pub headers: Headers,
+}
+
+/// Whether segments were encoded again because their headers differed from most others'.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Headers {
+    FirstTime,
+    EncodedAgain,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Merging {
+    pub plan: Digest,
+    pub merges: Tally,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Publishing {
+    pub plan: Digest,
+    pub ledger: Digest,
+    pub merges: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Completed {
+    pub at: StoreTime,
+    pub plan: Digest,
+    pub ledger: Digest,
+    pub closing: Closing,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failed {
+    pub at: StoreTime,
+    pub fault: Fault,
+    /// The task that failed, where one did.
+    pub task: Option<TaskId>,
+    pub closing: Closing,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cancelled {
+    pub at: StoreTime,
+    pub reason: String,
+    pub closing: Closing,
+}
+
+/// Whether what an ended job left half-made has been removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Closing {
+    Open,
+    Closed,
+}
+
+/// Which of a run of numbered tasks are done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "(u32, String)", into = "(u32, String)")]
+pub struct Tally {
+    total: u32,
+    done: u32,
+    bits: Vec<u8>,
+}
+
+/// News for a job, left in its mailbox or found during its turn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Report {
+    Settled { task: TaskId, nonce: Nonce },
+    Dead { task: TaskId, fault: Fault },
+    Cancel { reason: String },
+}
+
+/// A report as it lies in the mailbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mail {
+    pub version: u32,
+    /// The generation that it is news for.
+    pub generation: u32,
+    pub report: Report,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no tally of {1} tasks")]
+pub struct TallyError(String, u32);
+
+/// What tallying a task found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tallied {
+    First,
+    Again,
+    /// There is no task of this number.
+    Unknown,
+}
+
+impl Job {
+    pub fn new(id: JobId, source: SourceFacts, created: StoreTime) -> Self {
+        Self { version: JOB_VERSION, id, generation: 1, created, source, state: JobState::Accepted }
+    }
+
+    /// The same job asked for again.
+    pub fn next_generation(&self, now: StoreTime) -> Self {
+        Self { generation: self.generation.saturating_add(1), created: now, state: JobState::Accepted, ..self.clone() }
+    }
+}
+
+impl JobState {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Indexing(_) => "indexing",
+            Self::Encoding(_) => "encoding",
+            Self::Merging(_) => "merging",
+            Self::Publishing(_) => "publishing",
+            Self::Completed(_) => "completed",
+            Self::Failed(_) => "failed",
+            Self::Cancelled(_) => "cancelled",
+        }
+    }
+
+    pub fn has_ended(&self) -> bool {
+        self.closing().is_some()
+    }
+
+    /// `None` as long as the job has not ended.
+    pub fn closing(&self) -> Option<Closing> {
+        match self {
+            Self::Accepted | Self::Indexing(_) | Self::Encoding(_) | Self::Merging(_) | Self::Publishing(_) => None,
+            Self::Completed(end) => Some(end.closing),
+            Self::Failed(end) => Some(end.closing),
+            Self::Cancelled(end) => Some(end.closing),
+        }
+    }
+
+    /// The plan in force, once there is one.
+    pub fn plan(&self) -> Option<&Digest> {
+        match self {
+            Self::Encoding(state) => Some(&state.plan),
+            Self::Merging(state) => Some(&state.plan),
+            Self::Publishing(state) => Some(&state.plan),
+            Self::Completed(end) => Some(&end.plan),
+            Self::Accepted | Self::Indexing(_) | Self::Failed(_) | Self::Cancelled(_) => None,
+        }
+    }
+}
+
+impl Tally {
+    pub fn new(total: u32) -> Self {
+        Self { total, done: 0, bits: vec![0; total.div_ceil(8) as usize] }
+    }
+
+    pub fn total(&self) -> u32 {
+        self.total
+    }
+
+    pub fn done(&self) -> u32 {
+        self.done
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.done == self.total
+    }
+
+    pub fn tick(&mut self, number: u32) -> Tallied {
+        if number >= self.total {
+            return Tallied::Unknown;
+        }
+        let (byte, bit) = (&mut self.bits[number as usize / 8], 1_u8 << (number % 8));
+        if *byte & bit != 0 {
+            return Tallied::Again;
+        }
+        *byte |= bit;
+        self.done += 1;
+        Tallied::First
+    }
+
+    /// The task has to be done again.
+    pub fn untick(&mut self, number: u32) {
+        if number < self.total && self.bits[number as usize / 8] & (1 << (number % 8)) != 0 {
+            self.bits[number as usize / 8] &= !(1 << (number % 8));
+            self.done -= 1;
+        }
+    }
+}
+
+impl From<Tally> for (u32, String) {
+    fn from(tally: Tally) -> Self {
+        (tally.total, tally.bits.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
+impl TryFrom<(u32, String)> for Tally {
+    type Error = TallyError;
+
+    fn try_from((total, hex): (u32, String)) -> Result<Self, TallyError> {
+        let bad = || TallyError(hex.clone(), total);
+        let byte = |at: usize| hex.get(at * 2..at * 2 + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+        let bytes = total.div_ceil(8) as usize;
+        let bits: Option<Vec<u8>> = (0..bytes).map(byte).collect();
+        let bits = bits.filter(|_| hex.len() == bytes * 2).ok_or_else(bad)?;
+        let done = bits.iter().map(|byte| byte.count_ones()).sum();
+        let beyond = total % 8 != 0 && bits.last().is_some_and(|last| last >> (total % 8) != 0);
+        if beyond { Err(bad()) } else { Ok(Self { total, done, bits }) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tally_counts_each_task_once_and_reads_back() {
+        let mut tally = Tally::new(10);
+        assert_eq!([tally.tick(9), tally.tick(9), tally.tick(10)], [Tallied::First, Tallied::Again, Tallied::Unknown]);
+        assert_eq!(tally.tick(0), Tallied::First);
+        let json = serde_json::to_string(&tally).unwrap();
+        assert_eq!(json, r#"[10,"0102"]"#);
+        assert_eq!(serde_json::from_str::<Tally>(&json).unwrap(), tally);
+        tally.untick(9);
+        tally.untick(9);
+        assert_eq!((tally.done(), tally.is_full()), (1, false));
+        for bad in [r#"[10,"0104"]"#, r#"[10,"01"]"#, r#"[10,"01020"]"#, r#"[10,"zz00"]"#] {
+            assert!(serde_json::from_str::<Tally>(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn nothing_to_do_is_done() {
+        assert!(Tally::new(0).is_full());
+    }
+}

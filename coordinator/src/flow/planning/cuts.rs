@@ -1,0 +1,143 @@
+//! Where the film is cut, and why there.
+//!
+//! Cuts are wanted at `start + k·d`. Each is moved to the nearest key unit within half a segment, where no picture is
+//! decoded twice; where none is near, it falls on the first picture shown not before the wanted moment, and the
+//! segment decodes from the key unit before it. Every cut is the time of a shown picture, so a segment's last picture
+//! lasts exactly until its end.
+
+use framefleet_model::fault::{Fault, FaultKind};
+use framefleet_model::index::IndexHeader;
+use framefleet_model::pipeline::SegmentDuration;
+use framefleet_model::plan::{Cut, CutReason, Decode, OutputLine, Segment, VideoRendition, output_end};
+use framefleet_model::time::{MediaTime, Span};
+
+use crate::flow::planning::cost;
+use crate::flow::planning::film::{Counting, Film};
+use crate::flow::planning::span::Wanted;
+
+const AUTO: MediaTime = MediaTime::from_secs(5);
+const AUTO_MIN: MediaTime = MediaTime::from_secs(1);
+/// Films longer than this have at least `AUTO_SEGMENTS_MIN` segments.
+const AUTO_LONG: MediaTime = MediaTime::from_secs(60);
+const AUTO_SEGMENTS_MIN: i64 = 16;
+/// No task should keep one core longer.
+const AUTO_TASK_MAX: MediaTime = MediaTime::from_secs(60);
+const DURATION_MIN: MediaTime = MediaTime::from_millis(100);
+/// What a job's rows and one transaction can hold.
+const SEGMENTS_MAX: i64 = 20_000;
+
+pub(crate) struct Cutting<'a> {
+    pub(crate) film: &'a Film<'a>,
+    pub(crate) wanted: Wanted,
+    pub(crate) asked: SegmentDuration,
+    pub(crate) renditions: &'a [VideoRendition],
+}
+
+impl Cutting<'_> {
+    pub(crate) fn cuts(&self) -> Result<Vec<Cut>, Fault> {
+        let Span { start, end } = self.wanted.pictures;
+        let mut cuts = vec![Cut { at: start, reason: CutReason::Start }];
+        if let Some(duration) = self.duration()? {
+            self.cut_every(duration, &mut cuts);
+        }
+        cuts.push(Cut { at: end, reason: CutReason::End });
+        Ok(cuts)
+    }
+
+    /// `None`: the film stays whole.
+    fn duration(&self) -> Result<Option<MediaTime>, Fault> {
+        if self.film.counting != Counting::Exact {
+            return Ok(None);
+        }
+        match self.asked {
+            SegmentDuration::None => Ok(None),
+            SegmentDuration::Auto => Ok(Some(self.auto())),
+            SegmentDuration::Every(asked) => self.check(asked).map(Some),
+        }
+    }
+
+    fn auto(&self) -> MediaTime {
+        let length = self.wanted.pictures.len();
+        let mut duration = AUTO;
+        if length > AUTO_LONG {
+            duration = duration.min(MediaTime(length.ns() / AUTO_SEGMENTS_MIN));
+        }
+        let second = cost::second(self.renditions);
+        if cost::stretch(duration, second) > AUTO_TASK_MAX {
+            let affordable = i128::from(AUTO_TASK_MAX.ns()) * 1_000_000_000 / i128::from(second.ns().max(1));
+            duration = MediaTime(i64::try_from(affordable).unwrap_or(i64::MAX));
+        }
+        let duration = duration.max(AUTO_MIN).max(MediaTime(length.ns() / SEGMENTS_MAX));
+        // Equal shares: a short last segment would leave a worker idle at the end.
+        let shares = (length.ns() + duration.ns() - 1) / duration.ns();
+        MediaTime((length.ns() + shares - 1) / shares.max(1))
+    }
+
+    fn check(&self, asked: MediaTime) -> Result<MediaTime, Fault> {
+        let refuse = |text: String| Err(Fault::new(FaultKind::Settings, text));
+        if asked < DURATION_MIN {
+            return refuse(format!("a segment duration of {asked} is under the bound of {DURATION_MIN}"));
+        }
+        let count = self.wanted.pictures.len().ns() / asked.ns();
+        if count > SEGMENTS_MAX {
+            return refuse(format!("segments of {asked} make {count} of them, {SEGMENTS_MAX} at most"));
+        }
+        Ok(asked)
+    }
+
+    fn cut_every(&self, duration: MediaTime, cuts: &mut Vec<Cut>) {
+        let Span { start, end } = self.wanted.pictures;
+        let half = MediaTime(duration.ns() / 2);
+        for k in 1.. {
+            let moment = start + MediaTime(duration.ns().saturating_mul(k));
+            if moment + half > end {
+                return;
+            }
+            let Some(cut) = self.cut_near(moment, half) else { return };
+            let last = cuts.last().map_or(start, |cut| cut.at);
+            if cut.at + half <= end && self.fills(last, cut.at) && self.fills(cut.at, end) {
+                cuts.push(cut);
+            }
+        }
+    }
+
+    fn cut_near(&self, moment: MediaTime, half: MediaTime) -> Option<Cut> {
+        let near = self.film.key_near(moment, moment - half, moment + half);
+        let at = self.film.picture_from(near.map_or(moment, |key| key.pts))?;
+        let reason = match near {
+            Some(_) => CutReason::KeyPicture,
+            None => {
+                let key = self.film.key_before(at).map_or(at, |key| key.pts);
+                match self.film.count(key, at) {
+                    0 => CutReason::KeyPicture,
+                    preroll => CutReason::InsideGop { preroll },
+                }
+            }
+        };
+        Some(Cut { at, reason })
+    }
+
+    /// Whether every rendition shows a picture between the two.
+    fn fills(&self, from: MediaTime, to: MediaTime) -> bool {
+        let ends = |at, grid| output_end(Span::new(from, at), OutputLine { origin: self.wanted.span.start, grid });
+        from < to && self.renditions.iter().all(|r| ends(from, r.format.grid) < ends(to, r.format.grid))
+    }
+
+    pub(crate) fn segments(&self, cuts: &[Cut], header: &IndexHeader) -> Vec<Segment> {
+        let spans = cuts.windows(2).map(|pair| Span::new(pair[0].at, pair[1].at));
+        spans.zip(0..).map(|(span, number)| self.segment(number, span, header)).collect()
+    }
+
+    fn segment(&self, number: u32, span: Span, header: &IndexHeader) -> Segment {
+        let slice = |(from, to)| Decode::Slice { from, to, blocks: header.blocks_of(from, to) };
+        let all = (0, u32::try_from(self.film.units.len()).unwrap_or(u32::MAX));
+        let (decode, pictures) = match &self.film.counting {
+            Counting::Exact => {
+                (slice(self.film.slice(span.start, span.end)), Some(self.film.count(span.start, span.end)))
+            }
+            Counting::Uncounted(_) => (slice(all), None),
+            Counting::Untimed(_) => (Decode::Whole, None),
+        };
+        Segment { number, span, decode, pictures }
+    }
+}

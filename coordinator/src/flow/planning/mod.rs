@@ -1,0 +1,154 @@
+//! Planning: from what is asked and what the index says to cuts, renditions and tasks.
+//!
+//! ```text
+//! index ─▶ film (pictures, keys) ─▶ span (origin, range) ─▶ renditions ─▶ cuts ─▶ segments ─▶ DTS delays ─▶ plan
+//! ```
+//! The same request and index give the same plan, byte for byte: nothing else enters, least of all the number of
+//! workers.
+
+/// What an encode is estimated to cost.
+pub(crate) mod cost;
+/// Where the film is cut.
+mod cuts;
+/// What the index says of the film's pictures.
+mod film;
+/// Video renditions.
+mod pictures;
+/// Audio renditions.
+mod sound;
+/// Origin and range.
+mod span;
+
+use framefleet_model::fault::{Fault, FaultKind};
+use framefleet_model::index::{AudioTrack, Index};
+use framefleet_model::media::Chapter;
+use framefleet_model::pipeline::{OutputRequest, Request};
+use framefleet_model::plan::{
+    AudioRendition, Cut, IndexRef, OutputLine, OutputPlan, PLAN_VERSION, Plan, Segment, SourceFacts, VideoRendition,
+    dts_delay, output_times,
+};
+use framefleet_model::time::{MediaTime, Span};
+
+use crate::flow::planning::cuts::Cutting;
+use crate::flow::planning::film::{Counting, Film};
+use crate::flow::planning::span::{Tracks, Wanted, wanted};
+
+/// All that a plan is made from.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    pub request: &'a Request,
+    pub source: &'a SourceFacts,
+    pub index: &'a Index,
+    pub index_ref: &'a IndexRef,
+}
+
+pub fn plan(asked: Asked<'_>) -> Result<Plan, Fault> {
+    let Asked { request, source, index, index_ref } = asked;
+    let audio = index.header.audio.as_ref().filter(|_| request.outputs.iter().any(|o| o.audio.is_some()));
+    let track = index.header.video.as_ref().filter(|_| request.outputs.iter().any(|o| o.video.is_some()));
+    let film = track.map(|track| Film::of(index, track)).transpose()?;
+    let tracks = Tracks { film: film.as_ref(), audio };
+    let rendered = render(&request.outputs, tracks)?;
+    let wanted = wanted(request.range, tracks)?;
+    let cut = film.as_ref().map(|film| cut(film, wanted, &rendered, asked)).transpose()?.unwrap_or_default();
+    Ok(Plan {
+        version: PLAN_VERSION,
+        source: source.clone(),
+        index: index_ref.clone(),
+        origin: wanted.span.start,
+        span: wanted.span,
+        cuts: cut.cuts,
+        segments: cut.segments,
+        uncut: cut.uncut,
+        video: cut.video,
+        audio: rendered.audio,
+        outputs: rendered.outputs,
+        damaged: request.damaged,
+        tags: index.header.tags.clone(),
+        chapters: chapters(&index.header.chapters, wanted.span),
+    })
+}
+
+#[derive(Default)]
+struct Rendered {
+    video: Vec<VideoRendition>,
+    audio: Vec<AudioRendition>,
+    outputs: Vec<OutputPlan>,
+}
+
+fn render(outputs: &[OutputRequest], tracks: Tracks<'_>) -> Result<Rendered, Fault> {
+    let mut rendered = Rendered::default();
+    for (output, number) in outputs.iter().zip(0..) {
+        let same = outputs.iter().filter(|other| other.to == output.to).count();
+        if same > 1 {
+            return Err(Fault::new(FaultKind::Settings, format!("{same} outputs go to {}", output.to)));
+        }
+        let video = output.video.as_ref().zip(tracks.film);
+        let video =
+            video.map(|(settings, film)| pictures::rendition(settings, film, &mut rendered.video)).transpose()?;
+        let audio = output.audio.as_ref().zip(tracks.audio);
+        let audio =
+            audio.map(|(settings, track)| sound::rendition(settings, track, &mut rendered.audio)).transpose()?;
+        if video.is_none() && audio.is_none() {
+            return Err(nothing_in(output, tracks.audio));
+        }
+        let (to, container) = (output.to.clone(), output.container);
+        rendered.outputs.push(OutputPlan { number, to, container, video, audio });
+    }
+    if rendered.outputs.is_empty() {
+        return Err(Fault::new(FaultKind::Settings, "the job has 0 outputs, 1 at least"));
+    }
+    Ok(rendered)
+}
+
+fn nothing_in(output: &OutputRequest, audio: Option<&AudioTrack>) -> Fault {
+    let asked = match (&output.video, &output.audio) {
+        (Some(_), Some(_)) => "neither pictures nor sound",
+        (Some(_), None) => "no pictures",
+        (None, Some(_)) if audio.is_none() => "no sound",
+        (None, Some(_) | None) => "nothing that was asked for",
+    };
+    // A film without any track is the film's fault; asking for what it lacks is the settings'.
+    let kind =
+        if output.video.is_some() && output.audio.is_some() { FaultKind::Unsupported } else { FaultKind::Settings };
+    Fault::new(kind, format!("{} would be empty: the source has {asked} that can be decoded", output.to))
+}
+
+#[derive(Default)]
+struct CutFilm {
+    cuts: Vec<Cut>,
+    segments: Vec<Segment>,
+    uncut: Option<String>,
+    video: Vec<VideoRendition>,
+}
+
+fn cut(film: &Film<'_>, wanted: Wanted, rendered: &Rendered, asked: Asked<'_>) -> Result<CutFilm, Fault> {
+    let cutting = Cutting { film, wanted, asked: asked.request.segments, renditions: &rendered.video };
+    let cuts = cutting.cuts()?;
+    let segments = cutting.segments(&cuts, &asked.index.header);
+    let uncut = match &film.counting {
+        Counting::Exact => None,
+        Counting::Uncounted(why) | Counting::Untimed(why) => Some(why.clone()),
+    };
+    let video = rendered.video.iter().map(|r| VideoRendition { dts_delay: delay(film, wanted, r), ..r.clone() });
+    Ok(CutFilm { cuts, segments, uncut, video: video.collect() })
+}
+
+/// Over all pictures of the film, so that every segment can count on it before any is encoded.
+fn delay(film: &Film<'_>, wanted: Wanted, rendition: &VideoRendition) -> Option<MediaTime> {
+    if film.counting != Counting::Exact {
+        return None;
+    }
+    let within: Vec<MediaTime> = film.shown.iter().copied().filter(|t| wanted.pictures.contains(*t)).collect();
+    let line = OutputLine { origin: wanted.span.start, grid: rendition.format.grid };
+    Some(dts_delay(&output_times(&within, wanted.pictures, line), rendition.reorder_depth))
+}
+
+fn chapters(chapters: &[Chapter], span: Span) -> Vec<Chapter> {
+    let clipped = chapters.iter().map(|chapter| {
+        let start = chapter.start.max(span.start) - span.start;
+        let end = chapter.end.min(span.end) - span.start;
+        Chapter { start, end, title: chapter.title.clone() }
+    });
+    clipped.filter(|chapter| chapter.start < chapter.end).collect()
+}
