@@ -4,3 +4,5 @@
 pub mod clock;
 /// Store and broker in memory: the model for tests and simulation, and the one-process fleet's queue.
 pub mod memory;
+/// The store in one SQLite file: the one-process fleet's truth.
+pub mod sqlite;

@@ -162,6 +162,9 @@ pub enum StoreError {
     /// Another process uses the state folder.
     #[error("the state folder {folder} is in use by {holder}")]
     Locked { folder: String, holder: String },
+    /// It cannot live where it was told to.
+    #[error("the state folder cannot be used: {0}")]
+    Unusable(String),
     /// Written by another version of framefleet.
     #[error("the store has schema version {found}, this framefleet knows {known}")]
     Schema { found: i64, known: i64 },
@@ -236,7 +239,7 @@ impl Scan {
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
         let kind = match &error {
-            StoreError::Unavailable(_) | StoreError::Locked { .. } => FaultKind::StoreAway,
+            StoreError::Unavailable(_) | StoreError::Locked { .. } | StoreError::Unusable(_) => FaultKind::StoreAway,
             StoreError::Full(_) => FaultKind::ScratchFull,
             StoreError::Corrupt(_) | StoreError::Schema { .. } | StoreError::Refused(_) => FaultKind::Internal,
         };
