@@ -6,3 +6,5 @@ pub mod child;
 pub mod ports;
 /// The ports as they are here: on disk, in memory, on this host.
 pub mod adapters;
+/// The task board over a store: claim, heartbeat, settle, fail, hand back, expire.
+pub mod board;

@@ -6,6 +6,8 @@ pub mod broker;
 pub mod changes;
 /// Waiting, and the host's idea of the time.
 pub mod clock;
+/// The names of all rows, indexes and queues, and the form they are kept in.
+pub mod rows;
 /// The truth: rows, ordered indexes and queues under compare-and-set transactions.
 pub mod store;
 /// One compare-and-set transaction, and what it may hold.

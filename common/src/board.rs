@@ -1,0 +1,274 @@
+//! The board over a store: each verb loads the job and the task, decides by `framefleet_model::board`, and commits one
+//! compare-and-set transaction, again from the start where somebody else was faster.
+//!
+//! A settle appends its report to the job's mailbox and never touches the job's row, so that a thousand workers which
+//! finish at once do not conflict. An error means that the outcome is unknown: every verb may be repeated.
+
+use std::sync::Arc;
+
+use framefleet_model::board::{self, BeatAnswer, ClaimAnswer, Claimant, Moved, SettleAnswer, Settled, Task};
+use framefleet_model::fault::Fault;
+use framefleet_model::id::{Digest, Nonce};
+use framefleet_model::job::{JOB_VERSION, Job, Mail, Report};
+use framefleet_model::task::{Outcome, Progress};
+use framefleet_model::time::StoreTime;
+
+use crate::ports::broker::Class;
+use crate::ports::rows::{self, TaskRef};
+use crate::ports::store::{Commit, Row, RowKey, Store, StoreError, Version};
+use crate::ports::txn::Txn;
+
+/// Names attempts. Random for real, seeded in simulations.
+pub type Mint = Arc<dyn Fn() -> Nonce + Send + Sync>;
+
+/// So often in a row somebody else can be faster before the store counts as away.
+const CONFLICTS_MAX: u32 = 64;
+
+#[derive(Clone)]
+pub struct Board {
+    store: Arc<dyn Store>,
+}
+
+#[derive(Debug)]
+pub enum Claimed {
+    Granted(Box<Grant>),
+    /// Somebody else has it.
+    Held,
+    /// It waits for its next try.
+    NotYet,
+    /// It is settled or dead, its job has ended, or there is no such task.
+    Over,
+}
+
+/// A claim that was granted, and what it was granted for.
+#[derive(Debug)]
+pub struct Grant {
+    pub job: Job,
+    pub task: Task,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beat {
+    Continue,
+    /// The job has ended.
+    Cancel,
+    /// Somebody else has the task, or settled it.
+    Lost,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settlement {
+    /// The result counts.
+    Won,
+    /// Another attempt was first, or nobody wants it any more: what it made may be deleted.
+    Lost,
+}
+
+/// What an attempt has to show.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// The plan that it worked by.
+    pub plan: Option<Digest>,
+    pub outcome: Outcome,
+    /// Results of other tasks that it was made from: if any is no longer that task's, the settle is lost.
+    pub inputs: Vec<Input>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Input {
+    pub task: TaskRef,
+    pub nonce: Nonce,
+}
+
+struct Seen {
+    job: Option<Job>,
+    task: Option<(Task, Version)>,
+    now: StoreTime,
+}
+
+impl Board {
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { store }
+    }
+
+    pub async fn claim(&self, at: &TaskRef, claimant: &Claimant) -> Result<Claimed, StoreError> {
+        for _ in 0..CONFLICTS_MAX {
+            let seen = self.see(at).await?;
+            let (Some(job), Some((task, version))) = (seen.job, seen.task) else { return Ok(Claimed::Over) };
+            if job.state.has_ended() {
+                self.withdraw(at, &task).await?;
+                return Ok(Claimed::Over);
+            }
+            let (row, claimed) = match board::claim(&task, claimant, seen.now) {
+                ClaimAnswer::Granted(row) => (row.clone(), Claimed::Granted(Box::new(Grant { job, task: row }))),
+                ClaimAnswer::Held(Some(row)) => (row, Claimed::Held),
+                ClaimAnswer::Held(None) => return Ok(Claimed::Held),
+                ClaimAnswer::NotYet => return Ok(Claimed::NotYet),
+                ClaimAnswer::Over => return Ok(Claimed::Over),
+            };
+            if self.put(at, version, &row).await? {
+                return Ok(claimed);
+            }
+        }
+        Err(busy(at))
+    }
+
+    pub async fn heartbeat(&self, at: &TaskRef, claimant: &Claimant, progress: Progress) -> Result<Beat, StoreError> {
+        for _ in 0..CONFLICTS_MAX {
+            let seen = self.see(at).await?;
+            let (Some(job), Some((task, version))) = (seen.job, seen.task) else { return Ok(Beat::Cancel) };
+            if job.state.has_ended() {
+                return Ok(Beat::Cancel);
+            }
+            let BeatAnswer::Continue(row) = board::heartbeat(&task, claimant, progress, seen.now) else {
+                return Ok(Beat::Lost);
+            };
+            if row == task || self.put(at, version, &row).await? {
+                return Ok(Beat::Continue);
+            }
+        }
+        Err(busy(at))
+    }
+
+    pub async fn settle(&self, at: &TaskRef, nonce: &Nonce, result: &Made) -> Result<Settlement, StoreError> {
+        for _ in 0..CONFLICTS_MAX {
+            let seen = self.see(at).await?;
+            let (Some(job), Some((task, version))) = (seen.job, seen.task) else { return Ok(Settlement::Lost) };
+            if job.state.has_ended() {
+                return Ok(Settlement::Lost);
+            }
+            let settled = Settled { nonce: nonce.clone(), outcome: result.outcome.clone() };
+            let row = match board::settle(&task, result.plan.as_ref(), settled) {
+                SettleAnswer::Settled(row) => row,
+                SettleAnswer::Again => return Ok(Settlement::Won),
+                SettleAnswer::Lost => return Ok(Settlement::Lost),
+            };
+            let Some(inputs) = self.inputs_stand(&result.inputs).await? else { return Ok(Settlement::Lost) };
+            let txn = inputs.into_iter().fold(Txn::new(at.shard()), |txn, (row, version)| txn.expect(&row, version));
+            let txn = rows::put_task(txn.expect(&at.row(), version), at, &row);
+            let report = Report::Settled { task: at.task, nonce: nonce.clone() };
+            let txn = deliver(txn, &job, report, seen.now);
+            if self.committed(txn).await? {
+                return Ok(Settlement::Won);
+            }
+        }
+        Err(busy(at))
+    }
+
+    /// The attempt failed: its task is tried again or dead, by the fault's kind.
+    pub async fn fail(&self, at: &TaskRef, nonce: &Nonce, fault: &Fault) -> Result<(), StoreError> {
+        self.shift(at, |task, now| board::fail(task, nonce, fault.clone(), now)).await
+    }
+
+    /// The attempt was told to stop: its task is ready again, and nothing is counted.
+    pub async fn hand_back(&self, at: &TaskRef, nonce: &Nonce) -> Result<(), StoreError> {
+        let long = Class::long();
+        self.shift(at, |task, _| board::hand_back(task, nonce, long.as_str()).map(Moved::Back)).await
+    }
+
+    /// Does what time alone does to a task, if it is due.
+    pub async fn expire(&self, at: &TaskRef) -> Result<(), StoreError> {
+        self.shift(at, board::expire).await
+    }
+
+    /// Takes the task from a holder that is known to be gone.
+    pub async fn adopt(&self, at: &TaskRef) -> Result<(), StoreError> {
+        self.shift(at, |task, _| board::adopt(task).map(Moved::Back)).await
+    }
+
+    /// Whether the task was ready and is now marked as hinted: the caller owes the broker its hint.
+    pub async fn hint(&self, at: &TaskRef) -> Result<bool, StoreError> {
+        let seen = self.see(at).await?;
+        let Some((task, version)) = seen.task else {
+            self.committed(Txn::new(at.shard()).index_remove(&rows::due(at.shard()), at.to_string())).await?;
+            return Ok(false);
+        };
+        if seen.job.is_none_or(|job| job.state.has_ended()) {
+            self.withdraw(at, &task).await?;
+            return Ok(false);
+        }
+        match board::hint(&task, seen.now) {
+            Some(row) => self.put(at, version, &row).await,
+            // An index entry that outlived its state: putting the row again puts it where it belongs.
+            None => self.put(at, version, &task).await.map(|_| false),
+        }
+    }
+
+    async fn shift(&self, at: &TaskRef, decide: impl Fn(&Task, StoreTime) -> Option<Moved>) -> Result<(), StoreError> {
+        for _ in 0..CONFLICTS_MAX {
+            let seen = self.see(at).await?;
+            let Some((task, version)) = seen.task else { return Ok(()) };
+            let Some(job) = seen.job.filter(|job| !job.state.has_ended()) else {
+                return self.withdraw(at, &task).await;
+            };
+            let txn = Txn::new(at.shard()).expect(&at.row(), version);
+            let txn = match decide(&task, seen.now) {
+                Some(Moved::Back(row)) => rows::put_task(txn, at, &row),
+                Some(Moved::Dead(row, fault)) => {
+                    let report = Report::Dead { task: at.task, fault };
+                    deliver(rows::put_task(txn, at, &row), &job, report, seen.now)
+                }
+                None => return Ok(()),
+            };
+            if self.committed(txn).await? {
+                return Ok(());
+            }
+        }
+        Err(busy(at))
+    }
+
+    /// Nobody wants the task any more: it leaves all indexes.
+    async fn withdraw(&self, at: &TaskRef, task: &Task) -> Result<(), StoreError> {
+        self.committed(rows::unplace(Txn::new(at.shard()), at, &task.class)).await.map(|_| ())
+    }
+
+    /// The rows of the inputs with their versions, if every one is still settled by the same attempt.
+    async fn inputs_stand(&self, inputs: &[Input]) -> Result<Option<Vec<(RowKey, Version)>>, StoreError> {
+        let keys: Vec<_> = inputs.iter().map(|input| input.task.row()).collect();
+        if keys.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        let loaded = self.store.load(&keys).await?;
+        let mut versions = Vec::with_capacity(keys.len());
+        for ((key, row), input) in keys.into_iter().zip(loaded.rows).zip(inputs) {
+            let Some(row) = row else { return Ok(None) };
+            let task: Task = rows::from_row(&key, &row)?;
+            if task.settled().is_none_or(|settled| settled.nonce != input.nonce) {
+                return Ok(None);
+            }
+            versions.push((key, row.version));
+        }
+        Ok(Some(versions))
+    }
+
+    async fn see(&self, at: &TaskRef) -> Result<Seen, StoreError> {
+        let keys = [rows::job_row(&at.job), at.row()];
+        let loaded = self.store.load(&keys).await?;
+        let row = |n: usize| loaded.rows.get(n).and_then(Option::as_ref);
+        let job = row(0).map(|r: &Row| rows::from_row::<Job>(&keys[0], r)).transpose()?;
+        let task = row(1).map(|r: &Row| rows::from_row(&keys[1], r).map(|task| (task, r.version))).transpose()?;
+        Ok(Seen { job, task, now: loaded.now })
+    }
+
+    async fn put(&self, at: &TaskRef, version: Version, task: &Task) -> Result<bool, StoreError> {
+        self.committed(rows::put_task(Txn::new(at.shard()).expect(&at.row(), version), at, task)).await
+    }
+
+    async fn committed(&self, txn: Txn) -> Result<bool, StoreError> {
+        match self.store.commit(txn).await? {
+            Commit::Committed(_) => Ok(true),
+            Commit::Conflict => Ok(false),
+        }
+    }
+}
+
+/// Leaves news in a job's mailbox and calls for its turn.
+pub fn deliver(txn: Txn, job: &Job, report: Report, now: StoreTime) -> Txn {
+    let mail = Mail { version: JOB_VERSION, generation: job.generation, report };
+    let turns = rows::turns(txn.shard);
+    txn.append(&rows::mailbox(&job.id), rows::to_bytes(&mail)).index_set(&turns, job.id.as_str(), now.ms())
+}
+
+fn busy(at: &TaskRef) -> StoreError {
+    StoreError::Unavailable(format!("{CONFLICTS_MAX} conflicts in a row over {at}"))
+}

@@ -1,0 +1,139 @@
+//! Every row, index and queue of the store is named here, and written and read in one form: versioned JSON.
+//!
+//! ```text
+//! job/<job>            row    the job                       turns          index  jobs by their next turn
+//! task/<job>/<task>    row    a task                        due            index  tasks by when to look at them
+//! mail/<job>           queue  news for the job              ready/<class>  index  tasks nobody was told of, by order
+//! outbox               queue  news for the world            hinted/<class> index  tasks whose hint is on its way
+//!                                                           jobs           index  all jobs by their age
+//!                                                           garbage        index  ended jobs by when to sweep them
+//! ```
+
+use std::fmt;
+use std::str::FromStr;
+
+use framefleet_model::board::{Task, TaskState};
+use framefleet_model::id::{IdError, JobId, TaskId};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::ports::store::{IndexKey, QueueKey, Row, RowKey, Shard, StoreError};
+use crate::ports::txn::Txn;
+
+/// A task of a job, as indexes name it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskRef {
+    pub job: JobId,
+    pub task: TaskId,
+}
+
+impl TaskRef {
+    pub fn new(job: &JobId, task: TaskId) -> Self {
+        Self { job: job.clone(), task }
+    }
+
+    pub fn shard(&self) -> Shard {
+        Shard::of(&self.job)
+    }
+
+    pub fn row(&self) -> RowKey {
+        self.shard().row(format!("task/{self}"))
+    }
+}
+
+impl fmt::Display for TaskRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.job, self.task)
+    }
+}
+
+impl FromStr for TaskRef {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let (job, task) = text.split_once('/').unwrap_or((text, ""));
+        Ok(Self { job: job.parse()?, task: task.parse()? })
+    }
+}
+
+pub fn job_row(job: &JobId) -> RowKey {
+    Shard::of(job).row(format!("job/{job}"))
+}
+
+pub fn mailbox(job: &JobId) -> QueueKey {
+    Shard::of(job).queue(format!("mail/{job}"))
+}
+
+pub fn outbox(shard: Shard) -> QueueKey {
+    shard.queue("outbox")
+}
+
+pub fn turns(shard: Shard) -> IndexKey {
+    shard.index("turns")
+}
+
+pub fn due(shard: Shard) -> IndexKey {
+    shard.index("due")
+}
+
+pub fn ready(shard: Shard, class: &str) -> IndexKey {
+    shard.index(format!("ready/{class}"))
+}
+
+pub fn hinted(shard: Shard, class: &str) -> IndexKey {
+    shard.index(format!("hinted/{class}"))
+}
+
+pub fn jobs(shard: Shard) -> IndexKey {
+    shard.index("jobs")
+}
+
+pub fn garbage(shard: Shard) -> IndexKey {
+    shard.index("garbage")
+}
+
+/// Puts a task's row, and the task where its state says it waits.
+pub fn put_task(txn: Txn, at: &TaskRef, task: &Task) -> Txn {
+    let (shard, member) = (at.shard(), at.to_string());
+    let (ready, hinted, due) = (ready(shard, &task.class), hinted(shard, &task.class), due(shard));
+    let txn = txn.put(&at.row(), to_bytes(task));
+    let txn = match &task.state {
+        TaskState::Ready => txn.index_set(&ready, &member, task.order),
+        TaskState::Waiting { .. }
+        | TaskState::Hinted { .. }
+        | TaskState::Claimed(_)
+        | TaskState::Settled(_)
+        | TaskState::Dead(_) => txn.index_remove(&ready, &member),
+    };
+    let txn = match &task.state {
+        TaskState::Hinted { at } => txn.index_set(&hinted, &member, at.ms()),
+        TaskState::Waiting { .. }
+        | TaskState::Ready
+        | TaskState::Claimed(_)
+        | TaskState::Settled(_)
+        | TaskState::Dead(_) => txn.index_remove(&hinted, &member),
+    };
+    match task.due() {
+        Some(at) => txn.index_set(&due, member, at.ms()),
+        None => txn.index_remove(&due, member),
+    }
+}
+
+/// Takes a task out of every index: its row has been deleted, or its job has ended.
+pub fn unplace(txn: Txn, at: &TaskRef, class: &str) -> Txn {
+    let (shard, member) = (at.shard(), at.to_string());
+    let txn = txn.index_remove(&ready(shard, class), &member).index_remove(&hinted(shard, class), &member);
+    txn.index_remove(&due(shard), member)
+}
+
+pub fn to_bytes<T: Serialize>(value: &T) -> Vec<u8> {
+    serde_json::to_vec(value).expect("rows have only string keys and finite numbers")
+}
+
+pub fn from_row<T: DeserializeOwned>(key: &RowKey, row: &Row) -> Result<T, StoreError> {
+    from_bytes(&key.name, &row.bytes)
+}
+
+pub fn from_bytes<T: DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<T, StoreError> {
+    serde_json::from_slice(bytes).map_err(|e| StoreError::Corrupt(format!("{name} does not parse: {e}")))
+}
