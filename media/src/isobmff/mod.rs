@@ -1,1 +1,3 @@
-//! MP4 and MOV boxes.
+//! MP4 and MOV: what a film's boxes say, and a muxer of our own.
+
+pub mod writer;

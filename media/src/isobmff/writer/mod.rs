@@ -1,0 +1,323 @@
+//! An MP4 muxer: one pass, equal bytes for equal films, memory for the sample tables alone.
+//!
+//! ```text
+//! ftyp · moov · free · mdat(64-bit size): titles, then runs of half a second of pictures and sound by turns
+//! ```
+//! The movie box stands in front. Its room is set aside before any media: sample counts, decoding times and chunks
+//! are known from the film, and what is not (which pictures are keys, how far each is reordered) is bounded by the
+//! number of samples; what the finished tables leave over becomes the `free` box. Chunk offsets are always 64-bit,
+//! so no size need be guessed.
+//!
+//! Decoding begins at tick zero of each track, and an edit list sets media time `dts_delay` (or the sound's priming)
+//! at its place on the time line, so that no composition offset is negative and nothing moves: the first picture and
+//! the first sample of the source stand exactly where the film says, the last sample ends where it says.
+
+mod boxes;
+mod chapters;
+mod entries;
+mod movie;
+mod tables;
+
+use std::io::{Seek, SeekFrom, Write};
+
+use framefleet_model::index::Key;
+use framefleet_model::media::VideoCodec;
+use framefleet_model::time::MediaTime;
+
+use self::boxes::Boxes;
+use self::movie::{Edit, Movie, TrackKind, TrackPlan};
+use self::tables::{Layout, Reorders, Tables, run_lengths};
+use crate::muxing::{Audio, Film, MuxError, Muxer, Picture, Pictures, Run, Sounds, Track, runs, timescale_of};
+
+const CHUNK: MediaTime = MediaTime::from_millis(500);
+/// Both tracks' clocks divide the movie's, if that is not too fine.
+const TIMESCALE_MAX: u64 = 50_000_000;
+/// A movie box has a 32-bit size.
+const SAMPLES_MAX: u64 = 100_000_000;
+const FREE_HEADER: usize = 8;
+const MDAT_HEADER: u64 = 16;
+
+pub struct Mp4Writer<W> {
+    sink: W,
+    film: Film,
+    timescale: u32,
+    tracks: Vec<TrackPlan>,
+    /// In the order of `tracks`.
+    tables: Vec<Tables>,
+    pictures: Option<Pictures>,
+    turns: Turns,
+    /// Bytes from the movie box to the media.
+    reserved: usize,
+    moov_at: u64,
+    mdat_at: u64,
+    /// Where the next byte goes.
+    at: u64,
+}
+
+/// Runs of both tracks, and how far into them the film is.
+struct Turns {
+    runs: std::vec::IntoIter<Run>,
+    now: Option<Run>,
+    /// Units of the present run that have been pushed.
+    pushed: u32,
+}
+
+impl<W: Write + Seek> Mp4Writer<W> {
+    pub fn begin(mut sink: W, film: Film) -> Result<Self, MuxError> {
+        let timescale = film.video.as_ref().map(|video| timescale_of(video.rate));
+        let pictures = match (&film.video, timescale) {
+            (Some(video), Some(timescale)) => Some(Pictures::new(video, timescale)?),
+            _ => None,
+        };
+        let runs = runs(&film, pictures.as_ref(), CHUNK)?;
+        let tracks = plan_tracks(&film, pictures.as_ref().zip(timescale), &runs)?;
+        let timescale = movie_timescale(&tracks);
+        let largest: Vec<Tables> = tracks.iter().map(|t| Tables::largest(&t.layout, t.kind.reorders())).collect();
+        let movie = Movie { film: &film, timescale, tracks: &tracks };
+        let reserved = movie.to_bytes(&largest).len() + FREE_HEADER;
+        drop(largest);
+
+        let start = sink.stream_position()?;
+        let ftyp = file_type(&film);
+        sink.write_all(&ftyp)?;
+        let moov_at = start + ftyp.len() as u64;
+        let mdat_at = moov_at + reserved as u64;
+        sink.seek(SeekFrom::Start(mdat_at))?;
+        sink.write_all(&media_header(0))?;
+        let tables = tracks.iter().map(|track| track.kind.empty_tables()).collect();
+        let turns = Turns::new(runs);
+        let at = mdat_at + MDAT_HEADER;
+        let mut writer =
+            Self { sink, film, timescale, tracks, tables, pictures, turns, reserved, moov_at, mdat_at, at };
+        writer.put_titles()?;
+        Ok(writer)
+    }
+
+    /// Titles are known beforehand: they come first.
+    fn put_titles(&mut self) -> Result<(), MuxError> {
+        let Some(track) = self.tracks.iter().position(|track| track.kind == TrackKind::Titles) else {
+            return Ok(());
+        };
+        self.tables[track].chunks.push(self.at);
+        for sample in chapters::samples(&self.film.chapters) {
+            self.put(track, &sample)?;
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, track: usize, data: &[u8]) -> Result<(), MuxError> {
+        let size = u32::try_from(data.len()).map_err(|_| MuxError::TooLarge {
+            what: "a unit",
+            value: data.len() as u64,
+            bound: u64::from(u32::MAX),
+        })?;
+        self.sink.write_all(data)?;
+        self.tables[track].sizes.push(size);
+        self.at += u64::from(size);
+        Ok(())
+    }
+
+    /// Puts a unit of a track whose turn it is.
+    fn put_in_turn(&mut self, track: Track, data: &[u8]) -> Result<(), MuxError> {
+        let kind = match track {
+            Track::Video => TrackKind::Video,
+            Track::Audio => TrackKind::Audio,
+        };
+        let number = self.tracks.iter().position(|t| t.kind == kind).ok_or(MuxError::Turn(track))?;
+        if self.turns.take(track)? == InRun::First {
+            self.tables[number].chunks.push(self.at);
+        }
+        self.put(number, data)
+    }
+}
+
+impl<W: Write + Seek> Muxer<W> for Mp4Writer<W> {
+    fn wants(&self) -> Option<Track> {
+        self.turns.now.map(|run| run.track)
+    }
+
+    fn push_picture(&mut self, picture: Picture<'_>) -> Result<(), MuxError> {
+        self.put_in_turn(Track::Video, picture.data)?;
+        let (Some(pictures), Some(tables)) = (&self.pictures, self.tables.first_mut()) else {
+            return Err(MuxError::Turn(Track::Video));
+        };
+        let number = tables.sizes.len() - 1;
+        let offset = pictures.shown(picture.pts) - pictures.dts[number];
+        let late = || MuxError::LateDecode { number, pts: picture.pts, dts: pictures.decoded_at(number) };
+        tables.offsets.push(u32::try_from(offset).map_err(|_| late())?);
+        if picture.key == Key::Yes {
+            tables.syncs.get_or_insert_default().push(u32::try_from(number + 1).unwrap_or(u32::MAX));
+        }
+        Ok(())
+    }
+
+    fn push_sound(&mut self, data: &[u8]) -> Result<(), MuxError> {
+        self.put_in_turn(Track::Audio, data)
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<W, MuxError> {
+        if let Some(track) = self.wants() {
+            return Err(MuxError::Unfinished(track));
+        }
+        for tables in &mut self.tables {
+            tables.forget_the_obvious();
+        }
+        let movie = Movie { film: &self.film, timescale: self.timescale, tracks: &self.tracks };
+        let mut moov = movie.to_bytes(&self.tables);
+        let free = self.reserved - moov.len();
+        moov.extend_from_slice(&u32::try_from(free).unwrap_or(u32::MAX).to_be_bytes());
+        moov.extend_from_slice(b"free");
+        moov.resize(self.reserved, 0);
+        self.sink.seek(SeekFrom::Start(self.moov_at))?;
+        self.sink.write_all(&moov)?;
+        self.sink.write_all(&media_header(self.at - self.mdat_at))?;
+        self.sink.seek(SeekFrom::Start(self.at))?;
+        self.sink.flush()?;
+        Ok(self.sink)
+    }
+}
+
+/// Whether a unit begins a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum InRun {
+    First,
+    Later,
+}
+
+impl Turns {
+    fn new(runs: Vec<Run>) -> Self {
+        let mut runs = runs.into_iter();
+        let now = runs.next();
+        Self { runs, now, pushed: 0 }
+    }
+
+    fn take(&mut self, track: Track) -> Result<InRun, MuxError> {
+        let run = self.now.filter(|run| run.track == track).ok_or(MuxError::Turn(track))?;
+        let place = if self.pushed == 0 { InRun::First } else { InRun::Later };
+        self.pushed += 1;
+        if self.pushed == run.units {
+            self.now = self.runs.next();
+            self.pushed = 0;
+        }
+        Ok(place)
+    }
+}
+
+impl TrackKind {
+    fn reorders(self) -> Reorders {
+        match self {
+            Self::Video => Reorders::Maybe,
+            Self::Audio | Self::Titles => Reorders::Never,
+        }
+    }
+
+    fn empty_tables(self) -> Tables {
+        let syncs = match self {
+            Self::Video => Some(Vec::new()),
+            Self::Audio | Self::Titles => None,
+        };
+        Tables { syncs, ..Tables::default() }
+    }
+}
+
+impl Tables {
+    /// Leaves out tables that say what their absence says.
+    fn forget_the_obvious(&mut self) {
+        if self.offsets.iter().all(|offset| *offset == 0) {
+            self.offsets.clear();
+        }
+        if self.syncs.as_ref().is_some_and(|syncs| syncs.len() == self.sizes.len()) {
+            self.syncs = None;
+        }
+    }
+}
+
+fn plan_tracks(film: &Film, pictures: Option<(&Pictures, u32)>, runs: &[Run]) -> Result<Vec<TrackPlan>, MuxError> {
+    let mut tracks = Vec::new();
+    if let (Some(video), Some((pictures, timescale))) = (&film.video, pictures) {
+        let hole = video.times.first().copied().unwrap_or(MediaTime::ZERO);
+        let nexts = pictures.dts.iter().skip(1).copied().chain([pictures.end]);
+        let deltas = pictures.dts.iter().zip(nexts).map(|(tick, next)| u32::try_from(next - tick).unwrap_or(u32::MAX));
+        let layout = Layout::of_runs(run_lengths(deltas), runs.iter().filter(|run| run.track == Track::Video));
+        let edit = Edit { hole, from: pictures.shown(hole), duration: video.end - hole };
+        let media_duration = pictures.end;
+        tracks.push(TrackPlan { kind: TrackKind::Video, timescale, media_duration, edit, layout });
+    }
+    if let Some(audio) = &film.audio {
+        tracks.push(plan_sound(audio, runs)?);
+    }
+    if tracks.iter().all(|track| track.layout.chunk_samples.is_empty()) {
+        return Err(MuxError::Empty);
+    }
+    if let (Some(first), Some(last)) = (film.chapters.first(), film.chapters.last()) {
+        let durations = chapters::durations(&film.chapters);
+        let media_duration = durations.iter().map(|(_, ticks)| i64::from(*ticks)).sum();
+        let chunk_samples = vec![u32::try_from(film.chapters.len()).unwrap_or(u32::MAX)];
+        let edit = Edit { hole: first.start, from: 0, duration: last.end - first.start };
+        let layout = Layout { durations, chunk_samples };
+        tracks.push(TrackPlan {
+            kind: TrackKind::Titles,
+            timescale: chapters::TIMESCALE,
+            media_duration,
+            edit,
+            layout,
+        });
+    }
+    let samples = tracks.iter().flat_map(|track| &track.layout.chunk_samples).map(|n| u64::from(*n)).sum();
+    if samples > SAMPLES_MAX {
+        return Err(MuxError::TooLarge { what: "a count of units", value: samples, bound: SAMPLES_MAX });
+    }
+    Ok(tracks)
+}
+
+/// The last unit lasts as long as the source: what it holds beyond is padding.
+fn plan_sound(audio: &Audio, runs: &[Run]) -> Result<TrackPlan, MuxError> {
+    let sounds = Sounds::new(audio)?;
+    let total = u64::from(audio.priming) + audio.samples;
+    let before_last = u64::from(sounds.units.saturating_sub(1)) * u64::from(sounds.unit_samples);
+    let last = u32::try_from(total.saturating_sub(before_last)).unwrap_or(u32::MAX).min(sounds.unit_samples);
+    let deltas = (1..=sounds.units).map(|n| if n == sounds.units { last } else { sounds.unit_samples });
+    let layout = Layout::of_runs(run_lengths(deltas), runs.iter().filter(|run| run.track == Track::Audio));
+    let samples = i64::try_from(audio.samples).unwrap_or(i64::MAX);
+    let duration = MediaTime::from_ticks(samples, sounds.rate);
+    let edit = Edit { hole: audio.first, from: i64::from(audio.priming), duration };
+    let media_duration = i64::try_from(before_last).unwrap_or(i64::MAX).saturating_add(i64::from(last));
+    Ok(TrackPlan { kind: TrackKind::Audio, timescale: sounds.rate, media_duration, edit, layout })
+}
+
+/// The least common multiple of the tracks' clocks, or the first track's.
+fn movie_timescale(tracks: &[TrackPlan]) -> u32 {
+    let clocks = || tracks.iter().filter(|t| t.kind != TrackKind::Titles).map(|t| u64::from(t.timescale.max(1)));
+    let common = clocks().reduce(|a, b| a / gcd(a, b) * b).unwrap_or(1000);
+    let chosen = if common <= TIMESCALE_MAX { common } else { clocks().next().unwrap_or(1000) };
+    u32::try_from(chosen).unwrap_or(1000)
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+fn file_type(film: &Film) -> Vec<u8> {
+    let mut b = Boxes::default();
+    b.nest(b"ftyp", |b| {
+        b.raw(b"isom");
+        b.u32(512);
+        b.raw(b"isomiso2");
+        match film.video.as_ref().map(|video| video.codec) {
+            Some(VideoCodec::H264) => b.raw(b"avc1"),
+            Some(VideoCodec::Hevc) => b.raw(b"hvc1"),
+            None => {}
+        }
+        b.raw(b"mp41");
+    });
+    b.into_bytes()
+}
+
+/// A media box of so many bytes, its size in 64 bits.
+fn media_header(size: u64) -> [u8; 16] {
+    let mut header = [0; 16];
+    header[..4].copy_from_slice(&1_u32.to_be_bytes());
+    header[4..8].copy_from_slice(b"mdat");
+    header[8..].copy_from_slice(&size.to_be_bytes());
+    header
+}

@@ -1,0 +1,285 @@
+//! The movie box.
+
+use framefleet_model::media::Tags;
+use framefleet_model::time::MediaTime;
+
+use super::boxes::Boxes;
+use super::chapters;
+use super::entries;
+use super::tables::{Layout, Tables};
+use crate::muxing::{Film, language};
+
+/// Seconds from 1904, where QuickTime's clock begins, to 1970.
+const EPOCH: i64 = 2_082_844_800;
+const UNITY: u32 = 0x0001_0000;
+const MATRIX: [u32; 9] = [UNITY, 0, 0, 0, UNITY, 0, 0, 0, 0x4000_0000];
+/// Enabled, in the movie.
+const TRACK_FLAGS: u32 = 3;
+
+/// A track of the movie box but for its samples.
+pub(crate) struct TrackPlan {
+    pub(crate) kind: TrackKind,
+    pub(crate) timescale: u32,
+    /// In ticks of the track.
+    pub(crate) media_duration: i64,
+    pub(crate) edit: Edit,
+    pub(crate) layout: Layout,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TrackKind {
+    Video,
+    Audio,
+    Titles,
+}
+
+/// Where a track stands on the movie's time line: a hole, then the media from a tick on.
+#[derive(Clone, Copy)]
+pub(crate) struct Edit {
+    pub(crate) hole: MediaTime,
+    pub(crate) from: i64,
+    pub(crate) duration: MediaTime,
+}
+
+pub(crate) struct Movie<'a> {
+    pub(crate) film: &'a Film,
+    /// Ticks a second of the movie.
+    pub(crate) timescale: u32,
+    pub(crate) tracks: &'a [TrackPlan],
+}
+
+impl Movie<'_> {
+    pub(crate) fn to_bytes(&self, tables: &[Tables]) -> Vec<u8> {
+        let mut b = Boxes::default();
+        b.nest(b"moov", |b| {
+            self.put_header(b);
+            for (number, (track, tables)) in self.tracks.iter().zip(tables).enumerate() {
+                b.nest(b"trak", |b| self.put_track(b, number, (track, tables)));
+            }
+            self.put_user_data(b);
+        });
+        b.into_bytes()
+    }
+
+    fn created(&self) -> u64 {
+        let unix = self.film.tags.created_unix;
+        unix.map_or(0, |seconds| seconds.saturating_add(EPOCH).max(0).cast_unsigned())
+    }
+
+    fn ticks(&self, time: MediaTime) -> u64 {
+        time.to_ticks(self.timescale).max(0).cast_unsigned()
+    }
+
+    fn put_header(&self, b: &mut Boxes) {
+        let ends = self.tracks.iter().filter(|track| track.kind != TrackKind::Titles);
+        let end = ends.map(|track| track.edit.hole + track.edit.duration).max().unwrap_or(MediaTime::ZERO);
+        b.full(b"mvhd", 1, |b| {
+            b.u64(self.created());
+            b.u64(self.created());
+            b.u32(self.timescale);
+            b.u64(self.ticks(end));
+            b.u32(UNITY);
+            b.u16(0x0100);
+            b.zeros(10);
+            MATRIX.iter().for_each(|value| b.u32(*value));
+            b.zeros(24);
+            b.count(self.tracks.len() + 1);
+        });
+    }
+
+    fn put_track(&self, b: &mut Boxes, number: usize, (track, tables): (&TrackPlan, &Tables)) {
+        self.put_track_header(b, number, track);
+        self.put_edits(b, track.edit);
+        let titles = self.tracks.iter().position(|track| track.kind == TrackKind::Titles);
+        if let (Some(titles), true) = (titles, track.kind != TrackKind::Titles) {
+            b.nest(b"tref", |b| b.nest(b"chap", |b| b.count(titles + 1)));
+        }
+        b.nest(b"mdia", |b| {
+            self.put_media_header(b, track);
+            put_kind(b, track.kind);
+            b.nest(b"minf", |b| {
+                put_kind_header(b, track.kind);
+                b.nest(b"dinf", |b| {
+                    b.full(b"dref", 0, |b| {
+                        b.u32(1);
+                        b.flagged(b"url ", 1, |_| {});
+                    });
+                });
+                b.nest(b"stbl", |b| {
+                    self.put_entry(b, track.kind);
+                    tables.put(b, &track.layout);
+                    if track.kind == TrackKind::Audio {
+                        put_preroll(b, tables.sizes.len());
+                    }
+                });
+            });
+        });
+    }
+
+    fn put_track_header(&self, b: &mut Boxes, number: usize, track: &TrackPlan) {
+        let flags = if track.kind == TrackKind::Titles { 0 } else { TRACK_FLAGS };
+        b.flagged(b"tkhd", 1 << 24 | flags, |b| {
+            b.u64(self.created());
+            b.u64(self.created());
+            b.count(number + 1);
+            b.u32(0);
+            b.u64(self.ticks(track.edit.hole + track.edit.duration));
+            b.zeros(8);
+            b.u16(0);
+            b.u16(u16::from(track.kind == TrackKind::Audio));
+            b.u16(if track.kind == TrackKind::Audio { 0x0100 } else { 0 });
+            b.u16(0);
+            MATRIX.iter().for_each(|value| b.u32(*value));
+            let (width, height) = self.shown_size(track.kind);
+            b.u32(width);
+            b.u32(height);
+        });
+    }
+
+    /// In 16.16, the width stretched by the pixels' shape.
+    fn shown_size(&self, kind: TrackKind) -> (u32, u32) {
+        match (&self.film.video, kind) {
+            (Some(video), TrackKind::Video) => {
+                let (num, den) = (u64::from(video.pixel_aspect.num()), u64::from(video.pixel_aspect.den()));
+                let width = (u64::from(video.geometry.width) << 16) * num / den;
+                (u32::try_from(width).unwrap_or(u32::MAX), video.geometry.height << 16)
+            }
+            _ => (0, 0),
+        }
+    }
+
+    fn put_edits(&self, b: &mut Boxes, edit: Edit) {
+        let hole = self.ticks(edit.hole);
+        b.nest(b"edts", |b| {
+            b.full(b"elst", 1, |b| {
+                b.u32(if hole > 0 { 2 } else { 1 });
+                if hole > 0 {
+                    b.u64(hole);
+                    b.u64(u64::MAX);
+                    b.u32(UNITY);
+                }
+                b.u64(self.ticks(edit.hole + edit.duration) - hole);
+                b.u64(edit.from.cast_unsigned());
+                b.u32(UNITY);
+            });
+        });
+    }
+
+    fn put_media_header(&self, b: &mut Boxes, track: &TrackPlan) {
+        let named = match track.kind {
+            TrackKind::Video => self.film.video.as_ref().and_then(|video| video.language.as_deref()),
+            TrackKind::Audio => self.film.audio.as_ref().and_then(|audio| audio.language.as_deref()),
+            TrackKind::Titles => None,
+        };
+        b.full(b"mdhd", 1, |b| {
+            b.u64(self.created());
+            b.u64(self.created());
+            b.u32(track.timescale);
+            b.u64(track.media_duration.max(0).cast_unsigned());
+            b.u16(packed_language(language::three_letters(named)));
+            b.u16(0);
+        });
+        // Three letters say it all; other names, regions and scripts need this.
+        if let Some(tag) = named.filter(|tag| tag.len() != 3) {
+            b.full(b"elng", 0, |b| {
+                b.raw(tag.as_bytes());
+                b.u8(0);
+            });
+        }
+    }
+
+    fn put_entry(&self, b: &mut Boxes, kind: TrackKind) {
+        b.full(b"stsd", 0, |b| {
+            b.u32(1);
+            match (kind, &self.film.video, &self.film.audio) {
+                (TrackKind::Video, Some(video), _) => entries::put_video(b, video),
+                (TrackKind::Audio, _, Some(audio)) => entries::put_audio(b, audio),
+                _ => entries::put_text(b),
+            }
+        });
+    }
+
+    fn put_user_data(&self, b: &mut Boxes) {
+        let (tags, chapters) = (&self.film.tags, &self.film.chapters);
+        if tags.title.is_none() && chapters.is_empty() {
+            return;
+        }
+        b.nest(b"udta", |b| {
+            if !chapters.is_empty() {
+                chapters::put_list(b, chapters);
+            }
+            if let Tags { title: Some(title), .. } = tags {
+                put_title(b, title);
+            }
+        });
+    }
+}
+
+fn put_kind(b: &mut Boxes, kind: TrackKind) {
+    let (handler, name) = match kind {
+        TrackKind::Video => (b"vide", "video\0"),
+        TrackKind::Audio => (b"soun", "sound\0"),
+        TrackKind::Titles => (b"text", "chapters\0"),
+    };
+    b.full(b"hdlr", 0, |b| {
+        b.u32(0);
+        b.raw(handler);
+        b.zeros(12);
+        b.raw(name.as_bytes());
+    });
+}
+
+fn put_kind_header(b: &mut Boxes, kind: TrackKind) {
+    match kind {
+        TrackKind::Video => b.flagged(b"vmhd", 1, |b| b.zeros(8)),
+        TrackKind::Audio => b.full(b"smhd", 0, |b| b.zeros(4)),
+        TrackKind::Titles => b.nest(b"gmhd", |b| {
+            b.full(b"gmin", 0, |b| {
+                b.u16(0x40);
+                [0x8000; 3].into_iter().for_each(|colour| b.u16(colour));
+                b.zeros(4);
+            });
+            b.nest(b"text", |b| MATRIX.iter().for_each(|value| b.u32(*value)));
+        }),
+    }
+}
+
+/// Says that a decoder needs the unit before the one that it starts at.
+fn put_preroll(b: &mut Boxes, samples: usize) {
+    b.full(b"sgpd", 1, |b| {
+        b.raw(b"roll");
+        b.u32(2);
+        b.u32(1);
+        b.u16(u16::MAX);
+    });
+    b.full(b"sbgp", 0, |b| {
+        b.raw(b"roll");
+        b.u32(1);
+        b.count(samples);
+        b.u32(1);
+    });
+}
+
+fn put_title(b: &mut Boxes, title: &str) {
+    b.full(b"meta", 0, |b| {
+        b.full(b"hdlr", 0, |b| {
+            b.u32(0);
+            b.raw(b"mdirappl");
+            b.zeros(9);
+        });
+        b.nest(b"ilst", |b| {
+            b.nest(b"\xa9nam", |b| {
+                b.nest(b"data", |b| {
+                    b.u32(1);
+                    b.u32(0);
+                    b.raw(title.as_bytes());
+                });
+            });
+        });
+    });
+}
+
+/// Three letters in five bits each.
+fn packed_language(letters: [u8; 3]) -> u16 {
+    letters.iter().fold(0, |packed, letter| packed << 5 | u16::from(letter.saturating_sub(0x60) & 0x1f))
+}

@@ -1,0 +1,67 @@
+//! Which track's units follow which: runs of half a second in decoding order.
+
+use framefleet_model::time::MediaTime;
+
+use super::{Audio, Film, MuxError, Pictures, Sounds, Track};
+
+/// Units of one track in a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Run {
+    pub(crate) track: Track,
+    pub(crate) units: u32,
+}
+
+/// Both tracks in runs no longer than `length`; pictures come first, so that a run of sound is never waited for by
+/// the pictures that it goes with.
+pub(crate) fn runs(film: &Film, pictures: Option<&Pictures>, length: MediaTime) -> Result<Vec<Run>, MuxError> {
+    let sounds = film.audio.as_ref().map(Sounds::new).transpose()?;
+    let mut video = Cursor { track: Track::Video, next: 0, units: pictures.map_or(0, |p| p.dts.len()) };
+    let mut audio = Cursor { track: Track::Audio, next: 0, units: sounds.map_or(0, |s| s.units as usize) };
+    let video_at = |n: usize| pictures.map_or(MediaTime::MAX, |p| p.decoded_at(n));
+    let audio_at = |n: usize| sound_at(film.audio.as_ref(), sounds, n);
+    let mut runs = Vec::new();
+    let mut until = video.peek(video_at).min(audio.peek(audio_at));
+    while video.is_left() || audio.is_left() {
+        // A hole in both tracks is jumped over.
+        until = until.max(video.peek(video_at).min(audio.peek(audio_at))) + length;
+        runs.extend(video.take_until(until, video_at));
+        runs.extend(audio.take_until(until, audio_at));
+    }
+    Ok(runs)
+}
+
+fn sound_at(audio: Option<&Audio>, sounds: Option<Sounds>, number: usize) -> MediaTime {
+    let number = u32::try_from(number).unwrap_or(u32::MAX);
+    match (audio, sounds) {
+        (Some(audio), Some(sounds)) => {
+            let lead = MediaTime::from_ticks(i64::from(audio.priming), sounds.rate);
+            audio.first - lead + sounds.begins(number)
+        }
+        _ => MediaTime::MAX,
+    }
+}
+
+struct Cursor {
+    track: Track,
+    next: usize,
+    units: usize,
+}
+
+impl Cursor {
+    fn is_left(&self) -> bool {
+        self.next < self.units
+    }
+
+    fn peek(&self, at: impl Fn(usize) -> MediaTime) -> MediaTime {
+        if self.is_left() { at(self.next) } else { MediaTime::MAX }
+    }
+
+    fn take_until(&mut self, until: MediaTime, at: impl Fn(usize) -> MediaTime) -> Option<Run> {
+        let from = self.next;
+        while self.is_left() && at(self.next) < until {
+            self.next += 1;
+        }
+        let units = u32::try_from(self.next - from).ok().filter(|units| *units > 0)?;
+        Some(Run { track: self.track, units })
+    }
+}
