@@ -1,5 +1,7 @@
 //! The ports as they are here: on disk, in memory, on this host. Only app files name them.
 
+/// Objects by URL: films, work objects and outputs.
+pub mod blob;
 /// The host's clock, and one that tests turn by hand.
 pub mod clock;
 /// Store and broker in memory: the model for tests and simulation, and the one-process fleet's queue.

@@ -1,0 +1,90 @@
+//! What an error of storage means, by the side that it happened on.
+
+use std::io::{self, ErrorKind};
+
+use framefleet_model::fault::{Fault, FaultKind};
+
+use crate::adapters::blob::Side;
+
+/// The same trouble in the words of a file system and of a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    Missing,
+    Exists,
+    Denied,
+    Full,
+    Changed,
+    /// It is there and is no object: a folder, a device.
+    NoObject,
+    /// Nobody knows, or it may pass.
+    Away,
+}
+
+/// `detail` is what the storage said, where that helps.
+pub(crate) fn of(side: Side, name: &str, trouble: (Trouble, &str)) -> Fault {
+    let (trouble, detail) = trouble;
+    let text = match trouble {
+        Trouble::Missing => format!("{name} does not exist"),
+        Trouble::Exists => format!("{name} exists already"),
+        Trouble::Changed => format!("{name} changed while it was read"),
+        Trouble::Full => format!("no room is left for {name}: {detail}"),
+        Trouble::Denied => format!("{name} may not be {}: {detail}", verb(side)),
+        Trouble::NoObject => format!("{name} is {detail}"),
+        Trouble::Away => format!("{name} cannot be {}: {detail}", verb(side)),
+    };
+    Fault::new(kind(side, trouble), text)
+}
+
+pub(crate) fn of_io(side: Side, name: &str, error: &io::Error) -> Fault {
+    let trouble = match error.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => Trouble::Missing,
+        ErrorKind::AlreadyExists => Trouble::Exists,
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Trouble::Denied,
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => Trouble::Full,
+        ErrorKind::IsADirectory => Trouble::NoObject,
+        _ => Trouble::Away,
+    };
+    let detail = if trouble == Trouble::NoObject { "a folder".to_owned() } else { plain(error) };
+    of(side, name, (trouble, &detail))
+}
+
+pub(crate) fn of_store(side: Side, name: &str, error: &object_store::Error) -> Fault {
+    use object_store::Error as E;
+    let trouble = match error {
+        E::NotFound { .. } => Trouble::Missing,
+        E::AlreadyExists { .. } => Trouble::Exists,
+        E::PermissionDenied { .. } | E::Unauthenticated { .. } => Trouble::Denied,
+        E::Precondition { .. } | E::NotModified { .. } => Trouble::Changed,
+        _ => Trouble::Away,
+    };
+    of(side, name, (trouble, &error.to_string()))
+}
+
+fn kind(side: Side, trouble: Trouble) -> FaultKind {
+    match (side, trouble) {
+        (Side::Source, Trouble::Missing) => FaultKind::SourceMissing,
+        (Side::Source, Trouble::Changed) => FaultKind::SourceChanged,
+        (Side::Source, Trouble::Denied | Trouble::NoObject) => FaultKind::SourceUnreadable,
+        (Side::Destination, Trouble::Missing) => FaultKind::DestinationMissing,
+        (Side::Destination, Trouble::Exists) => FaultKind::DestinationExists,
+        (Side::Destination, Trouble::Denied | Trouble::NoObject) => FaultKind::DestinationDenied,
+        (Side::Destination, Trouble::Full) => FaultKind::DestinationFull,
+        (Side::Work, Trouble::Full) => FaultKind::ScratchFull,
+        _ => FaultKind::StorageAway,
+    }
+}
+
+fn verb(side: Side) -> &'static str {
+    match side {
+        Side::Source => "read",
+        Side::Work => "used",
+        Side::Destination => "written",
+    }
+}
+
+/// The system's words without their number.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default().to_lowercase();
+    if text.is_empty() { error.kind().to_string() } else { text }
+}

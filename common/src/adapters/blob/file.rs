@@ -1,0 +1,167 @@
+//! Objects that are files.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use framefleet_model::fault::{Fault, FaultKind};
+use framefleet_model::id::Nonce;
+
+use crate::adapters::blob::fault::{self, Trouble};
+use crate::adapters::blob::place::{Opened, Place};
+use crate::adapters::blob::{Facts, Hidden, OnExisting, Presence, Side, disk, url};
+
+#[derive(Clone)]
+pub(crate) struct FilePlace {
+    pub(crate) path: PathBuf,
+    pub(crate) side: Side,
+}
+
+struct OpenFile {
+    place: FilePlace,
+    file: Arc<File>,
+    facts: Facts,
+}
+
+#[async_trait]
+impl Place for FilePlace {
+    fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    async fn facts(&self) -> Result<Facts, Fault> {
+        let metadata = self.on_disk(|path| std::fs::metadata(path)).await?;
+        self.regular(&metadata)
+    }
+
+    async fn presence(&self) -> Result<Presence, Fault> {
+        let there = self.on_disk(|path| path.try_exists()).await?;
+        Ok(if there { Presence::Present } else { Presence::Absent })
+    }
+
+    async fn open(&self) -> Result<(Facts, Box<dyn Opened>), Fault> {
+        // Opening a pipe would wait for a writer: look before.
+        self.facts().await?;
+        let (file, metadata) = self
+            .on_disk(|path| {
+                let file = File::open(path)?;
+                let metadata = file.metadata()?;
+                Ok((Arc::new(file), metadata))
+            })
+            .await?;
+        let facts = self.regular(&metadata)?;
+        Ok((facts.clone(), Box::new(OpenFile { place: self.clone(), file, facts })))
+    }
+
+    async fn put(&self, bytes: Bytes) -> Result<(), Fault> {
+        let part = disk::sibling(&self.path, &mark());
+        self.replace(part, move |part| disk::write_new(part, &bytes)).await
+    }
+
+    async fn put_file(&self, from: &Path) -> Result<(), Fault> {
+        let part = disk::sibling(&self.path, &mark());
+        let from = from.to_owned();
+        self.replace(part, move |part| disk::bring(&from, part)).await
+    }
+
+    async fn delete(&self) -> Result<(), Fault> {
+        self.on_disk(disk::remove).await
+    }
+
+    async fn stage(&self, from: &Path, attempt: &Nonce) -> Result<Hidden, Fault> {
+        let (part, from) = (disk::sibling(&self.path, attempt.as_str()), from.to_owned());
+        let hidden = Hidden::Sibling(url::of_path(&part));
+        self.on_disk(move |_| disk::bring(&from, &part).inspect_err(|_| drop(disk::remove(&part)))).await?;
+        Ok(hidden)
+    }
+
+    async fn uncover(&self, hidden: &Hidden, on_existing: OnExisting) -> Result<(), Fault> {
+        let part = self.part(hidden)?;
+        self.on_disk(move |path| disk::reveal(&part, path, on_existing)).await
+    }
+
+    async fn discard(&self, hidden: &Hidden) -> Result<(), Fault> {
+        let part = self.part(hidden)?;
+        self.on_disk(move |_| disk::remove(&part)).await
+    }
+}
+
+#[async_trait]
+impl Opened for OpenFile {
+    async fn read(&self, offset: u64, len: u32) -> Result<Bytes, Fault> {
+        let (file, facts) = (self.file.clone(), self.facts.clone());
+        // The bytes first: facts that still hold afterwards held while they were read.
+        let read = self
+            .place
+            .on_disk(move |_| match disk::read_at(&file, offset, len) {
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+                read => Ok(Some(read?).filter(|_| file.metadata().is_ok_and(|now| disk::facts_of(&now) == facts))),
+            })
+            .await?;
+        read.ok_or_else(|| fault::of(self.place.side, &self.place.name(), (Trouble::Changed, "")))
+    }
+}
+
+impl FilePlace {
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let path = self.path.clone();
+        match tokio::task::spawn_blocking(move || call(&path)).await {
+            Ok(done) => done.map_err(|error| fault::of_io(self.side, &self.name(), &error)),
+            Err(panic) => Err(Fault::new(FaultKind::Internal, format!("{}: {panic}", self.name()))),
+        }
+    }
+
+    /// Fills `part`, then gives it the final name. Folders of work objects are made; others must be there.
+    async fn replace(
+        &self,
+        part: PathBuf,
+        fill: impl FnOnce(&Path) -> io::Result<()> + Send + 'static,
+    ) -> Result<(), Fault> {
+        let side = self.side;
+        self.on_disk(move |path| {
+            if let (Side::Work, Some(folder)) = (side, path.parent()) {
+                std::fs::create_dir_all(folder)?;
+            }
+            fill(&part)
+                .and_then(|()| disk::reveal(&part, path, OnExisting::Replace))
+                .inspect_err(|_| drop(disk::remove(&part)))
+        })
+        .await
+    }
+
+    fn regular(&self, metadata: &Metadata) -> Result<Facts, Fault> {
+        let refuse = |what| Err(fault::of(self.side, &self.name(), (Trouble::NoObject, what)));
+        if metadata.is_dir() {
+            return refuse("a folder");
+        }
+        if !metadata.is_file() {
+            return refuse("no regular file");
+        }
+        Ok(disk::facts_of(metadata))
+    }
+
+    fn part(&self, hidden: &Hidden) -> Result<PathBuf, Fault> {
+        match hidden {
+            Hidden::Sibling(url) => {
+                let part = url::to_path(url)?;
+                if part.parent() == self.path.parent() {
+                    return Ok(part);
+                }
+                Err(Fault::new(FaultKind::Internal, format!("{} is not beside {}", part.display(), self.name())))
+            }
+            Hidden::Upload { .. } => {
+                Err(Fault::new(FaultKind::Internal, format!("an upload was staged for the file {}", self.name())))
+            }
+        }
+    }
+}
+
+fn mark() -> String {
+    format!("{:016x}", rand::random::<u64>())
+}

@@ -1,0 +1,31 @@
+//! What a kind of storage must be able to do.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use framefleet_model::fault::Fault;
+use framefleet_model::id::Nonce;
+
+use crate::adapters::blob::{Facts, Hidden, OnExisting, Presence};
+
+#[async_trait]
+pub(crate) trait Place: Send + Sync {
+    /// As people call it.
+    fn name(&self) -> String;
+    async fn facts(&self) -> Result<Facts, Fault>;
+    async fn presence(&self) -> Result<Presence, Fault>;
+    async fn open(&self) -> Result<(Facts, Box<dyn Opened>), Fault>;
+    async fn put(&self, bytes: Bytes) -> Result<(), Fault>;
+    async fn put_file(&self, from: &Path) -> Result<(), Fault>;
+    async fn delete(&self) -> Result<(), Fault>;
+    async fn stage(&self, from: &Path, attempt: &Nonce) -> Result<Hidden, Fault>;
+    async fn uncover(&self, hidden: &Hidden, on_existing: OnExisting) -> Result<(), Fault>;
+    async fn discard(&self, hidden: &Hidden) -> Result<(), Fault>;
+}
+
+#[async_trait]
+pub(crate) trait Opened: Send + Sync {
+    /// Exactly these bytes, which lie within the object.
+    async fn read(&self, offset: u64, len: u32) -> Result<Bytes, Fault>;
+}
