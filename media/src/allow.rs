@@ -8,7 +8,7 @@ const ALLOWED: &[&str] = &[
     // demuxers
     "qtdemux", "matroskademux", "tsdemux", "mpegpsdemux", "avidemux", "flvdemux", "oggdemux", "asfdemux", "mxfdemux",
     "wavparse", "aiffparse", "auparse", "ivfparse", "id3demux", "apedemux", "dvdemux", "rmdemux", "y4mdec",
-    "avdemux_nut", "avdemux_gxf", "avdemux_nsv", "avdemux_ape", "avdemux_tta", "avdemux_mpc", "avdemux_mpc8", "avdemux_voc",
+    "avdemux_nut", "avdemux_gif", "avdemux_gxf", "avdemux_nsv", "avdemux_ape", "avdemux_tta", "avdemux_mpc", "avdemux_mpc8", "avdemux_voc",
     "codecalphademux", "avdemux_ipmovie", "avdemux_film_cpk", "avdemux_smk",
     // parsers
     "h264parse", "h265parse", "mpegvideoparse", "mpeg4videoparse", "h263parse", "vp9parse", "av1parse", "vc1parse",

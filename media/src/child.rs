@@ -15,7 +15,7 @@ use framefleet_model::time::MediaTime;
 use crate::pipe::internal;
 use crate::read_at::ReadAt;
 use crate::reader::Reader;
-use crate::{allow, indexing};
+use crate::{allow, encode, indexing};
 
 /// Progress is told at most this often.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
@@ -87,7 +87,11 @@ fn work(reader: &Reader, spec: &ChildSpec) -> Result<Outcome, Fault> {
             let film = open(object::SOURCE)?;
             indexing::run(work, film, scratch, |bytes| teller.step(bytes, MediaTime::ZERO)).map(Outcome::Index)
         }
-        Work::Encode(_) | Work::Audio(_) | Work::Merge(_) => Err(internal("not yet")),
+        Work::Encode(work) => {
+            let sources = encode::Sources { film: open(object::SOURCE)?, index: open(object::INDEX)? };
+            encode::run(work, &sources, scratch, &teller).map(Outcome::Encode)
+        }
+        Work::Audio(_) | Work::Merge(_) => Err(internal("not yet")),
     }
 }
 

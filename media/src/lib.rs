@@ -3,14 +3,20 @@
 /// The child process: one piece of work, one answer.
 pub mod child;
 mod allow;
+mod decode;
 mod decoder;
 mod demux;
 mod described;
+mod encode;
+mod encoder;
 mod fleetsrc;
 mod formats;
 mod indexing;
 mod pass;
 mod pipe;
+mod rendition;
+mod segment;
+mod slice;
 mod tap;
 mod trial;
 /// Positional reads of anything.
@@ -23,3 +29,5 @@ pub mod isobmff;
 pub mod matroska;
 /// What an access unit's bits say of it.
 pub mod bitstream;
+/// What every muxer of ours is told.
+pub mod muxing;

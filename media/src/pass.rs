@@ -79,10 +79,9 @@ fn show(shown: &Mutex<Shown>, (pipeline, pad): (&gst::Pipeline, &gst::Pad), trac
 
 /// What typefind found, as the demuxer's input caps.
 fn container_of(demux: &Demux) -> String {
-    let caps = demux.pipe.element().iterate_recurse().into_iter().flatten().find_map(|element| {
-        let typefind = element.factory().is_some_and(|f| f.name() == "typefind");
-        typefind.then(|| element.static_pad("src")?.current_caps()).flatten()
-    });
+    let elements = demux.pipe.element().iterate_recurse().into_iter().flatten();
+    let mut typefinds = elements.filter(|e| e.factory().is_some_and(|f| f.name() == "typefind"));
+    let caps = typefinds.find_map(|e| e.property::<Option<gst::Caps>>("caps"));
     caps.and_then(|c| c.structure(0).map(|s| s.name().to_string())).unwrap_or_else(|| "unknown".to_owned())
 }
 

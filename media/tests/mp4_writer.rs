@@ -74,10 +74,14 @@ fn hevc_with_hdr_is_described() {
     video.pixel_aspect = Rational::new(4, 3).unwrap();
     let path = written(folder.path(), &coded);
     let shown = film::run("ffprobe", &["-show_streams", "-of", "flat", path.to_str().unwrap()]);
+    let box_of_colour = b"\0\0\0\x13colrnclx\0\x09\0\x10\0\x09\0";
+    let bytes = std::fs::read(&path).unwrap();
+    assert!(
+        bytes.windows(box_of_colour.len()).any(|window| window == box_of_colour),
+        "ffprobe prefers the bitstream's"
+    );
     for line in [
         "codec_tag_string=\"hvc1\"",
-        "color_primaries=\"bt2020\"",
-        "color_transfer=\"smpte2084\"",
         "sample_aspect_ratio=\"4:3\"",
         "red_x=\"34000/50000\"",
         "max_luminance=\"10000000/10000\"",

@@ -115,21 +115,34 @@ impl BaseSrcImpl for FleetSrc {
         self.object().map(|o| o.size())
     }
 
-    fn create(&self, offset: u64, _: Option<&mut gst::BufferRef>, length: u32) -> Result<CreateSuccess, gst::FlowError> {
+    fn create(&self, offset: u64, room: Option<&mut gst::BufferRef>, length: u32) -> Result<CreateSuccess, gst::FlowError> {
         let object = self.object().ok_or(gst::FlowError::Error)?;
         if offset >= object.size() {
             return Err(gst::FlowError::Eos);
         }
         let len = u64::from(length).min(object.size() - offset);
-        let mut data = vec![0; usize::try_from(len).map_err(|_| gst::FlowError::Error)?];
-        if let Err(error) = self.fill(&*object, offset, &mut data) {
-            gst::element_imp_error!(self, gst::ResourceError::Read, ["{error}"]);
-            return Err(gst::FlowError::Error);
+        let len = usize::try_from(len).map_err(|_| gst::FlowError::Error)?;
+        let fill = |buf: &mut [u8]| {
+            self.fill(&*object, offset, buf).map_err(|error| {
+                gst::element_imp_error!(self, gst::ResourceError::Read, ["{error}"]);
+                gst::FlowError::Error
+            })
+        };
+        let stamp = |buffer: &mut gst::BufferRef| {
+            buffer.set_offset(offset);
+            buffer.set_offset_end(offset + len as u64);
+        };
+        if let Some(room) = room {
+            room.set_size(len);
+            fill(&mut room.map_writable().map_err(|_| gst::FlowError::Error)?)?;
+            stamp(room);
+            return Ok(CreateSuccess::FilledBuffer);
         }
+        let mut data = vec![0; len];
+        fill(&mut data)?;
         let mut buffer = gst::Buffer::from_mut_slice(data);
         if let Some(buffer) = buffer.get_mut() {
-            buffer.set_offset(offset);
-            buffer.set_offset_end(offset + len);
+            stamp(buffer);
         }
         Ok(CreateSuccess::NewBuffer(buffer))
     }
