@@ -17,7 +17,7 @@ pub(crate) mod language;
 mod order;
 
 pub(crate) use clock::{Pictures, Sounds, timescale_of};
-pub(crate) use order::{Run, runs};
+pub(crate) use order::{InRun, Run, Turns, runs};
 
 use std::io;
 

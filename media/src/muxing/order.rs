@@ -11,6 +11,45 @@ pub(crate) struct Run {
     pub(crate) units: u32,
 }
 
+/// Runs of both tracks, and how far into them the film is.
+pub(crate) struct Turns {
+    runs: std::vec::IntoIter<Run>,
+    now: Option<Run>,
+    /// Units of the present run that have been pushed.
+    pushed: u32,
+}
+
+/// Whether a unit begins a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InRun {
+    First,
+    Later,
+}
+
+impl Turns {
+    pub(crate) fn new(runs: Vec<Run>) -> Self {
+        let mut runs = runs.into_iter();
+        let now = runs.next();
+        Self { runs, now, pushed: 0 }
+    }
+
+    /// The track whose turn it is; `None` after the last unit.
+    pub(crate) fn now(&self) -> Option<Track> {
+        self.now.map(|run| run.track)
+    }
+
+    pub(crate) fn take(&mut self, track: Track) -> Result<InRun, MuxError> {
+        let run = self.now.filter(|run| run.track == track).ok_or(MuxError::Turn(track))?;
+        let place = if self.pushed == 0 { InRun::First } else { InRun::Later };
+        self.pushed += 1;
+        if self.pushed == run.units {
+            self.now = self.runs.next();
+            self.pushed = 0;
+        }
+        Ok(place)
+    }
+}
+
 /// Both tracks in runs no longer than `length`; pictures come first, so that a run of sound is never waited for by
 /// the pictures that it goes with.
 pub(crate) fn runs(film: &Film, pictures: Option<&Pictures>, length: MediaTime) -> Result<Vec<Run>, MuxError> {

@@ -27,7 +27,9 @@ use framefleet_model::time::MediaTime;
 use self::boxes::Boxes;
 use self::movie::{Edit, Movie, TrackKind, TrackPlan};
 use self::tables::{Layout, Reorders, Tables, run_lengths};
-use crate::muxing::{Audio, Film, MuxError, Muxer, Picture, Pictures, Run, Sounds, Track, runs, timescale_of};
+use crate::muxing::{
+    Audio, Film, InRun, MuxError, Muxer, Picture, Pictures, Run, Sounds, Track, Turns, runs, timescale_of,
+};
 
 const CHUNK: MediaTime = MediaTime::from_millis(500);
 /// Both tracks' clocks divide the movie's, if that is not too fine.
@@ -52,14 +54,6 @@ pub struct Mp4Writer<W> {
     mdat_at: u64,
     /// Where the next byte goes.
     at: u64,
-}
-
-/// Runs of both tracks, and how far into them the film is.
-struct Turns {
-    runs: std::vec::IntoIter<Run>,
-    now: Option<Run>,
-    /// Units of the present run that have been pushed.
-    pushed: u32,
 }
 
 impl<W: Write + Seek> Mp4Writer<W> {
@@ -133,7 +127,7 @@ impl<W: Write + Seek> Mp4Writer<W> {
 
 impl<W: Write + Seek> Muxer<W> for Mp4Writer<W> {
     fn wants(&self) -> Option<Track> {
-        self.turns.now.map(|run| run.track)
+        self.turns.now()
     }
 
     fn push_picture(&mut self, picture: Picture<'_>) -> Result<(), MuxError> {
@@ -174,32 +168,6 @@ impl<W: Write + Seek> Muxer<W> for Mp4Writer<W> {
         self.sink.seek(SeekFrom::Start(self.at))?;
         self.sink.flush()?;
         Ok(self.sink)
-    }
-}
-
-/// Whether a unit begins a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum InRun {
-    First,
-    Later,
-}
-
-impl Turns {
-    fn new(runs: Vec<Run>) -> Self {
-        let mut runs = runs.into_iter();
-        let now = runs.next();
-        Self { runs, now, pushed: 0 }
-    }
-
-    fn take(&mut self, track: Track) -> Result<InRun, MuxError> {
-        let run = self.now.filter(|run| run.track == track).ok_or(MuxError::Turn(track))?;
-        let place = if self.pushed == 0 { InRun::First } else { InRun::Later };
-        self.pushed += 1;
-        if self.pushed == run.units {
-            self.now = self.runs.next();
-            self.pushed = 0;
-        }
-        Ok(place)
     }
 }
 

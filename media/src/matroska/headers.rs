@@ -1,0 +1,263 @@
+//! Everything before the first cluster, and the cues after the last.
+
+use framefleet_model::media::{Colour, ColourRange, ContentLight, MasteringDisplay, VideoCodec};
+use framefleet_model::time::{MediaTime, NS_PER_SECOND, scale_round};
+
+use super::ebml::Elements;
+use super::{SCALE_NS, id};
+use crate::muxing::{Audio, Film, Video, language};
+
+/// Seconds from 1970 to 2001, where Matroska's dates begin.
+const EPOCH: i64 = 978_307_200;
+const APP: &str = "framefleet";
+const WHOLE_FILM: u64 = 50;
+/// Display sizes are a ratio, not pixels.
+const AS_RATIO: u64 = 3;
+
+/// Numbers of the tracks, and Matroska's numbers of their types.
+pub(crate) const VIDEO: u64 = 1;
+pub(crate) const AUDIO: u64 = 2;
+
+/// A cluster that a player may jump to.
+pub(crate) struct Cue {
+    /// In ticks.
+    pub(crate) at: i64,
+    pub(crate) track: u64,
+    /// From the segment's first payload byte.
+    pub(crate) cluster: u64,
+    /// From the cluster's first payload byte.
+    pub(crate) block: u64,
+}
+
+pub(crate) fn ebml_header() -> Vec<u8> {
+    let mut e = Elements::default();
+    e.master(id::EBML, |e| {
+        e.uint(0x4286, 1);
+        e.uint(0x42f7, 1);
+        e.uint(0x42f2, 4);
+        e.uint(0x42f3, 8);
+        e.text(0x4282, "matroska");
+        e.uint(0x4287, 4);
+        e.uint(0x4285, 2);
+    });
+    e.into_bytes()
+}
+
+pub(crate) fn info(film: &Film) -> Vec<u8> {
+    let mut e = Elements::default();
+    e.master(id::INFO, |e| {
+        e.uint(0x2ad7b1, SCALE_NS.unsigned_abs());
+        let end = film_end(film).ns();
+        e.float(0x4489, end as f64 / SCALE_NS as f64);
+        if let Some(created) = film.tags.created_unix {
+            e.int(0x4461, created.saturating_sub(EPOCH).saturating_mul(NS_PER_SECOND));
+        }
+        if let Some(title) = &film.tags.title {
+            e.text(0x7ba9, title);
+        }
+        e.text(0x4d80, APP);
+        e.text(0x5741, APP);
+        e.binary(0x73a4, &uid(film, 0).to_be_bytes().repeat(2));
+    });
+    e.into_bytes()
+}
+
+fn film_end(film: &Film) -> MediaTime {
+    let sound = film.audio.as_ref().map(|audio| {
+        let samples = i64::try_from(audio.samples).unwrap_or(i64::MAX);
+        audio.first + MediaTime::from_ticks(samples, audio.format.rate.max(1))
+    });
+    film.video.as_ref().map(|video| video.end).max(sound).unwrap_or(MediaTime::ZERO)
+}
+
+/// A number that no other part of this film has, never zero.
+fn uid(film: &Film, part: u64) -> u64 {
+    let hex = film.plan.to_string();
+    let base = hex.get(..16).and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or(1);
+    base.wrapping_add(part).max(1)
+}
+
+pub(crate) fn tracks(film: &Film) -> Vec<u8> {
+    let mut e = Elements::default();
+    e.master(id::TRACKS, |e| {
+        if let Some(video) = &film.video {
+            e.master(id::TRACK, |e| put_video(e, video, uid(film, VIDEO)));
+        }
+        if let Some(audio) = &film.audio {
+            e.master(id::TRACK, |e| put_audio(e, audio, uid(film, AUDIO)));
+        }
+    });
+    e.into_bytes()
+}
+
+fn put_common(e: &mut Elements, number: u64, uid: u64, named: Option<&str>) {
+    e.uint(0xd7, number);
+    e.uint(0x73c5, uid);
+    e.uint(0x83, number);
+    e.uint(0x88, 1);
+    e.uint(0x9c, 0);
+    let letters = language::three_letters(named);
+    e.binary(0x22b59c, &letters);
+    if let Some(tag) = named {
+        e.text(0x22b59d, tag);
+    }
+}
+
+fn put_video(e: &mut Elements, video: &Video, uid: u64) {
+    put_common(e, VIDEO, uid, video.language.as_deref());
+    e.text(
+        0x86,
+        match video.codec {
+            VideoCodec::H264 => "V_MPEG4/ISO/AVC",
+            VideoCodec::Hevc => "V_MPEGH/ISO/HEVC",
+        },
+    );
+    e.binary(0x63a2, &video.codec_data);
+    let frame = scale_round(NS_PER_SECOND, i64::from(video.rate.den()), i64::from(video.rate.num()));
+    e.uint(0x23e383, frame.max(1).unsigned_abs());
+    e.master(0xe0, |e| {
+        e.uint(0xb0, u64::from(video.geometry.width));
+        e.uint(0xba, u64::from(video.geometry.height));
+        put_display(e, video);
+        put_colour(e, video);
+    });
+}
+
+fn put_display(e: &mut Elements, video: &Video) {
+    let (width, height) = (u64::from(video.geometry.width), u64::from(video.geometry.height));
+    let (num, den) = (u64::from(video.pixel_aspect.num()), u64::from(video.pixel_aspect.den()));
+    if (width * num).is_multiple_of(den) {
+        e.uint(0x54b0, width * num / den);
+        e.uint(0x54ba, height);
+        return;
+    }
+    let divisor = gcd(width * num, height * den).max(1);
+    e.uint(0x54b2, AS_RATIO);
+    e.uint(0x54b0, width * num / divisor);
+    e.uint(0x54ba, height * den / divisor);
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+fn put_colour(e: &mut Elements, video: &Video) {
+    if video.colour == Colour::UNSPECIFIED && video.mastering.is_none() && video.light.is_none() {
+        return;
+    }
+    e.master(0x55b0, |e| {
+        e.uint(0x55b1, u64::from(video.colour.matrix));
+        e.uint(
+            0x55b9,
+            match video.colour.range {
+                ColourRange::Limited => 1,
+                ColourRange::Full => 2,
+            },
+        );
+        e.uint(0x55ba, u64::from(video.colour.transfer));
+        e.uint(0x55bb, u64::from(video.colour.primaries));
+        if let Some(ContentLight { max_cll, max_fall }) = video.light {
+            e.uint(0x55bc, u64::from(max_cll));
+            e.uint(0x55bd, u64::from(max_fall));
+        }
+        if let Some(mastering) = &video.mastering {
+            e.master(0x55d0, |e| put_mastering(e, mastering));
+        }
+    });
+}
+
+fn put_mastering(e: &mut Elements, mastering: &MasteringDisplay) {
+    let [red, green, blue] = mastering.primaries;
+    let points = [red, green, blue, mastering.white].into_iter().flat_map(|(x, y)| [x, y]);
+    for (id, value) in (0x55d1..).zip(points) {
+        e.float(id, f64::from(value) / 50_000.0);
+    }
+    e.float(0x55d9, f64::from(mastering.luminance_max) / 10_000.0);
+    e.float(0x55da, f64::from(mastering.luminance_min) / 10_000.0);
+}
+
+fn put_audio(e: &mut Elements, audio: &Audio, uid: u64) {
+    put_common(e, AUDIO, uid, audio.language.as_deref());
+    e.text(0x86, "A_AAC");
+    e.binary(0x63a2, &audio.codec_data);
+    let rate = i64::from(audio.format.rate.max(1));
+    let ns = |samples: u32| scale_round(i64::from(samples), NS_PER_SECOND, rate).unsigned_abs();
+    e.uint(0x56aa, ns(audio.priming));
+    e.uint(0x56bb, ns(audio.unit_samples));
+    e.uint(0x23e383, ns(audio.unit_samples).max(1));
+    e.master(0xe1, |e| {
+        e.float(0xb5, f64::from(audio.format.rate));
+        e.uint(0x9f, u64::from(audio.format.channels));
+    });
+}
+
+pub(crate) fn chapters(film: &Film) -> Vec<u8> {
+    let mut e = Elements::default();
+    if film.chapters.is_empty() {
+        return Vec::new();
+    }
+    e.master(id::CHAPTERS, |e| {
+        e.master(0x45b9, |e| {
+            e.uint(0x45bc, uid(film, 3));
+            for (part, chapter) in (4..).zip(&film.chapters) {
+                e.master(0xb6, |e| {
+                    e.uint(0x73c4, uid(film, part));
+                    e.uint(0x91, chapter.start.ns().max(0).unsigned_abs());
+                    e.uint(0x92, chapter.end.ns().max(0).unsigned_abs());
+                    e.master(0x80, |e| {
+                        e.text(0x85, &chapter.title);
+                        e.text(0x437c, "und");
+                    });
+                });
+            }
+        });
+    });
+    e.into_bytes()
+}
+
+pub(crate) fn tags(film: &Film) -> Vec<u8> {
+    let mut e = Elements::default();
+    let Some(title) = &film.tags.title else { return Vec::new() };
+    e.master(id::TAGS, |e| {
+        e.master(0x7373, |e| {
+            e.master(0x63c0, |e| e.uint(0x68ca, WHOLE_FILM));
+            e.master(0x67c8, |e| {
+                e.text(0x45a3, "TITLE");
+                e.text(0x447a, "und");
+                e.text(0x4487, title);
+            });
+        });
+    });
+    e.into_bytes()
+}
+
+pub(crate) fn cues(cues: &[Cue]) -> Vec<u8> {
+    let mut e = Elements::default();
+    e.master(id::CUES, |e| {
+        for cue in cues {
+            e.master(0xbb, |e| {
+                e.uint(0xb3, cue.at.max(0).unsigned_abs());
+                e.master(0xb7, |e| {
+                    e.uint(0xf7, cue.track);
+                    e.uint(0xf1, cue.cluster);
+                    e.uint(0xf0, cue.block);
+                });
+            });
+        }
+    });
+    e.into_bytes()
+}
+
+/// Where the parts of the segment lie, counted from its first payload byte; every entry has the same size.
+pub(crate) fn seek_head(parts: &[(u32, u64)]) -> Vec<u8> {
+    let mut e = Elements::default();
+    e.master(id::SEEK_HEAD, |e| {
+        for (part, at) in parts {
+            e.master(0x4dbb, |e| {
+                e.binary(0x53ab, &part.to_be_bytes());
+                e.wide_uint(0x53ac, *at);
+            });
+        }
+    });
+    e.into_bytes()
+}
