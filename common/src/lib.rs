@@ -8,3 +8,5 @@ pub mod ports;
 pub mod adapters;
 /// The task board over a store: claim, heartbeat, settle, fail, hand back, expire.
 pub mod board;
+/// Backoff, shutdown, telemetry, privacy: manners of any service.
+pub mod process;
