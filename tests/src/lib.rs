@@ -1,1 +1,16 @@
-//! placeholder
+//! The product seen from outside: what its tests share.
+
+/// The axes of exactness.
+pub mod axis;
+/// The list of cases that covers them.
+pub mod covering;
+/// Sources on disk, made once.
+pub mod film;
+/// What ffmpeg says about a file.
+pub mod oracle;
+/// Where things are.
+pub mod place;
+/// The program under test.
+pub mod product;
+/// How each source is made.
+pub mod recipe;

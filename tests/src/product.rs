@@ -1,0 +1,76 @@
+//! Runs the program under test as its users do, and looks at all that it leaves.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+use crate::place;
+
+/// Longer than anything here takes on a machine that is busy with other things; what takes longer hangs.
+const HANG_SECONDS: &str = "240";
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Ran {
+    /// The exit code; none where a signal ended it.
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+impl Ran {
+    pub fn of(output: &Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Self { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+    }
+
+    /// The JSON that `-o json` printed.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("no JSON ({e}): {self:?}"))
+    }
+
+    pub fn done(self) -> Result<Self, String> {
+        if self.code == Some(0) {
+            Ok(self)
+        } else {
+            Err(format!("exit code {:?}: {}{}", self.code, self.err, self.out))
+        }
+    }
+}
+
+/// The program with no input, no colour, a home of its own and an end to its patience.
+pub fn command(home: &Path) -> Command {
+    let mut command = Command::new("timeout");
+    command.args(["--kill-after=20", HANG_SECONDS]).arg(place::framefleet());
+    settle(&mut command, home);
+    command
+}
+
+/// The program itself, for tests that send it signals.
+pub fn bare(home: &Path) -> Command {
+    let mut command = Command::new(place::framefleet());
+    settle(&mut command, home);
+    command
+}
+
+fn settle(command: &mut Command, home: &Path) {
+    command.env("XDG_STATE_HOME", home).env("NO_COLOR", "1").stdin(Stdio::null()).current_dir(home);
+}
+
+pub fn run<I, S>(home: &Path, arguments: I) -> Ran
+where
+    I: IntoIterator<Item = S>,
+    S: AsRef<OsStr>,
+{
+    let output = command(home).args(arguments).output().expect("coreutils' timeout starts");
+    Ran::of(&output)
+}
+
+/// `transcode` of one source to one output, ultrafast, with more flags.
+pub fn transcode(home: &Path, source: &Path, target: &Path, flags: &[&str]) -> Ran {
+    let fixed = ["--preset", "ultrafast"].map(OsStr::new);
+    let words = [OsStr::new("transcode"), source.as_os_str(), target.as_os_str()];
+    run(home, words.into_iter().chain(fixed).chain(flags.iter().map(OsStr::new)))
+}
