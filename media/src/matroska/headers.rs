@@ -182,7 +182,6 @@ fn put_audio(e: &mut Elements, audio: &Audio, uid: u64) {
     e.binary(0x63a2, &audio.codec_data);
     let rate = i64::from(audio.format.rate.max(1));
     let ns = |samples: u32| scale_round(i64::from(samples), NS_PER_SECOND, rate).unsigned_abs();
-    e.uint(0x56aa, ns(audio.priming));
     e.uint(0x56bb, ns(audio.unit_samples));
     e.uint(0x23e383, ns(audio.unit_samples).max(1));
     e.master(0xe1, |e| {

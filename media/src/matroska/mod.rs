@@ -7,8 +7,16 @@
 //! key pictures, last at most five seconds, and hold blocks in decoding order; a block is never more than 32 s from
 //! its cluster's time. Sizes, and the place of the cues, are patched in when they are known.
 //!
-//! AAC's priming is told by `CodecDelay`, and blocks are stamped with it included, as the specification has it: a
-//! reader takes it off every stamp. The last block's padding is told by `DiscardPadding`.
+//! Sound is stamped at its true time, so the units of priming stand before the first sample of the source (the first
+//! block of a film is 21 ms before zero), and `DiscardPadding` tells that nothing of them is to be heard; the last
+//! block's padding is told likewise. `CodecDelay` would be the other way to tell. Measured with clicks at known samples:
+//!
+//! | file | ffmpeg 5.1 | GStreamer 1.22 |
+//! |---|---|---|
+//! | this one | first sample at 0, every click in place, exact length | every stamp right, priming heard at zero |
+//! | `CodecDelay`, stamps with it | priming not skipped, heard before zero | ignored for AAC: all sound 21 ms late |
+//! | ffmpeg's own | pictures begin at 21 ms | pictures begin at 21 ms |
+//! | without the priming unit | the first 1024 samples are damaged | the same |
 
 mod ebml;
 mod headers;
@@ -16,7 +24,7 @@ mod headers;
 use std::io::{Seek, SeekFrom, Write};
 
 use framefleet_model::index::Key;
-use framefleet_model::time::{MediaTime, NS_PER_SECOND, scale_round};
+use framefleet_model::time::MediaTime;
 
 use self::ebml::{Elements, WIDE_SIZE, wide_size};
 use self::headers::{AUDIO, Cue, VIDEO};
@@ -223,9 +231,9 @@ impl<W: Write + Seek> Muxer<W> for MatroskaWriter<W> {
             return Err(MuxError::Turn(Track::Audio));
         };
         let number = self.pushed_sounds;
-        let last = number + 1 == sounds.units;
-        let discard = if last { padding_ns(audio) } else { 0 };
-        let ticks = (audio.first + sounds.begins(number)).to_ticks(TICKS_PER_SECOND);
+        let discard = discard_ns(audio, number);
+        let at = audio.first - samples_time(audio, u64::from(audio.priming)) + sounds.begins(number);
+        let ticks = at.to_ticks(TICKS_PER_SECOND);
         self.pushed_sounds += 1;
         self.put(&Unit { track: AUDIO, data, ticks, not_before: ticks, key: Key::Yes, discard })
     }
@@ -308,10 +316,21 @@ fn discard_tail(discard: i64) -> Vec<u8> {
     e.into_bytes()
 }
 
-/// How long the sound goes on after the source's last sample.
-fn padding_ns(audio: &Audio) -> i64 {
-    let coded = u64::from(audio.units) * u64::from(audio.unit_samples);
-    let padding = coded.saturating_sub(u64::from(audio.priming) + audio.samples);
-    let padding = i64::try_from(padding).unwrap_or(0).min(i64::from(audio.unit_samples));
-    scale_round(padding, NS_PER_SECOND, i64::from(audio.format.rate.max(1)))
+/// What is not to be heard of a unit: all of one that is priming, the end of the last.
+fn discard_ns(audio: &Audio, number: u32) -> i64 {
+    let unit = u64::from(audio.unit_samples);
+    let coded = u64::from(audio.units) * unit;
+    let padding = coded.saturating_sub(u64::from(audio.priming) + audio.samples).min(unit);
+    let samples = if (u64::from(number) + 1) * unit <= u64::from(audio.priming) {
+        unit
+    } else if number + 1 == audio.units {
+        padding
+    } else {
+        0
+    };
+    samples_time(audio, samples).ns()
+}
+
+fn samples_time(audio: &Audio, samples: u64) -> MediaTime {
+    MediaTime::from_ticks(i64::try_from(samples).unwrap_or(i64::MAX), audio.format.rate.max(1))
 }
