@@ -15,7 +15,7 @@ use framefleet_model::time::MediaTime;
 use crate::pipe::internal;
 use crate::read_at::ReadAt;
 use crate::reader::Reader;
-use crate::{allow, encode, indexing};
+use crate::{allow, audio, encode, indexing};
 
 /// Progress is told at most this often.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
@@ -91,7 +91,8 @@ fn work(reader: &Reader, spec: &ChildSpec) -> Result<Outcome, Fault> {
             let sources = encode::Sources { film: open(object::SOURCE)?, index: open(object::INDEX)? };
             encode::run(work, &sources, scratch, &teller).map(Outcome::Encode)
         }
-        Work::Audio(_) | Work::Merge(_) => Err(internal("not yet")),
+        Work::Audio(work) => audio::run(work, open(object::SOURCE)?, scratch, &teller).map(Outcome::Audio),
+        Work::Merge(_) => Err(internal("not yet")),
     }
 }
 

@@ -51,13 +51,22 @@ pub(crate) fn sink_into_nothing(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Res
     attach(pipeline, pad, &sink)
 }
 
-/// Adds a sink that plays from the start and links the pad to it.
-pub(crate) fn attach(pipeline: &gst::Pipeline, pad: &gst::Pad, sink: &gst::Element) -> Result<(), Fault> {
-    pipeline.add(sink).map_err(|e| internal(e.to_string()))?;
-    sink.set_locked_state(true);
-    sink.set_state(gst::State::Playing).map_err(|_| internal("a sink does not start"))?;
-    let target = sink.static_pad("sink").ok_or_else(|| internal("a sink without a sink pad"))?;
+/// Adds an element that plays from the start, whatever state the pipeline is in.
+pub(crate) fn place(pipeline: &gst::Pipeline, element: &gst::Element) -> Result<(), Fault> {
+    pipeline.add(element).map_err(|e| internal(e.to_string()))?;
+    element.set_locked_state(true);
+    element.set_state(gst::State::Playing).map(drop).map_err(|_| internal(format!("{} does not start", element.name())))
+}
+
+pub(crate) fn link(pad: &gst::Pad, element: &gst::Element) -> Result<(), Fault> {
+    let target = element.static_pad("sink").ok_or_else(|| internal("an element without a sink pad"))?;
     pad.link(&target).map(drop).map_err(|e| internal(format!("cannot link {}: {e:?}", pad.name())))
+}
+
+/// Adds a sink and links the pad to it.
+pub(crate) fn attach(pipeline: &gst::Pipeline, pad: &gst::Pad, sink: &gst::Element) -> Result<(), Fault> {
+    place(pipeline, sink)?;
+    link(pad, sink)
 }
 
 /// The part of a stream id that does not depend on the address: what stands behind the last slash.

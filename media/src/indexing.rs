@@ -139,11 +139,24 @@ fn video_track(heard: &Heard) -> Option<VideoTrack> {
         id: heard.id.clone(),
         codec: heard.media_type(),
         decoder: trial.decoder,
-        caps: heard.caps.iter().map(|(unit, caps)| CapsAt { unit: *unit, caps: caps.to_string() }).collect(),
+        caps: caps_table(heard),
         format,
         span: heard.span.unwrap_or(Span { start: MediaTime::ZERO, end: MediaTime::ZERO }),
         divisible: divisible(heard),
     })
+}
+
+/// Caps and parameter sets, from each unit on at which either changes.
+fn caps_table(heard: &Heard) -> Vec<CapsAt> {
+    let mut at: Vec<u32> = heard.caps.iter().map(|c| c.0).chain(heard.headers.iter().map(|h| h.0)).collect();
+    at.sort_unstable();
+    at.dedup();
+    let in_force = |unit: u32| {
+        let caps = heard.caps.iter().take_while(|c| c.0 <= unit).last().map_or_else(String::new, |c| c.1.to_string());
+        let headers = heard.headers.iter().take_while(|h| h.0 <= unit).last().map_or_else(String::new, |h| h.1.clone());
+        CapsAt { unit, caps, headers }
+    };
+    at.into_iter().map(in_force).collect()
 }
 
 fn audio_track(heard: &Heard) -> Option<AudioTrack> {

@@ -3,6 +3,7 @@
 /// The child process: one piece of work, one answer.
 pub mod child;
 mod allow;
+mod audio;
 mod decode;
 mod decoder;
 mod demux;
@@ -12,11 +13,13 @@ mod encoder;
 mod fleetsrc;
 mod formats;
 mod indexing;
+mod parameters;
 mod pass;
 mod pipe;
 mod rendition;
 mod segment;
 mod slice;
+mod sound;
 mod tap;
 mod trial;
 /// Positional reads of anything.

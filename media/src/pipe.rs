@@ -81,6 +81,9 @@ impl Pipe {
 
 impl Drop for Pipe {
     fn drop(&mut self) {
+        for element in self.pipeline.iterate_elements().into_iter().flatten() {
+            element.set_locked_state(false);
+        }
         // A pipeline that will not stop dies with the child process.
         let _ = self.pipeline.set_state(gst::State::Null);
     }

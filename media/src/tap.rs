@@ -8,6 +8,7 @@ use gst::prelude::*;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::bitstream::Rules;
+use crate::parameters::ParameterSets;
 use crate::demux::{pad_caps, running_time, track_id};
 
 /// Enough for the first picture of any codec's reordering to come out.
@@ -29,6 +30,8 @@ pub(crate) struct Heard {
     pub(crate) id: String,
     pub(crate) kind: Kind,
     pub(crate) caps: Vec<(u32, gst::Caps)>,
+    /// Parameter sets in force from a unit on, in hexadecimal.
+    pub(crate) headers: Vec<(u32, String)>,
     pub(crate) units: Vec<Unit>,
     pub(crate) count: u64,
     pub(crate) head: Vec<gst::Buffer>,
@@ -40,6 +43,7 @@ pub(crate) struct Heard {
     pub(crate) odd: Option<String>,
     segment: Option<gst::FormattedSegment<gst::format::Time>>,
     rules: Option<Rules>,
+    parameters: Option<ParameterSets>,
     head_keyed: bool,
     head_bytes: usize,
 }
@@ -52,6 +56,8 @@ impl Tap {
             id: track_id(pad),
             kind: kind_of(&caps),
             caps: Vec::new(),
+            headers: Vec::new(),
+            parameters: None,
             units: Vec::new(),
             count: 0,
             head: Vec::new(),
@@ -127,6 +133,9 @@ impl Heard {
                 None => self.rules = Rules::for_codec(media_type, codec_data.as_deref()),
             }
         }
+        if self.kind == Kind::Video && self.parameters.is_none() {
+            self.parameters = structure.and_then(ParameterSets::of);
+        }
         let at = u32::try_from(self.count).unwrap_or(u32::MAX);
         drop(codec_data);
         self.caps.push((at, caps));
@@ -142,12 +151,22 @@ impl Heard {
         if self.kind == Kind::Video
             && let Ok(bytes) = buffer.map_readable()
         {
+            self.hear_parameters(&bytes);
             let shows = self.judge(&bytes, &mut key);
             let size = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
             self.units.push(Unit { pts, dts, duration, size, key, shows, hash: xxh3_64(&bytes), offset: None });
         }
         self.count += 1;
         self.keep_head(buffer, key);
+    }
+
+    fn hear_parameters(&mut self, bytes: &[u8]) {
+        let Some(parameters) = &mut self.parameters else { return };
+        parameters.hear(bytes);
+        let hex = parameters.to_hex();
+        if self.headers.last().is_none_or(|(_, last)| *last != hex) {
+            self.headers.push((u32::try_from(self.count).unwrap_or(u32::MAX), hex));
+        }
     }
 
     fn judge(&mut self, bytes: &[u8], key: &mut Key) -> u8 {

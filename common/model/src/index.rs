@@ -67,6 +67,9 @@ pub struct VideoTrack {
 pub struct CapsAt {
     pub unit: u32,
     pub caps: String,
+    /// Parameter sets that a decoder needs before a unit that does not carry them, in hexadecimal; empty where the
+    /// caps have them.
+    pub headers: String,
 }
 
 /// Whether a film can be cut, and if not, why.
@@ -138,10 +141,10 @@ impl Unit {
 }
 
 impl VideoTrack {
-    /// Caps in force at `unit`.
-    pub fn caps_at(&self, unit: u32) -> &str {
+    /// Caps and parameter sets in force at `unit`.
+    pub fn caps_at(&self, unit: u32) -> Option<&CapsAt> {
         let last = self.caps.iter().take_while(|c| c.unit <= unit).last();
-        last.or(self.caps.first()).map_or("", |c| c.caps.as_str())
+        last.or(self.caps.first())
     }
 }
 

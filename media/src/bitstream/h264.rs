@@ -165,7 +165,7 @@ impl Rules {
 impl Slice {
     fn pairs_with(&self, second: Slice) -> bool {
         let opposite = matches!((self.field, second.field), (Field::Top, Field::Bottom) | (Field::Bottom, Field::Top));
-        opposite && self.frame_num == second.frame_num && !(second.idr && !self.idr)
+        opposite && self.frame_num == second.frame_num && (self.idr || !second.idr)
     }
 
     fn is_before(&self, order: Option<u32>, bits: u32) -> bool {

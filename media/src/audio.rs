@@ -1,0 +1,131 @@
+//! The audio task: a track's sound decoded once from its first byte to its last, each rendition encoded from it.
+//!
+//! ```text
+//! {fleetsrc} ! {parsebin} ─ the track ─▶ {decoder} ! {audioconvert} ! {appsink}
+//!   ─▶ one unbroken run of samples ─▶ {appsrc} ! {audioconvert} ! {audioresample} ! {avenc_aac} ! {appsink} ─▶ file
+//! ```
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use framefleet_model::fault::{Fault, FaultKind};
+use framefleet_model::ledger::AudioProof;
+use framefleet_model::media::AudioFormat;
+use framefleet_model::task::AudioWork;
+use framefleet_model::time::MediaTime;
+use gst::prelude::*;
+
+use crate::child::Teller;
+use crate::decode::pull;
+use crate::demux::{self, Demux, pad_caps, running_time, track_id};
+use crate::pipe::{internal, make};
+use crate::read_at::ReadAt;
+use crate::sound::{Encoder, Run};
+use crate::{decoder, formats};
+
+pub(crate) fn run(work: &AudioWork, film: Arc<dyn ReadAt>, scratch: &Path, teller: &Teller) -> Result<Vec<AudioProof>, Fault> {
+    let sink = gst_app::AppSink::builder().sync(false).max_buffers(32).build();
+    sink.set_property("enable-last-sample", false);
+    let trouble = Arc::new(Mutex::new(None));
+    let (target, wanted, told) = (sink.clone(), work.track.clone(), trouble.clone());
+    let demux = Demux::open(film, move |pipeline, pad| {
+        if track_id(pad) == wanted
+            && let Err(fault) = link(pipeline, pad, target.upcast_ref())
+        {
+            *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
+        }
+    })?;
+    demux::place(demux.pipe.element(), sink.upcast_ref())?;
+    demux.pipe.play()?;
+    let mut sound = Sound { work, scratch, run: None, encoders: Vec::new() };
+    let pulled = pull(&demux.pipe, &sink, &mut |sample| {
+        let heard = sound.take(sample)?;
+        teller.step(heard, MediaTime::ZERO);
+        Ok(())
+    });
+    if let Some(fault) = trouble.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        return Err(fault);
+    }
+    // What was heard before a demuxer stumbled is what a player would hear too.
+    match pulled {
+        Err(fault) if sound.run.is_none() || fault.kind == FaultKind::SourceUnreadable => return Err(fault),
+        Err(_) | Ok(()) => {}
+    }
+    drop(demux);
+    sound.finish()
+}
+
+/// ```text
+/// pad ─▶ {decoder} ! {audioconvert} ! F32LE interleaved ! {appsink}
+/// ```
+fn link(pipeline: &gst::Pipeline, pad: &gst::Pad, sink: &gst::Element) -> Result<(), Fault> {
+    let caps = pad_caps(pad);
+    let convert = make("audioconvert")?;
+    let filter = make("capsfilter")?;
+    filter.set_property("caps", gst::Caps::builder("audio/x-raw").field("format", "F32LE").field("layout", "interleaved").build());
+    let mut row = vec![convert, filter];
+    if !caps.structure(0).is_some_and(|s| s.name() == "audio/x-raw") {
+        let names = decoder::candidates(&caps, gst::ElementFactoryType::MEDIA_AUDIO);
+        let name = names.first().ok_or_else(|| internal(format!("no decoder takes {caps}")))?;
+        row.insert(0, decoder::build(name)?);
+    }
+    for element in &row {
+        demux::place(pipeline, element)?;
+    }
+    let ends: Vec<&gst::Element> = row.iter().chain([sink]).collect();
+    gst::Element::link_many(&ends).map_err(|e| internal(e.to_string()))?;
+    demux::link(pad, &row[0])
+}
+
+/// The track's samples on their way from the decoder to the encoders.
+struct Sound<'a> {
+    work: &'a AudioWork,
+    scratch: &'a Path,
+    run: Option<Run>,
+    encoders: Vec<Encoder>,
+}
+
+impl Sound<'_> {
+    /// Hands on what is new in a block; returns the samples heard so far.
+    fn take(&mut self, sample: &gst::Sample) -> Result<u64, Fault> {
+        let caps = sample.caps().ok_or_else(|| internal("sound without caps"))?;
+        let format = formats::audio_format(caps).ok_or_else(|| internal(format!("sound of unknown caps {caps}")))?;
+        let segment = sample.segment().and_then(|s| s.downcast_ref::<gst::format::Time>().cloned());
+        let buffer = sample.buffer().ok_or_else(|| internal("a sample without sound"))?;
+        let at = segment.and_then(|segment| running_time(&segment, buffer.pts()));
+        let map = buffer.map_readable().map_err(|_| internal("a block that cannot be read"))?;
+        let run = match &mut self.run {
+            Some(run) if run.format() == format => run,
+            Some(run) => {
+                let (from, to) = (run.format(), format);
+                let message = format!(
+                    "the sound changes from {} Hz with {} channels to {} Hz with {}",
+                    from.rate, from.channels, to.rate, to.channels
+                );
+                return Err(Fault::new(FaultKind::Unsupported, message));
+            }
+            None => self.begin(caps, format, at)?,
+        };
+        for block in run.place(at, &map) {
+            for encoder in &mut self.encoders {
+                encoder.push(&block)?;
+            }
+        }
+        Ok(self.run.as_ref().map_or(0, Run::heard))
+    }
+
+    fn begin(&mut self, caps: &gst::CapsRef, format: AudioFormat, at: Option<MediaTime>) -> Result<&mut Run, Fault> {
+        for rendition in &self.work.renditions {
+            self.encoders.push(Encoder::start(rendition, caps, self.scratch)?);
+        }
+        let begun = at.unwrap_or(self.work.span.start);
+        Ok(self.run.insert(Run::new(format, begun, self.work.span)))
+    }
+
+    fn finish(self) -> Result<Vec<AudioProof>, Fault> {
+        let run = self.run.filter(|run| run.heard() > 0);
+        let run = run.ok_or_else(|| Fault::new(FaultKind::Corrupt, "the audio track has no sound in the wanted part"))?;
+        let first = run.first() - self.work.origin;
+        self.encoders.into_iter().map(|encoder| encoder.finish(first, &run)).collect()
+    }
+}

@@ -1,0 +1,223 @@
+//! One rendition of one segment: pictures in, a segment file and its proof out.
+
+use std::path::Path;
+use std::thread::JoinHandle;
+
+use framefleet_model::fault::{Fault, FaultKind};
+use framefleet_model::ledger::SegmentProof;
+use framefleet_model::media::{Colour, Mirror, Orientation, Scan};
+use framefleet_model::plan::{EncodeFormat, OutputLine, VideoRendition, output_end};
+use framefleet_model::time::{MediaTime, Rational, Span};
+use gst::prelude::*;
+
+use crate::decode::pull;
+use crate::demux::running_time;
+use crate::pipe::{Pipe, internal, make};
+use crate::segment::{Extent, SegmentWriter, Sync};
+use crate::{encoder, formats};
+
+/// Raw pictures that wait between decoder and encoder.
+const PICTURES_AHEAD: u64 = 3;
+
+pub(crate) struct Encoder {
+    rendition: VideoRendition,
+    source: gst_app::AppSrc,
+    caps: Option<(gst::Caps, gst::Caps)>,
+    pushed: Vec<MediaTime>,
+    writing: Option<JoinHandle<Result<SegmentWriter, Fault>>>,
+}
+
+/// What the segment as a whole proves, the same for each of its renditions.
+pub(crate) struct Settled {
+    pub(crate) span: Span,
+    pub(crate) origin: MediaTime,
+    pub(crate) decoded: u32,
+    pub(crate) lost: Vec<MediaTime>,
+}
+
+impl Encoder {
+    /// ```text
+    /// {appsrc} ! {videoflip} ! {videoconvertscale} ! raw caps ! encoder ! coded caps ! {appsink} ─▶ file
+    /// ```
+    pub(crate) fn start(rendition: &VideoRendition, scratch: &Path, name: &str) -> Result<Self, Fault> {
+        let pipe = Pipe::new();
+        let source = gst_app::AppSrc::builder().format(gst::Format::Time).block(true).build();
+        source.set_max_bytes(0);
+        source.set_max_buffers(PICTURES_AHEAD);
+        let sink = gst_app::AppSink::builder().sync(false).max_buffers(16).build();
+        sink.set_property("enable-last-sample", false);
+        sink.set_property("async", false);
+        let mut row: Vec<gst::Element> = vec![source.clone().upcast()];
+        row.extend(turning(rendition.turn)?);
+        row.extend(shaping(&rendition.format)?);
+        row.extend(encoder::video(rendition)?);
+        row.push(sink.clone().upcast());
+        pipe.chain(&row.iter().collect::<Vec<_>>())?;
+        pipe.play()?;
+        let writer = SegmentWriter::create(scratch, name)?;
+        let writing = std::thread::spawn(move || write(&pipe, &sink, writer));
+        Ok(Self { rendition: rendition.clone(), source, caps: None, pushed: Vec::new(), writing: Some(writing) })
+    }
+
+    pub(crate) fn grid(&self) -> Option<Rational> {
+        self.rendition.format.grid
+    }
+
+    /// Hands the picture on, to stand at `time` of the output.
+    pub(crate) fn push(&mut self, sample: &gst::Sample, time: MediaTime) -> Result<(), Fault> {
+        let buffer = sample.buffer().ok_or_else(|| internal("a sample without a picture"))?;
+        let caps = sample.caps().ok_or_else(|| internal("a picture without caps"))?;
+        let caps = self.input_caps(caps)?;
+        let mut copy = buffer.copy();
+        if let Some(buffer) = copy.get_mut() {
+            let at = u64::try_from(time.ns()).map_err(|_| internal(format!("a picture at {time}, before the origin")))?;
+            buffer.set_pts(gst::ClockTime::from_nseconds(at));
+            buffer.set_dts(gst::ClockTime::NONE);
+            buffer.set_duration(gst::ClockTime::NONE);
+        }
+        self.pushed.push(time);
+        let sample = gst::Sample::builder().buffer(&copy).caps(&caps).build();
+        match self.source.push_sample(&sample) {
+            Ok(_) => Ok(()),
+            Err(_) => self.written().and(Err(internal("the encoder takes no more pictures"))),
+        }
+    }
+
+    pub(crate) fn finish(mut self, settled: &Settled) -> Result<SegmentProof, Fault> {
+        // A pipeline that has failed says so through the writing thread.
+        let _ = self.source.end_of_stream();
+        let line = OutputLine { origin: settled.origin, grid: self.rendition.format.grid };
+        let end = output_end(settled.span, line);
+        let written = self.written()?.finish(Extent { samples: 0, end })?;
+        let order: Vec<MediaTime> = written.entries.iter().map(|e| e.pts).collect();
+        let mut sorted = order.clone();
+        sorted.sort_unstable();
+        if sorted != self.pushed {
+            let message = format!("{} pictures went into the encoder and {} came out", self.pushed.len(), sorted.len());
+            return Err(Fault::new(FaultKind::LedgerOpen, message));
+        }
+        if written.entries.first().is_some_and(|first| first.sync == Sync::No || first.pts != sorted[0]) {
+            return Err(Fault::new(FaultKind::LedgerOpen, "the segment does not begin with a key picture"));
+        }
+        let need = sorted.iter().zip(&order).map(|(due, pts)| *due - *pts).max().unwrap_or_default().max(MediaTime::ZERO);
+        if self.rendition.dts_delay.is_some_and(|delay| need > delay) {
+            let message = format!("the encoder reorders by {need}, the plan has room for {:?}", self.rendition.dts_delay);
+            return Err(Fault::new(FaultKind::LedgerOpen, message));
+        }
+        Ok(SegmentProof {
+            rendition: self.rendition.number,
+            decoded: settled.decoded,
+            pictures: u32::try_from(sorted.len()).unwrap_or(u32::MAX),
+            first: sorted.first().copied().unwrap_or_default(),
+            last: sorted.last().copied().unwrap_or_default(),
+            end,
+            header: written.header,
+            content: written.content,
+            dts_need: need,
+            lost: settled.lost.clone(),
+            fingerprint: fingerprint(encoder::factory(self.rendition.settings.codec)),
+            file: written.file,
+        })
+    }
+
+    /// The decoder's caps with the plan's nominal rate, colour and HDR, the same for every segment.
+    fn input_caps(&mut self, decoded: &gst::CapsRef) -> Result<gst::Caps, Fault> {
+        if let Some((known, ours)) = &self.caps
+            && **known == *decoded
+        {
+            return Ok(ours.clone());
+        }
+        let mut ours = decoded.to_owned();
+        let structure = ours.make_mut().structure_mut(0).ok_or_else(|| internal("empty caps"))?;
+        structure.set("framerate", formats::fraction(self.rendition.format.rate));
+        set_colour(structure, self.rendition.format.colour);
+        for (field, text) in hdr_fields(&self.rendition.format) {
+            match text {
+                Some(text) => structure.set(field, text),
+                None => structure.remove_field(field),
+            }
+        }
+        self.caps = Some((decoded.to_owned(), ours.clone()));
+        Ok(ours)
+    }
+
+    /// Waits until all units are written, or for what went wrong.
+    fn written(&mut self) -> Result<SegmentWriter, Fault> {
+        let writing = self.writing.take().ok_or_else(|| internal("the segment file was asked for twice"))?;
+        writing.join().unwrap_or_else(|_| Err(internal("the writing thread panicked")))
+    }
+}
+
+/// framefleet, GStreamer and encoder versions: what decides the bytes beside the plan.
+pub(crate) fn fingerprint(factory: &str) -> String {
+    let plugin = gst::ElementFactory::find(factory).and_then(|f| f.plugin());
+    let plugin = plugin.map_or_else(|| "absent".to_owned(), |p| p.version().to_string());
+    format!("framefleet {} · {} · {factory} {plugin}", env!("CARGO_PKG_VERSION"), gst::version_string())
+}
+
+fn write(pipe: &Pipe, sink: &gst_app::AppSink, mut writer: SegmentWriter) -> Result<SegmentWriter, Fault> {
+    pull(pipe, sink, &mut |sample| {
+        let (Some(buffer), Some(caps)) = (sample.buffer(), sample.caps()) else { return Ok(()) };
+        let segment = sample.segment().and_then(|s| s.downcast_ref::<gst::format::Time>().cloned());
+        let pts = segment.and_then(|segment| running_time(&segment, buffer.pts()));
+        let pts = pts.ok_or_else(|| internal("the encoder gave a unit without a time"))?;
+        let sync = if buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) { Sync::No } else { Sync::Yes };
+        let data = buffer.map_readable().map_err(|_| internal("a unit that cannot be read"))?;
+        writer.push(caps, (pts, sync), &data)
+    })?;
+    Ok(writer)
+}
+
+fn turning(turn: Orientation) -> Result<Option<gst::Element>, Fault> {
+    // GStreamer's mirrored quarter turns are named by the diagonal that stays.
+    let direction = match (turn.quarter_turns % 4, turn.mirror) {
+        (0, Mirror::No) => return Ok(None),
+        (1, Mirror::No) => "90r",
+        (2, Mirror::No) => "180",
+        (_, Mirror::No) => "90l",
+        (0, Mirror::Horizontal) => "horiz",
+        (1, Mirror::Horizontal) => "ur-ll",
+        (2, Mirror::Horizontal) => "vert",
+        (_, Mirror::Horizontal) => "ul-lr",
+    };
+    let flip = make("videoflip")?;
+    flip.set_property_from_str("video-direction", direction);
+    Ok(Some(flip))
+}
+
+fn shaping(format: &EncodeFormat) -> Result<[gst::Element; 2], Fault> {
+    let scale = make("videoconvertscale")?;
+    scale.set_property_from_str("method", "catrom");
+    scale.set_property("add-borders", false);
+    scale.set_property("n-threads", 1_u32);
+    scale.set_property("qos", false);
+    let filter = make("capsfilter")?;
+    let side = |v: u32| i32::try_from(v).unwrap_or(i32::MAX);
+    let mut caps = gst::Caps::builder("video/x-raw")
+        .field("format", &format.layout)
+        .field("width", side(format.geometry.width))
+        .field("height", side(format.geometry.height))
+        .field("pixel-aspect-ratio", formats::fraction(format.pixel_aspect))
+        .build();
+    if let Some(structure) = caps.make_mut().structure_mut(0) {
+        set_colour(structure, format.colour);
+        if format.scan == Scan::Progressive {
+            structure.set("interlace-mode", "progressive");
+        }
+    }
+    filter.set_property("caps", caps);
+    Ok([scale, filter])
+}
+
+fn set_colour(structure: &mut gst::StructureRef, colour: Colour) {
+    if colour.matrix != Colour::UNSPECIFIED.matrix {
+        structure.set("colorimetry", formats::colorimetry(colour).to_string());
+    }
+}
+
+fn hdr_fields(format: &EncodeFormat) -> [(&'static str, Option<String>); 2] {
+    [
+        ("mastering-display-info", format.mastering.map(formats::mastering_text)),
+        ("content-light-level", format.light.map(formats::light_text)),
+    ]
+}

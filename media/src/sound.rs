@@ -1,0 +1,270 @@
+//! One unbroken run of samples out of a source that may have holes and overlaps, and its encoders.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use framefleet_model::fault::{Fault, FaultKind};
+use framefleet_model::ledger::{AudioProof, Silence};
+use framefleet_model::media::{AudioCodec, AudioFormat};
+use framefleet_model::plan::AudioRendition;
+use framefleet_model::time::{MediaTime, NS_PER_SECOND, Span, scale_round};
+use gst::prelude::*;
+
+use crate::decode::pull;
+use crate::pipe::{Pipe, internal, make};
+use crate::rendition::fingerprint;
+use crate::segment::{Extent, SegmentWriter, Sync};
+
+/// Holes and overlaps up to this are the rounding of container clocks and are ignored.
+const SLACK: MediaTime = MediaTime::from_millis(40);
+/// Silence is handed on in blocks of this many samples.
+const SILENCE_BLOCK: u64 = 1 << 16;
+const SAMPLE_BYTES: u64 = 4;
+
+/// Where the next sample of the source belongs.
+pub(crate) struct Run {
+    format: AudioFormat,
+    /// The source's running time of sample 0.
+    begun: MediaTime,
+    /// The wanted samples, counted from sample 0.
+    wanted: std::ops::Range<u64>,
+    /// Samples placed so far, wanted or not.
+    placed: u64,
+    kept: u64,
+    silences: Vec<Silence>,
+    overlapped: u64,
+}
+
+impl Run {
+    /// `begun` is the running time of the first decoded sample; only what lies in `span` is kept.
+    pub(crate) fn new(format: AudioFormat, begun: MediaTime, span: Span) -> Self {
+        let at = |time: MediaTime| u64::try_from(samples_in(time - begun, format.rate)).unwrap_or(0);
+        let wanted = at(span.start)..if span.end == MediaTime::MAX { u64::MAX } else { at(span.end) };
+        Self { format, begun, wanted, placed: 0, kept: 0, silences: Vec::new(), overlapped: 0 }
+    }
+
+    pub(crate) fn format(&self) -> AudioFormat {
+        self.format
+    }
+
+    /// Samples kept.
+    pub(crate) fn heard(&self) -> u64 {
+        self.kept
+    }
+
+    /// The running time of the first kept sample.
+    pub(crate) fn first(&self) -> MediaTime {
+        let offset = scale_round(self.wanted.start.cast_signed(), NS_PER_SECOND, i64::from(self.format.rate));
+        self.begun + MediaTime(offset)
+    }
+
+    /// The blocks that follow what was placed so far: silence for a hole, the new part of an overlap.
+    pub(crate) fn place(&mut self, at: Option<MediaTime>, data: &[u8]) -> Vec<Vec<u8>> {
+        let frame = SAMPLE_BYTES * u64::from(self.format.channels);
+        let mut samples = data.len() as u64 / frame;
+        let mut skip = 0;
+        let mut blocks = Vec::new();
+        if let Some(at) = at {
+            let off = samples_in(at - self.begun, self.format.rate) - self.placed.cast_signed();
+            let slack = samples_in(SLACK, self.format.rate);
+            if off > slack {
+                self.fill(off.unsigned_abs(), &mut blocks);
+            } else if off < -slack {
+                skip = off.unsigned_abs().min(samples);
+                self.overlapped += skip;
+            }
+        }
+        samples -= skip;
+        let kept = self.keep(samples);
+        if !kept.is_empty() {
+            let byte = |sample: u64| usize::try_from((skip + sample) * frame).unwrap_or(usize::MAX);
+            blocks.push(data[byte(kept.start)..byte(kept.end)].to_vec());
+        }
+        blocks
+    }
+
+    fn fill(&mut self, samples: u64, blocks: &mut Vec<Vec<u8>>) {
+        let length = scale_round(samples.cast_signed(), NS_PER_SECOND, i64::from(self.format.rate));
+        let at = self.begun + MediaTime(scale_round(self.placed.cast_signed(), NS_PER_SECOND, i64::from(self.format.rate)));
+        self.silences.push(Silence { at, length: MediaTime(length) });
+        let frame = SAMPLE_BYTES * u64::from(self.format.channels);
+        let mut left = samples;
+        while left > 0 {
+            let kept = self.keep(left.min(SILENCE_BLOCK));
+            left -= left.min(SILENCE_BLOCK);
+            if !kept.is_empty() {
+                blocks.push(vec![0; usize::try_from((kept.end - kept.start) * frame).unwrap_or(0)]);
+            }
+        }
+    }
+
+    /// Which of the next `samples` are wanted; all are placed.
+    fn keep(&mut self, samples: u64) -> std::ops::Range<u64> {
+        let (from, to) = (self.placed, self.placed + samples);
+        self.placed = to;
+        let start = from.max(self.wanted.start).min(to);
+        let end = to.min(self.wanted.end).max(start);
+        self.kept += end - start;
+        start - from..end - from
+    }
+}
+
+/// One rendition of the sound.
+pub(crate) struct Encoder {
+    rendition: AudioRendition,
+    source: gst_app::AppSrc,
+    encoded: Arc<AtomicU64>,
+    writing: Option<JoinHandle<Result<SegmentWriter, Fault>>>,
+}
+
+impl Encoder {
+    /// ```text
+    /// {appsrc} ! {audioconvert} ! {audioresample} ! raw caps ─ count ─▶ {avenc_aac} ! {appsink} ─▶ file
+    /// ```
+    pub(crate) fn start(rendition: &AudioRendition, caps: &gst::CapsRef, scratch: &Path) -> Result<Self, Fault> {
+        let pipe = Pipe::new();
+        let source = gst_app::AppSrc::builder().caps(&caps.to_owned()).format(gst::Format::Time).block(true).build();
+        source.set_max_bytes(4 << 20);
+        let resample = make("audioresample")?;
+        resample.set_property("quality", 10_i32);
+        let filter = make("capsfilter")?;
+        let side = |v: u32| i32::try_from(v).unwrap_or(i32::MAX);
+        let wanted = gst::Caps::builder("audio/x-raw")
+            .field("rate", side(rendition.format.rate))
+            .field("channels", i32::from(rendition.format.channels));
+        filter.set_property("caps", wanted.build());
+        let sink = gst_app::AppSink::builder().sync(false).max_buffers(64).build();
+        sink.set_property("enable-last-sample", false);
+        sink.set_property("async", false);
+        let encoder = aac(rendition)?;
+        pipe.chain(&[source.upcast_ref(), &make("audioconvert")?, &resample, &filter, &encoder, sink.upcast_ref()])?;
+        let encoded = count_samples(&filter, rendition.format.channels)?;
+        pipe.play()?;
+        let writer = SegmentWriter::create(scratch, &format!("audio-{}", rendition.number))?;
+        let rate = rendition.format.rate;
+        let writing = std::thread::spawn(move || write(&pipe, &sink, (writer, rate)));
+        Ok(Self { rendition: rendition.clone(), source, encoded, writing: Some(writing) })
+    }
+
+    pub(crate) fn push(&mut self, block: &[u8]) -> Result<(), Fault> {
+        match self.source.push_buffer(gst::Buffer::from_mut_slice(block.to_vec())) {
+            Ok(_) => Ok(()),
+            Err(_) => self.written().and(Err(internal("the audio encoder takes no more sound"))),
+        }
+    }
+
+    pub(crate) fn finish(mut self, first: MediaTime, run: &Run) -> Result<AudioProof, Fault> {
+        // A pipeline that has failed says so through the writing thread.
+        let _ = self.source.end_of_stream();
+        let mut writer = self.written()?;
+        let samples = self.encoded.load(Ordering::SeqCst);
+        let rate = i64::from(self.rendition.format.rate);
+        let length = MediaTime(scale_round(samples.cast_signed(), NS_PER_SECOND, rate));
+        writer.shift(first);
+        let written = writer.finish(Extent { samples, end: first + length })?;
+        let units = written.entries.len() as u64;
+        let priming = u64::from(AudioCodec::Aac.priming_samples());
+        if units * UNIT_SAMPLES < samples + priming {
+            let message = format!("{samples} samples and {priming} of priming do not fit the encoder's {units} units");
+            return Err(Fault::new(FaultKind::LedgerOpen, message));
+        }
+        Ok(AudioProof {
+            rendition: self.rendition.number,
+            samples,
+            first,
+            units: u32::try_from(units).unwrap_or(u32::MAX),
+            silences: run.silences.clone(),
+            overlapped_samples: run.overlapped,
+            header: written.header,
+            content: written.content,
+            fingerprint: fingerprint("avenc_aac"),
+            file: written.file,
+        })
+    }
+
+    fn written(&mut self) -> Result<SegmentWriter, Fault> {
+        let writing = self.writing.take().ok_or_else(|| internal("the audio file was asked for twice"))?;
+        writing.join().unwrap_or_else(|_| Err(internal("the writing thread panicked")))
+    }
+}
+
+/// Samples of one AAC-LC access unit.
+pub(crate) const UNIT_SAMPLES: u64 = 1024;
+
+fn aac(rendition: &AudioRendition) -> Result<gst::Element, Fault> {
+    let encoder = make("avenc_aac")?;
+    encoder.set_property("bitrate", i64::from(rendition.settings.bitrate));
+    encoder.set_property("threads", 1_i32);
+    encoder.set_property_from_str("aac-coder", "twoloop");
+    encoder.set_property("perfect-timestamp", false);
+    encoder.set_property("hard-resync", false);
+    Ok(encoder)
+}
+
+fn count_samples(filter: &gst::Element, channels: u16) -> Result<Arc<AtomicU64>, Fault> {
+    let counter = Arc::new(AtomicU64::new(0));
+    let pad = filter.static_pad("src").ok_or_else(|| internal("a filter without a source pad"))?;
+    let count = counter.clone();
+    let frame = SAMPLE_BYTES * u64::from(channels);
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        if let Some(gst::PadProbeData::Buffer(buffer)) = &info.data {
+            count.fetch_add(buffer.size() as u64 / frame, Ordering::SeqCst);
+        }
+        gst::PadProbeReturn::Ok
+    });
+    Ok(counter)
+}
+
+/// Units are placed by counting: the first holds the priming alone.
+fn write(pipe: &Pipe, sink: &gst_app::AppSink, (mut writer, rate): (SegmentWriter, u32)) -> Result<SegmentWriter, Fault> {
+    let mut unit = 0_i64;
+    pull(pipe, sink, &mut |sample| {
+        let (Some(buffer), Some(caps)) = (sample.buffer(), sample.caps()) else { return Ok(()) };
+        let data = buffer.map_readable().map_err(|_| internal("a unit that cannot be read"))?;
+        let sample = unit * UNIT_SAMPLES.cast_signed() - i64::from(AudioCodec::Aac.priming_samples());
+        let at = MediaTime(scale_round(sample, NS_PER_SECOND, i64::from(rate)));
+        unit += 1;
+        writer.push(caps, (at, Sync::Yes), &data)
+    })?;
+    Ok(writer)
+}
+
+fn samples_in(length: MediaTime, rate: u32) -> i64 {
+    scale_round(length.ns(), i64::from(rate), NS_PER_SECOND)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FORMAT: AudioFormat = AudioFormat { rate: 1000, channels: 1 };
+
+    fn block(samples: usize) -> Vec<u8> {
+        vec![1; samples * 4]
+    }
+
+    fn whole() -> Span {
+        Span::new(MediaTime::ZERO, MediaTime::from_secs(100))
+    }
+
+    #[test]
+    fn holes_become_silence_overlaps_are_dropped_and_jitter_is_ignored() {
+        let mut run = Run::new(FORMAT, MediaTime::ZERO, whole());
+        let ms = |v| Some(MediaTime::from_millis(v));
+        assert_eq!(run.place(ms(0), &block(100)).concat().len(), 400);
+        assert_eq!(run.place(ms(130), &block(100)).concat().len(), 400, "30 ms is jitter");
+        assert_eq!(run.place(ms(300), &block(100)).concat().len(), 800, "100 ms of silence");
+        assert_eq!(run.place(ms(350), &block(100)).concat().len(), 200, "50 samples overlap");
+        assert_eq!((run.heard(), run.overlapped, run.silences.len()), (450, 50, 1));
+    }
+
+    #[test]
+    fn only_the_wanted_samples_are_kept() {
+        let span = Span::new(MediaTime::from_millis(150), MediaTime::from_millis(250));
+        let mut run = Run::new(FORMAT, MediaTime::from_millis(100), span);
+        assert_eq!(run.place(Some(MediaTime::from_millis(100)), &block(1000)).concat().len(), 400);
+        assert_eq!((run.first(), run.heard()), (MediaTime::from_millis(150), 100));
+    }
+}
