@@ -2,6 +2,10 @@
 
 /// The axes of exactness.
 pub mod axis;
+/// Small clips that many tests share.
+pub mod clip;
+/// A folder of real media and what is known of it.
+pub mod corpus;
 /// The list of cases that covers them.
 pub mod covering;
 /// Sources on disk, made once.
