@@ -87,6 +87,11 @@ impl Place for FilePlace {
         let part = self.part(hidden)?;
         self.on_disk(move |_| disk::remove(&part)).await
     }
+
+    async fn discard_attempt(&self, attempt: &Nonce) -> Result<(), Fault> {
+        let part = disk::sibling(&self.path, attempt.as_str());
+        self.on_disk(move |_| disk::remove(&part)).await
+    }
 }
 
 #[async_trait]

@@ -198,6 +198,11 @@ impl Object {
     pub async fn discard(&self, staged: &Staged) -> Result<(), Fault> {
         self.place.discard(&staged.hidden).await
     }
+
+    /// Removes whatever an attempt staged that did not live to say so.
+    pub async fn discard_attempt(&self, attempt: &Nonce) -> Result<(), Fault> {
+        self.place.discard_attempt(attempt).await
+    }
 }
 
 impl fmt::Display for Object {

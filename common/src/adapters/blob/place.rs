@@ -22,6 +22,7 @@ pub(crate) trait Place: Send + Sync {
     async fn stage(&self, from: &Path, attempt: &Nonce) -> Result<Hidden, Fault>;
     async fn uncover(&self, hidden: &Hidden, on_existing: OnExisting) -> Result<(), Fault>;
     async fn discard(&self, hidden: &Hidden) -> Result<(), Fault>;
+    async fn discard_attempt(&self, attempt: &Nonce) -> Result<(), Fault>;
 }
 
 #[async_trait]

@@ -102,6 +102,16 @@ impl Place for RemotePlace {
         let _ = self.bucket().abort_multipart(self.key(), &id.to_owned()).await;
         Ok(())
     }
+
+    async fn discard_attempt(&self, _attempt: &Nonce) -> Result<(), Fault> {
+        // An upload whose id nobody wrote down falls to the bucket's own rule for stale uploads.
+        Ok(())
+    }
+
+    async fn discard_attempt(&self, _attempt: &Nonce) -> Result<(), Fault> {
+        // An upload has no name but the id that its attempt took with it: the bucket's own rule for stale uploads.
+        Ok(())
+    }
 }
 
 #[async_trait]
