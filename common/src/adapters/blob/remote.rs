@@ -107,11 +107,6 @@ impl Place for RemotePlace {
         // An upload whose id nobody wrote down falls to the bucket's own rule for stale uploads.
         Ok(())
     }
-
-    async fn discard_attempt(&self, _attempt: &Nonce) -> Result<(), Fault> {
-        // An upload has no name but the id that its attempt took with it: the bucket's own rule for stale uploads.
-        Ok(())
-    }
 }
 
 #[async_trait]

@@ -141,3 +141,43 @@ fn apply(db: &Connection, txn: &Txn, counter: &mut u64) -> rusqlite::Result<Opti
     }
     Ok(Some(Stamps { version: Version(version), sequences }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::clock::{EmbeddedTime, ManualClock};
+    use crate::ports::changes::Announcer;
+
+    fn writer(db: Connection) -> Writer {
+        let time = EmbeddedTime::open(Arc::new(ManualClock::default()));
+        Writer::start(db, Arc::new(Shared { time, announcer: Announcer::default() })).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_told_and_what_was_committed_stays() {
+        let scratch = tempfile::tempdir().unwrap();
+        let file = scratch.path().join("state.db");
+        let db = schema::open(&file).unwrap();
+        db.pragma_update(None, "max_page_count", 64).unwrap();
+        let writer = writer(db);
+        let g = Shard::GLOBAL;
+        let kept = |n: usize| g.row(format!("row {n}"));
+        let mut count = 0;
+        let error = loop {
+            match writer.commit(Txn::new(g).create(&kept(count), vec![7; 10_000])).await {
+                Ok(_) => count += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, StoreError::Full(_)), "{error}");
+        let smaller = Txn::new(g).delete(&kept(0)).delete(&kept(1));
+        assert!(matches!(writer.commit(smaller).await, Ok(Commit::Committed(_))), "room can be made");
+        assert!(matches!(writer.commit(Txn::new(g).create(&kept(0), "x")).await, Ok(Commit::Committed(_))));
+        drop(writer);
+        let db = schema::open(&file).unwrap();
+        for n in 2..count {
+            assert_eq!(tables::row(&db, &kept(n)).unwrap().unwrap().bytes, vec![7; 10_000]);
+        }
+        assert_eq!(tables::row(&db, &kept(count)).unwrap(), None);
+    }
+}
