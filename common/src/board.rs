@@ -70,6 +70,8 @@ pub struct Made {
     /// The plan that it worked by.
     pub plan: Option<Digest>,
     pub outcome: Outcome,
+    /// Where a merge's result waits, in its coordinator's own words.
+    pub staged: Option<String>,
     /// Results of other tasks that it was made from: if any is no longer that task's, the settle is lost.
     pub inputs: Vec<Input>,
 }
@@ -123,7 +125,7 @@ impl Board {
             let BeatAnswer::Continue(row) = board::heartbeat(&task, claimant, progress, seen.now) else {
                 return Ok(Beat::Lost);
             };
-            if row == task || self.put(at, version, &row).await? {
+            if *row == task || self.put(at, version, &row).await? {
                 return Ok(Beat::Continue);
             }
         }
@@ -137,7 +139,8 @@ impl Board {
             if job.state.has_ended() {
                 return Ok(Settlement::Lost);
             }
-            let settled = Settled { nonce: nonce.clone(), outcome: result.outcome.clone() };
+            let Made { outcome, staged, .. } = result.clone();
+            let settled = Settled { nonce: nonce.clone(), outcome, staged };
             let row = match board::settle(&task, result.plan.as_ref(), settled) {
                 SettleAnswer::Settled(row) => row,
                 SettleAnswer::Again => return Ok(Settlement::Won),

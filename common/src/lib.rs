@@ -10,3 +10,7 @@ pub mod adapters;
 pub mod board;
 /// Backoff, shutdown, telemetry, privacy: manners of any service.
 pub mod process;
+/// Heartbeats beside an attempt.
+pub mod tending;
+/// What every role of a fleet shares.
+pub mod fleet;

@@ -1,4 +1,30 @@
 //! The coordinator: takes jobs, plans them, watches over their tasks, joins and proves and publishes the result.
 
+/// All of it, put together.
+pub mod coordinator;
+/// Ready tasks become hints.
+mod dispatcher;
+/// What is done between two commits.
+mod effects;
+/// Load, decide, commit, act: the turns of jobs.
+pub mod engine;
 /// The stages of a job, pure.
 pub mod flow;
+/// What is asked for becomes a job, once.
+pub mod inbox;
+/// What a merge reads.
+mod inputs;
+/// Segments and sound become outputs.
+mod merge;
+/// What happened, for the log.
+mod observe;
+/// What users ask of a fleet.
+pub mod ops;
+/// What the world is told.
+mod outbox;
+/// Destinations, looked at first and filled last.
+mod publish;
+/// Which shards are looked at next.
+mod rounds;
+/// What time alone does.
+mod sweeper;

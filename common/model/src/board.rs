@@ -50,6 +50,9 @@ pub struct Task {
     pub order: i64,
     #[serde(default)]
     pub tries: Tries,
+    /// Attempts that ended without a result, for whoever cleans up after them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub past: Vec<Nonce>,
     pub state: TaskState,
 }
 
@@ -104,6 +107,9 @@ pub enum Company {
 pub struct Settled {
     pub nonce: Nonce,
     pub outcome: Outcome,
+    /// Where a merge's result waits to be published, in its coordinator's own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub staged: Option<String>,
 }
 
 /// Who claims, and how it heard of the task.
@@ -134,14 +140,14 @@ pub enum ClaimAnswer {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BeatAnswer {
-    Continue(Task),
+    Continue(Box<Task>),
     /// Somebody else has it, or settled it.
     Lost,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SettleAnswer {
-    Settled(Task),
+    Settled(Box<Task>),
     /// The same attempt settled it before: its answer was lost on the way.
     Again,
     /// Another attempt was first, or the plan is another: what this one made is nobody's.
@@ -160,7 +166,16 @@ pub enum Moved {
 impl Task {
     pub fn new(id: TaskId, plan: Option<Digest>, place: Place) -> Self {
         let Place { class, order } = place;
-        Self { version: TASK_VERSION, id, plan, class, order, tries: Tries::default(), state: TaskState::Ready }
+        Self {
+            version: TASK_VERSION,
+            id,
+            plan,
+            class,
+            order,
+            tries: Tries::default(),
+            past: Vec::new(),
+            state: TaskState::Ready,
+        }
     }
 
     /// When somebody must look at this row if nothing happens to it before.
@@ -201,6 +216,13 @@ impl Task {
 
     fn with(&self, state: TaskState) -> Self {
         Self { state, ..self.clone() }
+    }
+
+    /// Its lease ends here without a result.
+    fn bereft(&self) -> Self {
+        let known = self.lease().filter(|lease| !self.past.contains(&lease.nonce));
+        let past = self.past.iter().chain(known.map(|lease| &lease.nonce)).cloned().collect();
+        Self { past, ..self.clone() }
     }
 }
 
@@ -247,12 +269,12 @@ pub fn heartbeat(task: &Task, claimant: &Claimant, progress: Progress, now: Stor
     match &task.state {
         TaskState::Claimed(lease) if lease.nonce == claimant.nonce => {
             let lease = Lease { until: now.after_ms(LEASE_MS), progress, ..lease.clone() };
-            BeatAnswer::Continue(task.with(TaskState::Claimed(lease)))
+            BeatAnswer::Continue(Box::new(task.with(TaskState::Claimed(lease))))
         }
         TaskState::Ready | TaskState::Hinted { .. } | TaskState::Waiting { .. } => {
-            BeatAnswer::Continue(leased(task, claimant, now))
+            BeatAnswer::Continue(Box::new(leased(task, claimant, now)))
         }
-        TaskState::Settled(settled) if settled.nonce == claimant.nonce => BeatAnswer::Continue(task.clone()),
+        TaskState::Settled(settled) if settled.nonce == claimant.nonce => BeatAnswer::Continue(Box::new(task.clone())),
         TaskState::Claimed(_) | TaskState::Settled(_) | TaskState::Dead(_) => BeatAnswer::Lost,
     }
 }
@@ -264,7 +286,7 @@ pub fn settle(task: &Task, plan: Option<&Digest>, settled: Settled) -> SettleAns
         TaskState::Settled(_) | TaskState::Dead(_) => SettleAnswer::Lost,
         TaskState::Waiting { .. } | TaskState::Ready | TaskState::Hinted { .. } | TaskState::Claimed(_) => {
             if task.plan.as_ref() == plan {
-                SettleAnswer::Settled(task.with(TaskState::Settled(settled)))
+                SettleAnswer::Settled(Box::new(task.with(TaskState::Settled(settled))))
             } else {
                 SettleAnswer::Lost
             }
@@ -278,15 +300,15 @@ pub fn fail(task: &Task, nonce: &Nonce, fault: Fault, now: StoreTime) -> Option<
         return None;
     }
     let failed = task.tries.failed.saturating_add(1);
-    let tries = Tries { failed, ..task.tries };
+    let task = Task { tries: Tries { failed, ..task.tries }, ..task.bereft() };
     let state = match fault.kind.retry() {
         Retry::Times(times) if failed <= times => TaskState::Waiting { until: now.after_ms(backoff(failed, nonce)) },
         Retry::Times(_) | Retry::Never => {
             let fault = if failed > 1 { fault.with_evidence(format!("{failed} attempts failed")) } else { fault };
-            return Some(dead(Task { tries, ..task.clone() }, fault));
+            return Some(dead(task, fault));
         }
     };
-    Some(Moved::Back(Task { tries, state, ..task.clone() }))
+    Some(Moved::Back(Task { state, ..task }))
 }
 
 /// 2 s doubled each time, up to 5 min, with full jitter drawn from the nonce, which is random already.
@@ -310,15 +332,22 @@ pub fn hand_back(task: &Task, nonce: &Nonce, long_class: &str) -> Option<Task> {
     let handed_back = task.tries.handed_back.saturating_add(1);
     let class = if handed_back >= HAND_BACKS_MAX { long_class.to_owned() } else { task.class.clone() };
     let tries = Tries { handed_back, ..task.tries };
-    Some(Task { tries, class, state: TaskState::Ready, ..task.clone() })
+    Some(Task { tries, class, state: TaskState::Ready, ..task.bereft() })
 }
 
 /// Nobody holds leases any more, as when the only process that ever did has just been started again.
 pub fn adopt(task: &Task) -> Option<Task> {
     match &task.state {
-        TaskState::Claimed(_) | TaskState::Hinted { .. } => Some(task.with(TaskState::Ready)),
+        TaskState::Claimed(_) | TaskState::Hinted { .. } => Some(task.bereft().with(TaskState::Ready)),
         TaskState::Waiting { .. } | TaskState::Ready | TaskState::Settled(_) | TaskState::Dead(_) => None,
     }
+}
+
+/// A settled task whose result is no longer wanted, or no longer there, is done again.
+pub fn again(task: &Task) -> Task {
+    let nonce = task.settled().map(|settled| settled.nonce.clone());
+    let past = task.bereft().past.into_iter().chain(nonce).collect();
+    Task { past, tries: Tries::default(), ..task.with(TaskState::Ready) }
 }
 
 /// What time alone does to a task. `None`: nothing is due yet.
@@ -338,7 +367,7 @@ fn lose(task: &Task, lease: &Lease) -> Moved {
     if lease.company == Company::Alone {
         tries.lost_alone = tries.lost_alone.saturating_add(1);
     }
-    let lost = Task { tries, ..task.clone() };
+    let lost = Task { tries, ..task.bereft() };
     if tries.lost_alone < LOST_ALONE_MAX {
         return Moved::Back(lost.with(TaskState::Ready));
     }

@@ -223,6 +223,10 @@ impl Tally {
         self.done == self.total
     }
 
+    pub fn has(&self, number: u32) -> bool {
+        number < self.total && self.bits[number as usize / 8] & (1 << (number % 8)) != 0
+    }
+
     pub fn tick(&mut self, number: u32) -> Tallied {
         if number >= self.total {
             return Tallied::Unknown;
@@ -238,7 +242,7 @@ impl Tally {
 
     /// The task has to be done again.
     pub fn untick(&mut self, number: u32) {
-        if number < self.total && self.bits[number as usize / 8] & (1 << (number % 8)) != 0 {
+        if self.has(number) {
             self.bits[number as usize / 8] &= !(1 << (number % 8));
             self.done -= 1;
         }

@@ -23,8 +23,8 @@ const AUTO_SEGMENTS_MIN: i64 = 16;
 /// No task should keep one core longer.
 const AUTO_TASK_MAX: MediaTime = MediaTime::from_secs(60);
 const DURATION_MIN: MediaTime = MediaTime::from_millis(100);
-/// What a job's rows and one transaction can hold.
-const SEGMENTS_MAX: i64 = 20_000;
+/// What one transaction can create.
+const SEGMENTS_MAX: i64 = 16_000;
 
 pub(crate) struct Cutting<'a> {
     pub(crate) film: &'a Film<'a>,

@@ -18,6 +18,8 @@ mod pictures;
 mod sound;
 /// Origin and range.
 mod span;
+/// From a plan to tasks.
+pub mod tasks;
 
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::index::{AudioTrack, Index};

@@ -1,0 +1,64 @@
+//! Tending an attempt: its heartbeats run beside it, and what they answer reaches it.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use framefleet_model::board::Claimant;
+use framefleet_model::task::Progress;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::board::{Beat, Board};
+use crate::ports::clock::Clock;
+use crate::ports::rows::TaskRef;
+
+pub struct Tending {
+    pub board: Board,
+    pub clock: Arc<dyn Clock>,
+    pub at: TaskRef,
+    pub claimant: Claimant,
+    pub every: Duration,
+}
+
+/// What the board said while the attempt ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    Nothing,
+    /// The job has ended.
+    Cancelled,
+    /// The task is somebody else's.
+    Lost,
+}
+
+impl Tending {
+    /// Runs `work` to its end. If the board no longer wants it, `stop` is cancelled, and the end still waited for.
+    pub async fn during<T>(
+        &self,
+        work: impl Future<Output = T>,
+        progress: watch::Receiver<Progress>,
+        stop: &CancellationToken,
+    ) -> (T, Told) {
+        let mut work = pin!(work);
+        let told = tokio::select! {
+            done = &mut work => return (done, Told::Nothing),
+            told = self.until_told(progress) => told,
+        };
+        stop.cancel();
+        (work.await, told)
+    }
+
+    async fn until_told(&self, progress: watch::Receiver<Progress>) -> Told {
+        loop {
+            self.clock.sleep(self.every).await;
+            let reached = *progress.borrow();
+            match self.board.heartbeat(&self.at, &self.claimant, reached).await {
+                // A store that is away is waited for: results keep, and leases come back with the next answer.
+                Ok(Beat::Continue) | Err(_) => {}
+                Ok(Beat::Cancel) => return Told::Cancelled,
+                Ok(Beat::Lost) => return Told::Lost,
+            }
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! The engine: takes the turns of jobs.
+//!
+//! ```text
+//! turns index ─▶ load job + mailbox ─▶ flow::decide ─▶ commit job + tasks + outbox + mailbox cursor ─┐
+//!                     ▲                                                                            │
+//!                     └──── finding ◀── effects::perform ◀── flow::effect(job) ◀───────────────────┘
+//! ```
+//! A conflict means that another coordinator was faster: everything is loaded again. A job that waits is looked at
+//! again after `RECHECK_MS` even if nobody calls for it, so that no lost call can strand it.
+//!
+//! # Putting a fleet together in one process
+//!
+//! ```ignore
+//! let clock: Arc<dyn Clock> = Arc::new(HostClock::start());
+//! let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&state_dir, clock.clone())?);
+//! let broker: Arc<dyn Broker> = Arc::new(MemoryBroker::default());
+//! let media: Arc<dyn Media> = Arc::new(ChildMedia::new(program, registry, limits)?);
+//! let fleet = Fleet { store, broker, clock, work: Root::folder(&state_dir.join("work")), mint };
+//! let coordinator = Coordinator::new(fleet.clone(), media.clone(), CoordinatorSettings { .. });
+//! let worker = Worker::new(fleet, media, WorkerSettings { .. });
+//! coordinator.adopt().await?;              // only where no other process uses the store: leases of the dead end
+//! let (id, _) = coordinator.ops().submit(request).await?;
+//! tokio::join!(coordinator.run(stop.clone()), worker.run(stop.clone()), watch_until_ended);
+//! ```
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use framefleet_common::ports::rows;
+use framefleet_common::ports::store::{
+    Commit, Entry, Message, Peek, Scan, Sequence, Shard, Store, StoreError, Version,
+};
+use framefleet_common::ports::txn::Txn;
+use framefleet_model::board::{self, Task};
+use framefleet_model::fault::{Fault, FaultKind};
+use framefleet_model::id::JobId;
+use framefleet_model::job::{Closing, Job, Mail};
+use framefleet_model::time::StoreTime;
+use futures::StreamExt as _;
+use tokio_util::sync::CancellationToken;
+
+use crate::effects::Effects;
+use crate::flow::{self, Decision, News, TaskChange};
+use crate::rounds::{Rounds, until};
+use crate::{observe, outbox};
+
+/// A waiting job is looked at again after this, called for or not.
+const RECHECK_MS: i64 = 30_000;
+/// An effect that storage or store stood in the way of is tried again after this.
+const POSTPONED_MS: i64 = 5_000;
+const POLL: Duration = Duration::from_secs(5);
+const JOBS_PER_SCAN: usize = 64;
+const TURNS_AT_ONCE: usize = 8;
+const MAIL_PER_ROUND: usize = 1024;
+/// A turn ends after so many commits; what is left is another turn.
+const ROUNDS_PER_TURN: usize = 64;
+/// How long an ended job's tasks and objects are kept.
+const GARBAGE_MS: i64 = 24 * 3600 * 1000;
+
+pub(crate) struct Engine {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) effects: Effects,
+}
+
+struct Seen {
+    job: Job,
+    version: Version,
+    now: StoreTime,
+}
+
+/// What becomes of the mailbox and the turn with a commit.
+struct Turn {
+    seen: Seen,
+    read: Option<Sequence>,
+}
+
+impl Engine {
+    pub(crate) async fn run(&self, mut rounds: Rounds, stop: CancellationToken) {
+        let mut due = None;
+        loop {
+            let shards = tokio::select! {
+                shards = rounds.next(due) => shards,
+                () = stop.cancelled() => return,
+            };
+            due = None;
+            for shard in shards {
+                match self.round(shard).await {
+                    Ok(next) => due = [due, next].into_iter().flatten().min(),
+                    Err(error) => observe::store_away(&error),
+                }
+            }
+        }
+    }
+
+    /// Takes the turns that are due in a shard; says how long until the next is.
+    async fn round(&self, shard: Shard) -> Result<Option<Duration>, StoreError> {
+        let scanned = self.store.scan(Scan::all(rows::turns(shard), JOBS_PER_SCAN)).await?;
+        let now = scanned.now;
+        let is_due = |entry: &&Entry| entry.score <= now.ms();
+        let jobs = scanned.entries.iter().take_while(is_due).filter_map(|entry| entry.member.parse().ok());
+        let turns = futures::stream::iter(jobs.collect::<Vec<JobId>>());
+        turns
+            .for_each_concurrent(TURNS_AT_ONCE, |id| async move {
+                if let Err(error) = self.turn(&id).await {
+                    observe::store_away(&error);
+                }
+            })
+            .await;
+        let next = scanned.entries.iter().find(|entry| !is_due(entry));
+        Ok(next.map(|entry| until(StoreTime(entry.score), now)))
+    }
+
+    /// Decides all that there is to decide about a job.
+    pub(crate) async fn turn(&self, id: &JobId) -> Result<(), StoreError> {
+        for _ in 0..ROUNDS_PER_TURN {
+            let Some(seen) = self.see(id).await? else { return self.forget(id).await };
+            let peek = Peek { queue: rows::mailbox(id), after: None, limit: MAIL_PER_ROUND };
+            let mail = self.store.peek(peek).await?;
+            if !mail.is_empty() {
+                let news = news(&mail, &seen.job)?;
+                self.commit(Turn { seen, read: mail.last().map(|m| m.sequence) }, &news).await?;
+                continue;
+            }
+            let Some(effect) = flow::effect(&seen.job) else {
+                if self.rest(&seen).await? {
+                    return Ok(());
+                }
+                continue;
+            };
+            match self.effects.perform(&seen.job, effect).await {
+                Ok(finding) => self.commit(Turn { seen, read: None }, &[News::Found(finding)]).await?,
+                Err(fault) if passes(&fault) => {
+                    observe::postponed(id, effect, &fault);
+                    return self.call_again(&seen, POSTPONED_MS).await;
+                }
+                Err(fault) => {
+                    let finding = flow::failing::finding(effect, fault);
+                    self.commit(Turn { seen, read: None }, &[News::Found(finding)]).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn see(&self, id: &JobId) -> Result<Option<Seen>, StoreError> {
+        let key = rows::job_row(id);
+        let loaded = self.store.load(std::slice::from_ref(&key)).await?;
+        let Some(row) = loaded.rows.into_iter().next().flatten() else { return Ok(None) };
+        Ok(Some(Seen { job: rows::from_row(&key, &row)?, version: row.version, now: loaded.now }))
+    }
+
+    /// One transaction of all that the news leads to. A conflict is no error: the next round sees what changed.
+    async fn commit(&self, turn: Turn, news: &[News]) -> Result<(), StoreError> {
+        let Turn { seen, read } = turn;
+        let decision = flow::decide(&seen.job, news, seen.now);
+        let id = &seen.job.id;
+        let shard = Shard::of(id);
+        let mut txn = Txn::new(shard).expect(&rows::job_row(id), seen.version);
+        if decision.job != seen.job {
+            txn = txn.put(&rows::job_row(id), rows::to_bytes(&decision.job));
+        }
+        let Some(mut txn) = self.change_tasks(txn, &seen.job, &decision).await? else { return Ok(()) };
+        for announcement in &decision.outbox {
+            txn = txn.append(&rows::outbox(shard), outbox::message(&decision.job, announcement, seen.now));
+        }
+        if let Some(read) = read {
+            txn = txn.ack(&rows::mailbox(id), read);
+        }
+        if let Commit::Committed(_) = self.store.commit(txn).await? {
+            observe::decided(&seen.job, &decision);
+        }
+        Ok(())
+    }
+
+    /// `None`: a task that was to change is not there, or no longer as it was.
+    async fn change_tasks(&self, mut txn: Txn, job: &Job, decision: &Decision) -> Result<Option<Txn>, StoreError> {
+        for change in &decision.tasks {
+            let id = match change {
+                TaskChange::Create(task) => {
+                    txn = rows::put_task(txn, &rows::TaskRef::new(&job.id, task.id), task);
+                    continue;
+                }
+                TaskChange::Again(id) => *id,
+                TaskChange::Order { task, .. } => *task,
+            };
+            let at = rows::TaskRef::new(&job.id, id);
+            let loaded = self.store.load(&[at.row()]).await?;
+            let Some(row) = loaded.rows.into_iter().next().flatten() else { return Ok(None) };
+            let task: Task = rows::from_row(&at.row(), &row)?;
+            let changed = match change {
+                TaskChange::Create(task) => (**task).clone(),
+                TaskChange::Again(_) => board::again(&task),
+                TaskChange::Order { order, .. } => Task { order: *order, ..task },
+            };
+            txn = rows::put_task(txn.expect(&at.row(), row.version), &at, &changed);
+        }
+        Ok(Some(txn))
+    }
+
+    /// Nothing is left to decide: the job is looked at again later, or never if it is closed. `false`: news came.
+    async fn rest(&self, seen: &Seen) -> Result<bool, StoreError> {
+        let id = &seen.job.id;
+        let shard = Shard::of(id);
+        let txn = Txn::new(shard).expect(&rows::job_row(id), seen.version);
+        let txn = if seen.job.state.closing() == Some(Closing::Closed) {
+            let later = seen.now.after_ms(GARBAGE_MS).ms();
+            txn.index_remove(&rows::turns(shard), id.as_str()).index_set(&rows::garbage(shard), id.as_str(), later)
+        } else {
+            txn.index_set(&rows::turns(shard), id.as_str(), seen.now.after_ms(RECHECK_MS).ms())
+        };
+        if self.store.commit(txn).await? == Commit::Conflict {
+            return Ok(false);
+        }
+        // A report may have come between the look into the mailbox and the commit, which moved its call away.
+        let peek = Peek { queue: rows::mailbox(id), after: None, limit: 1 };
+        Ok(self.store.peek(peek).await?.is_empty())
+    }
+
+    async fn call_again(&self, seen: &Seen, after_ms: i64) -> Result<(), StoreError> {
+        let (id, shard) = (&seen.job.id, Shard::of(&seen.job.id));
+        let at = seen.now.after_ms(after_ms).ms();
+        self.store.commit(Txn::new(shard).index_set(&rows::turns(shard), id.as_str(), at)).await.map(|_| ())
+    }
+
+    async fn forget(&self, id: &JobId) -> Result<(), StoreError> {
+        let shard = Shard::of(id);
+        self.store.commit(Txn::new(shard).index_remove(&rows::turns(shard), id.as_str())).await.map(|_| ())
+    }
+
+    pub(crate) fn rounds(&self) -> Rounds {
+        Rounds::new(&*self.store, self.effects.clock(), POLL)
+    }
+}
+
+/// Mail for an earlier generation is read and dropped.
+fn news(mail: &[Message], job: &Job) -> Result<Vec<News>, StoreError> {
+    let name = rows::mailbox(&job.id).name;
+    let mut news = Vec::with_capacity(mail.len());
+    for message in mail {
+        let mail: Mail = rows::from_bytes(&name, &message.bytes)?;
+        if mail.generation == job.generation {
+            news.push(News::Mail(mail.report));
+        }
+    }
+    Ok(news)
+}
+
+/// Whether waiting may help: the job itself is not to blame, and does not fail of it.
+fn passes(fault: &Fault) -> bool {
+    matches!(fault.kind, FaultKind::StorageAway | FaultKind::StoreAway)
+}

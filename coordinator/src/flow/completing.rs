@@ -1,0 +1,48 @@
+//! Completing: the outputs stand at their final keys, the world is told, what was half-made is removed.
+
+use framefleet_model::id::TaskId;
+use framefleet_model::job::{Cancelled, Closing, Completed, Failed, Job, JobState, Merging, Publishing, Tally};
+use framefleet_model::time::StoreTime;
+
+use crate::flow::dispatching::order;
+use crate::flow::{Rejected, Step, TaskChange, Unpublished, failing, out_of_place};
+
+pub(crate) fn published(job: &Job, published: &Result<(), Unpublished>, now: StoreTime) -> Result<Step, Rejected> {
+    let JobState::Publishing(state) = &job.state else { return Err(out_of_place(job)) };
+    match published {
+        Ok(()) => {
+            let Publishing { plan, ledger, .. } = state.clone();
+            let end = JobState::Completed(Completed { at: now, plan, ledger, closing: Closing::Open });
+            Ok(Step::end(job, end, None))
+        }
+        Err(Unpublished::Gone(merges)) => Ok(merge_again(job, state, merges)),
+        Err(Unpublished::Fault(fault)) => Ok(failing::fail(job, fault.clone(), now)),
+    }
+}
+
+fn merge_again(job: &Job, state: &Publishing, gone: &[TaskId]) -> Step {
+    let mut merges = Tally::new(state.merges);
+    (0..state.merges).filter(|number| gone.iter().all(|task| task.number != *number)).for_each(|number| {
+        merges.tick(number);
+    });
+    let again = gone
+        .iter()
+        .flat_map(|task| [TaskChange::Again(*task), TaskChange::Order { task: *task, order: order(job, *task) }]);
+    let tasks = again.collect();
+    Step::to(JobState::Merging(Merging { plan: state.plan.clone(), merges })).with_tasks(tasks)
+}
+
+pub(crate) fn closed(job: &Job) -> Result<Step, Rejected> {
+    let closing = Closing::Closed;
+    let state = match job.state.clone() {
+        JobState::Completed(end) => JobState::Completed(Completed { closing, ..end }),
+        JobState::Failed(end) => JobState::Failed(Failed { closing, ..end }),
+        JobState::Cancelled(end) => JobState::Cancelled(Cancelled { closing, ..end }),
+        JobState::Accepted
+        | JobState::Indexing(_)
+        | JobState::Encoding(_)
+        | JobState::Merging(_)
+        | JobState::Publishing(_) => return Err(Rejected::Stale),
+    };
+    if state == job.state { Err(Rejected::Duplicate) } else { Ok(Step::to(state)) }
+}

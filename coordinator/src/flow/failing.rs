@@ -1,0 +1,52 @@
+//! Failing and cancelling: a job ends once, with the first reason that it is given.
+
+use framefleet_model::fault::Fault;
+use framefleet_model::id::TaskId;
+use framefleet_model::job::{Cancelled, Closing, Failed, Job, JobState};
+use framefleet_model::time::StoreTime;
+
+use crate::flow::{Effect, Finding, Rejected, Step, Unpublished, out_of_place};
+
+pub(crate) fn fail(job: &Job, fault: Fault, now: StoreTime) -> Step {
+    end(job, fault, None, now)
+}
+
+pub(crate) fn died(job: &Job, task: TaskId, fault: &Fault, now: StoreTime) -> Result<Step, Rejected> {
+    match &job.state {
+        JobState::Accepted | JobState::Indexing(_) | JobState::Encoding(_) | JobState::Merging(_) => {
+            Ok(end(job, fault.clone(), Some(task), now))
+        }
+        // All tasks have been settled: no attempt can die any more.
+        JobState::Publishing(_) => Err(Rejected::Stale),
+        JobState::Completed(_) | JobState::Failed(_) | JobState::Cancelled(_) => Err(out_of_place(job)),
+    }
+}
+
+pub(crate) fn cancelled(job: &Job, reason: &str, now: StoreTime) -> Result<Step, Rejected> {
+    match &job.state {
+        JobState::Accepted | JobState::Indexing(_) | JobState::Encoding(_) | JobState::Merging(_) => {
+            let end = Cancelled { at: now, reason: reason.to_owned(), closing: Closing::Open };
+            Ok(Step::end(job, JobState::Cancelled(end), None))
+        }
+        // Something may stand at a final key already: the job is past stopping.
+        JobState::Publishing(_) => Err(Rejected::Terminal),
+        JobState::Completed(_) | JobState::Failed(_) | JobState::Cancelled(_) => Err(out_of_place(job)),
+    }
+}
+
+fn end(job: &Job, fault: Fault, task: Option<TaskId>, now: StoreTime) -> Step {
+    let end = Failed { at: now, fault: fault.clone(), task, closing: Closing::Open };
+    Step::end(job, JobState::Failed(end), Some(fault))
+}
+
+/// What an effect that could not be brought to an end means for its job.
+pub(crate) fn finding(effect: Effect, fault: Fault) -> Finding {
+    match effect {
+        Effect::Check => Finding::Checked(Err(fault)),
+        Effect::Plan => Finding::Planned(Err(fault)),
+        Effect::Compare | Effect::Prove => Finding::Proved(Err(fault)),
+        Effect::Publish => Finding::Published(Err(Unpublished::Fault(fault))),
+        // What could not be removed is left to the sweeper: the job has ended.
+        Effect::Close => Finding::Closed,
+    }
+}

@@ -1,0 +1,20 @@
+//! Intake: an accepted job whose destinations can take its outputs asks for its index.
+
+use framefleet_model::board::{Place, Task};
+use framefleet_model::fault::Fault;
+use framefleet_model::id::TaskId;
+use framefleet_model::job::{IndexStep, Job, JobState};
+use framefleet_model::time::StoreTime;
+
+use crate::flow::dispatching::{CLASS_LIGHT, order};
+use crate::flow::{Rejected, Step, TaskChange, failing, out_of_place};
+
+pub(crate) fn checked(job: &Job, checked: &Result<(), Fault>, now: StoreTime) -> Result<Step, Rejected> {
+    let JobState::Accepted = &job.state else { return Err(out_of_place(job)) };
+    if let Err(fault) = checked {
+        return Ok(failing::fail(job, fault.clone(), now));
+    }
+    let place = Place { class: CLASS_LIGHT.to_owned(), order: order(job, TaskId::INDEX) };
+    let index = TaskChange::Create(Box::new(Task::new(TaskId::INDEX, None, place)));
+    Ok(Step::to(JobState::Indexing(IndexStep::Awaited)).with_tasks(vec![index]))
+}

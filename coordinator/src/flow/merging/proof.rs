@@ -1,0 +1,220 @@
+//! The ledger: an output is whole only if every segment held exactly what the index lists, every seam meets, all
+//! headers agree and the finished file, read back, holds it all. What does not prove is never papered over.
+
+use framefleet_model::fault::{Fault, FaultKind};
+use framefleet_model::id::Digest;
+use framefleet_model::index::Index;
+use framefleet_model::ledger::{AudioProof, Ledger, OutputProof, Seam, SegmentProof};
+use framefleet_model::pipeline::Damaged;
+use framefleet_model::plan::{
+    Decode, OutputLine, OutputPlan, Plan, Segment, VideoRendition, output_end, output_times, shown_times,
+};
+use framefleet_model::time::{MediaTime, NS_PER_SECOND, scale_round};
+
+/// What the coarsest container clock rounds off.
+const OFF_MAX: MediaTime = MediaTime::from_millis(1);
+/// Sound that a decoder may owe at the end of a track: its last, incomplete units.
+const SOUND_SHORT_MAX: MediaTime = MediaTime::from_millis(500);
+
+/// All that a ledger is drawn up from; proofs of segments in the order of the plan, each with all renditions.
+pub struct Evidence<'a> {
+    pub plan: &'a Plan,
+    pub digest: &'a Digest,
+    pub index: &'a Index,
+    pub segments: &'a [Vec<SegmentProof>],
+    pub audio: &'a [AudioProof],
+    pub outputs: &'a [OutputProof],
+}
+
+/// Counts everything against the plan.
+pub fn prove(evidence: &Evidence<'_>) -> Result<Ledger, Fault> {
+    let plan = evidence.plan;
+    expect("segments", evidence.segments.len(), plan.segments.len())?;
+    expect("sound renditions", evidence.audio.len(), plan.audio.len())?;
+    expect("outputs", evidence.outputs.len(), plan.outputs.len())?;
+    for rendition in &plan.video {
+        prove_rendition(evidence, rendition)?;
+    }
+    for audio in evidence.audio {
+        prove_sound(evidence, audio)?;
+    }
+    for (output, proof) in plan.outputs.iter().zip(evidence.outputs) {
+        prove_output(evidence, output, proof)?;
+    }
+    Ok(Ledger {
+        plan: evidence.digest.clone(),
+        segments: evidence.segments.iter().flatten().cloned().collect(),
+        seams: seams(plan)?,
+        audio: evidence.audio.to_vec(),
+        outputs: evidence.outputs.to_vec(),
+    })
+}
+
+/// Seams of the plan itself: each segment begins where the one before it ends.
+fn seams(plan: &Plan) -> Result<Vec<Seam>, Fault> {
+    let pairs = plan.segments.windows(2);
+    let seam = |pair: &[Segment]| {
+        let (early, late) = (&pair[0], &pair[1]);
+        if early.span.end != late.span.start {
+            let (end, start) = (early.span.end, late.span.start);
+            return Err(open(format!(
+                "segment {} ends at {end}, segment {} starts at {start}",
+                early.number, late.number
+            )));
+        }
+        Ok(Seam { between: (early.number, late.number), at: early.span.end })
+    };
+    pairs.map(seam).collect()
+}
+
+fn prove_rendition(evidence: &Evidence<'_>, rendition: &VideoRendition) -> Result<(), Fault> {
+    let mut header: Option<&Digest> = None;
+    for (segment, proofs) in evidence.plan.segments.iter().zip(evidence.segments) {
+        let proof = only(proofs.iter().filter(|p| p.rendition == rendition.number), || {
+            format!("rendition {} of segment {}", rendition.number, segment.number)
+        })?;
+        prove_segment(evidence, Planned { segment, rendition }, proof)?;
+        if proof.pictures == 0 {
+            continue;
+        }
+        if *header.get_or_insert(&proof.header) != &proof.header {
+            return Err(open(format!("the headers of segment {} differ from those before it", segment.number)));
+        }
+    }
+    if header.is_none() {
+        return Err(open(format!("rendition {} holds 0 pictures", rendition.number)));
+    }
+    Ok(())
+}
+
+#[derive(Clone, Copy)]
+struct Planned<'a> {
+    segment: &'a Segment,
+    rendition: &'a VideoRendition,
+}
+
+fn prove_segment(evidence: &Evidence<'_>, planned: Planned<'_>, proof: &SegmentProof) -> Result<(), Fault> {
+    let Planned { segment, rendition } = planned;
+    let number = segment.number;
+    if evidence.plan.damaged == Damaged::Fail && !proof.lost.is_empty() {
+        let pictures = segment.pictures.unwrap_or_default();
+        let text = format!("{} of {pictures} pictures of segment {number} do not decode", proof.lost.len());
+        return Err(Fault::new(FaultKind::Damaged, text));
+    }
+    if let Some(delay) = rendition.dts_delay.filter(|delay| proof.dts_need > *delay) {
+        return Err(open(format!("segment {number} needs a DTS advance of {}, planned is {delay}", proof.dts_need)));
+    }
+    let (Some(pictures), Decode::Slice { from, to, .. }) = (segment.pictures, &segment.decode) else {
+        return Ok(());
+    };
+    if proof.decoded as usize + proof.lost.len() != pictures as usize {
+        let text =
+            format!("segment {number} decoded {} and lost {} of {pictures} pictures", proof.decoded, proof.lost.len());
+        return Err(open(text));
+    }
+    let units = evidence.index.units.get(*from as usize..*to as usize).unwrap_or_default();
+    let line = OutputLine { origin: evidence.plan.origin, grid: rendition.format.grid };
+    let times = output_times(&shown_times(units, segment.span), segment.span, line);
+    if proof.lost.is_empty() {
+        exact(number, proof, &times)?;
+    } else if proof.pictures as usize > times.len() {
+        return Err(open(format!("segment {number} encoded {} pictures, {} at most", proof.pictures, times.len())));
+    }
+    let end = output_end(segment.span, line);
+    if proof.pictures > 0 && proof.end != end {
+        return Err(open(format!("segment {number} ends at {}, planned is {end}", proof.end)));
+    }
+    Ok(())
+}
+
+fn exact(number: u32, proof: &SegmentProof, times: &[MediaTime]) -> Result<(), Fault> {
+    expect(&format!("pictures of segment {number}"), proof.pictures as usize, times.len())?;
+    match (times.first(), times.last()) {
+        (Some(first), Some(last)) if (proof.first, proof.last) != (*first, *last) => {
+            let (found_first, found_last) = (proof.first, proof.last);
+            let text =
+                format!("segment {number} shows from {found_first} to {found_last}, planned are {first} and {last}");
+            Err(open(text))
+        }
+        (Some(_) | None, Some(_) | None) => Ok(()),
+    }
+}
+
+fn prove_sound(evidence: &Evidence<'_>, proof: &AudioProof) -> Result<(), Fault> {
+    let plan = evidence.plan;
+    let rendition = plan.audio.iter().find(|r| r.number == proof.rendition);
+    let track = evidence.index.header.audio.as_ref();
+    let (Some(rendition), Some(track)) = (rendition, track) else {
+        return Err(open(format!("sound rendition {} is not in the plan", proof.rendition)));
+    };
+    let samples = i64::try_from(proof.samples).unwrap_or(i64::MAX);
+    let end = proof.first + MediaTime(scale_round(samples, NS_PER_SECOND, i64::from(rendition.format.rate)));
+    let wanted = track.span.end.min(plan.span.end) - plan.origin;
+    if proof.samples == 0 {
+        return Err(open(format!("sound rendition {} holds 0 samples", proof.rendition)));
+    }
+    if end + SOUND_SHORT_MAX < wanted && plan.damaged == Damaged::Fail {
+        let text = format!("the sound ends at {end}, the film's at {wanted}");
+        return Err(Fault::new(FaultKind::Damaged, text));
+    }
+    Ok(())
+}
+
+fn prove_output(evidence: &Evidence<'_>, output: &OutputPlan, proof: &OutputProof) -> Result<(), Fault> {
+    let name = format!("output {}", output.number);
+    if proof.output != output.number || proof.file.size == 0 {
+        return Err(open(format!("{name} is proved as {} with {} bytes", proof.output, proof.file.size)));
+    }
+    match (output.video, &proof.video) {
+        (Some(rendition), Some(back)) => {
+            let proofs = evidence.segments.iter().flatten().filter(|p| p.rendition == rendition);
+            expect(
+                &format!("pictures read back from {name}"),
+                back.pictures as usize,
+                proofs.map(|p| p.pictures as usize).sum(),
+            )?;
+            in_place(&name, "picture", back.off_max)?;
+        }
+        (None, None) => {}
+        (Some(_), None) | (None, Some(_)) => {
+            return Err(open(format!("{name} differs from the plan in having pictures")));
+        }
+    }
+    match (output.audio, &proof.audio) {
+        (Some(rendition), Some(back)) => {
+            let made =
+                only(evidence.audio.iter().filter(|p| p.rendition == rendition), || format!("the sound of {name}"))?;
+            // Muxers that write where sound begins leave out the unit that only primes the decoder.
+            if back.units != made.units && back.units + 1 != made.units {
+                return Err(open(format!("{name} holds {} units of sound, {} were made", back.units, made.units)));
+            }
+            in_place(&name, "unit of sound", back.off_max)?;
+        }
+        (None, None) => {}
+        (Some(_), None) | (None, Some(_)) => return Err(open(format!("{name} differs from the plan in having sound"))),
+    }
+    Ok(())
+}
+
+fn in_place(name: &str, what: &str, off: MediaTime) -> Result<(), Fault> {
+    if off <= OFF_MAX {
+        return Ok(());
+    }
+    Err(open(format!("a {what} of {name} stands {off} off its place, {OFF_MAX} at most")))
+}
+
+fn only<'a, T>(mut found: impl Iterator<Item = &'a T>, what: impl Fn() -> String) -> Result<&'a T, Fault> {
+    match (found.next(), found.next()) {
+        (Some(one), None) => Ok(one),
+        (None, _) => Err(open(format!("there is no proof of {}", what()))),
+        (Some(_), Some(_)) => Err(open(format!("there are several proofs of {}", what()))),
+    }
+}
+
+fn expect(what: &str, found: usize, planned: usize) -> Result<(), Fault> {
+    if found == planned { Ok(()) } else { Err(open(format!("{what}: {found}, planned are {planned}"))) }
+}
+
+fn open(text: String) -> Fault {
+    Fault::new(FaultKind::LedgerOpen, text)
+}

@@ -1,0 +1,238 @@
+//! Merge slots: a merge is a task like any other, but claimed from the store by coordinators alone.
+//!
+//! It may be claimed while its segments are still being encoded: a read of a segment that is not settled yet waits for
+//! it. What it read is written down, and its settle is refused if any of that is no longer the segment's result.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use framefleet_common::adapters::blob::{Content, Root};
+use framefleet_common::board::{Board, Claimed, Grant, Made, Mint, Settlement};
+use framefleet_common::child::{Attempt, Media};
+use framefleet_common::ports::clock::Clock;
+use framefleet_common::ports::rows::{self, TaskRef};
+use framefleet_common::ports::store::{Entry, Scan, Shard, Store, StoreError};
+use framefleet_common::tending::{Tending, Told};
+use framefleet_model::board::{Claimant, Heard};
+use framefleet_model::fault::Fault;
+use framefleet_model::plan::Plan;
+use framefleet_model::task::{MergeAudio, MergeInput, MergeVideo, MergeWork, Outcome, Progress, Work, object};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::effects::{Effects, internal};
+use crate::flow::dispatching::CLASS_MERGE;
+use crate::inputs::{Inputs, Source};
+use crate::observe;
+use crate::rounds::Rounds;
+
+const POLL: Duration = Duration::from_secs(5);
+const MERGES_PER_SHARD: usize = 64;
+/// A result that the store is away for is kept, and settled again, so often, ever later.
+const SETTLES_MAX: u32 = 60;
+const SETTLE_PAUSE: Duration = Duration::from_secs(5);
+
+pub(crate) struct MergeSlot {
+    pub(crate) effects: Effects,
+    pub(crate) board: Board,
+    pub(crate) media: Arc<dyn Media>,
+    pub(crate) mint: Mint,
+    pub(crate) name: String,
+    pub(crate) scratch: PathBuf,
+    pub(crate) beat: Duration,
+}
+
+/// A merge under way.
+struct Merge {
+    at: TaskRef,
+    claimant: Claimant,
+    grant: Grant,
+}
+
+impl MergeSlot {
+    pub(crate) async fn run(&self, stop: CancellationToken) {
+        let mut rounds = Rounds::new(&*self.store(), self.effects.clock(), POLL);
+        loop {
+            tokio::select! {
+                _ = rounds.next(None) => {}
+                () = stop.cancelled() => return,
+            }
+            loop {
+                match self.claim_next().await {
+                    Ok(Some(merge)) => self.attempt(merge, &stop).await,
+                    Ok(None) => break,
+                    Err(error) => {
+                        observe::store_away(&error);
+                        break;
+                    }
+                }
+                if stop.is_cancelled() {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn store(&self) -> Arc<dyn Store> {
+        self.effects.store.clone()
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        self.effects.clock()
+    }
+
+    fn work(&self) -> &Root {
+        &self.effects.work
+    }
+
+    async fn claim_next(&self) -> Result<Option<Merge>, StoreError> {
+        let mut ready: Vec<Entry> = Vec::new();
+        for shard in Shard::of_jobs() {
+            let scan = Scan::all(rows::ready(shard, CLASS_MERGE), MERGES_PER_SHARD);
+            ready.extend(self.store().scan(scan).await?.entries);
+        }
+        ready.sort_unstable();
+        for at in ready.iter().filter_map(|entry| entry.member.parse::<TaskRef>().ok()) {
+            let claimant = Claimant { nonce: (self.mint)(), worker: self.name.clone(), heard: Heard::First };
+            if let Claimed::Granted(grant) = self.board.claim(&at, &claimant).await? {
+                return Ok(Some(Merge { at, claimant, grant: *grant }));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn attempt(&self, merge: Merge, stop: &CancellationToken) {
+        let Merge { at, claimant, .. } = &merge;
+        observe::merge_began(&at.job, at.task);
+        let scratch = self.scratch.join(claimant.nonce.as_str());
+        let cancel = stop.child_token();
+        let (sender, progress) = watch::channel(Progress::default());
+        let tending = Tending {
+            board: self.board.clone(),
+            clock: self.clock(),
+            at: at.clone(),
+            claimant: claimant.clone(),
+            every: self.beat,
+        };
+        let working = async {
+            tokio::fs::create_dir_all(&scratch).await.map_err(|e| scratch_fault(&e))?;
+            let attempt = Running { scratch: &scratch, progress: sender, cancel: cancel.clone() };
+            self.merge(&merge, attempt).await
+        };
+        let (ended, told) = tending.during(working, progress, &cancel).await;
+        // What is left of a scratch folder is no reason to fail: the next start clears it.
+        drop(tokio::fs::remove_dir_all(&scratch).await);
+        let result = match (ended, told) {
+            (Ok(()), _) => Ok("settled"),
+            (Err(_), Told::Cancelled | Told::Lost) => Ok("no longer wanted"),
+            (Err(_), Told::Nothing) if stop.is_cancelled() => {
+                self.board.hand_back(at, &claimant.nonce).await.map(|()| "handed back")
+            }
+            (Err(fault), Told::Nothing) => {
+                observe::merge_failed(&at.job, at.task, &fault);
+                self.board.fail(at, &claimant.nonce, &fault).await.map(|()| "failed")
+            }
+        };
+        match result {
+            Ok(how) => observe::merge_ended(&at.job, at.task, how),
+            Err(error) => observe::store_away(&error),
+        }
+    }
+
+    async fn merge(&self, merge: &Merge, running: Running<'_>) -> Result<(), Fault> {
+        let digest = merge.grant.task.plan.as_ref().ok_or_else(|| internal(format!("{} has no plan", merge.at)))?;
+        let plan = self.effects.plan_by(&merge.grant.job, digest).await?;
+        let (work, sources) = merge_work(&plan, merge.at.task.number)?;
+        let to = plan.outputs.get(merge.at.task.number as usize).map(|output| output.to.clone()).unwrap_or_default();
+        let inputs = Arc::new(Inputs::new(
+            Source { store: self.store(), clock: self.clock(), work: self.work().clone(), job: merge.at.job.clone() },
+            sources,
+            running.cancel.clone(),
+        ));
+        let Running { scratch, progress, cancel } = running;
+        let attempt = Attempt { objects: inputs.clone(), scratch, progress, cancel };
+        let outcome = self.media.run(Work::Merge(work), attempt).await?;
+        let Outcome::Merge(proof) = &outcome else {
+            return Err(internal(format!("{} came back with another kind of result", merge.at)));
+        };
+        let content = Content { size: proof.file.size, digest: proof.file.digest.clone() };
+        let object = self.effects.output(&to)?;
+        let staged = object.stage(&scratch.join(&proof.file.name), &merge.claimant.nonce, content).await;
+        let staged = match staged {
+            Ok(staged) => staged,
+            Err(fault) => {
+                // Half a file that could not be finished must not stay; the fault that is told is the first one.
+                drop(object.discard_attempt(&merge.claimant.nonce).await);
+                return Err(fault);
+            }
+        };
+        let made = Made {
+            plan: Some(digest.clone()),
+            staged: Some(serde_json::to_string(&staged).expect("a staged result has only string keys")),
+            inputs: inputs.read().await,
+            outcome,
+        };
+        if self.settle(merge, &made).await? == Settlement::Lost {
+            object.discard(&staged).await?;
+        }
+        Ok(())
+    }
+
+    async fn settle(&self, merge: &Merge, made: &Made) -> Result<Settlement, Fault> {
+        let mut tries = 0;
+        loop {
+            match self.board.settle(&merge.at, &merge.claimant.nonce, made).await {
+                Ok(settlement) => return Ok(settlement),
+                Err(error) if tries >= SETTLES_MAX => return Err(error.into()),
+                Err(error) => observe::store_away(&error),
+            }
+            tries += 1;
+            self.clock().sleep(SETTLE_PAUSE).await;
+        }
+    }
+}
+
+struct Running<'a> {
+    scratch: &'a std::path::Path,
+    progress: watch::Sender<Progress>,
+    cancel: CancellationToken,
+}
+
+/// What the child is told, and for each of its objects the task and rendition that it comes from.
+fn merge_work(plan: &Plan, number: u32) -> Result<(MergeWork, Vec<crate::inputs::Wanted>), Fault> {
+    let missing = |what: &str| internal(format!("output {number} of the plan has no {what}"));
+    let output = plan.outputs.iter().find(|o| o.number == number).ok_or_else(|| missing("place"))?;
+    let mut wanted = Vec::new();
+    let mut objects = object::INPUTS..;
+    let mut input = |source, pictures| {
+        wanted.push(source);
+        MergeInput { object: objects.next().unwrap_or(u32::MAX), pictures }
+    };
+    let video = output.video.map(|rendition| {
+        let segments = plan.segments.iter();
+        let segments =
+            segments.map(|s| input(crate::inputs::Wanted::segment(s.number, rendition), s.pictures)).collect();
+        let rendition = plan.video.iter().find(|r| r.number == rendition).cloned();
+        rendition.map(|rendition| MergeVideo { rendition, segments }).ok_or_else(|| missing("video rendition"))
+    });
+    let audio = output.audio.map(|rendition| {
+        let input = input(crate::inputs::Wanted::sound(rendition), None);
+        let rendition = plan.audio.iter().find(|r| r.number == rendition).cloned();
+        rendition.map(|rendition| MergeAudio { rendition, input }).ok_or_else(|| missing("audio rendition"))
+    });
+    let work = MergeWork {
+        output: number,
+        container: output.container,
+        video: video.transpose()?,
+        audio: audio.transpose()?,
+        tags: plan.tags.clone(),
+        chapters: plan.chapters.clone(),
+        plan: plan.digest(),
+    };
+    Ok((work, wanted))
+}
+
+fn scratch_fault(error: &std::io::Error) -> Fault {
+    Fault::new(framefleet_model::fault::FaultKind::ScratchFull, format!("no scratch folder can be made: {error}"))
+}

@@ -1,0 +1,235 @@
+//! What users ask of a fleet: the command line and the HTTP API share these.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use framefleet_common::board::deliver;
+use framefleet_common::ports::rows::{self, TaskRef};
+use framefleet_common::ports::store::{Commit, Scan, Shard, StoreError};
+use framefleet_common::ports::txn::Txn;
+use framefleet_model::fault::{Fault, FaultKind};
+use framefleet_model::id::{Digest, JobId, TaskId};
+use framefleet_model::job::{Closing, Job, JobState, Report, Tally};
+use framefleet_model::key::ObjectKey;
+use framefleet_model::ledger::Ledger;
+use framefleet_model::pipeline::Request;
+use framefleet_model::plan::Plan;
+use framefleet_model::task::Progress;
+use framefleet_model::time::{MediaTime, StoreTime};
+use tokio::sync::Mutex;
+
+use crate::effects::{Effects, internal};
+use crate::inbox::{Inbox, Submitted};
+
+/// How long a lost wake-up can delay a watcher.
+const POLL: Duration = Duration::from_millis(500);
+const TASKS_MAX: usize = 4096;
+
+#[async_trait]
+pub trait Ops: Send + Sync {
+    async fn submit(&self, request: &Request) -> Result<(JobId, Submitted), Fault>;
+
+    /// `None`: there is no such job.
+    async fn show(&self, id: &JobId) -> Result<Option<JobView>, Fault>;
+
+    /// Waits until the job looks otherwise than `seen`, or a moment has passed.
+    async fn watch(&self, id: &JobId, seen: Option<&JobView>) -> Result<Option<JobView>, Fault>;
+
+    /// Asks for the job's end; it is cancelled only when its state says so.
+    async fn cancel(&self, id: &JobId, reason: &str) -> Result<(), Fault>;
+
+    /// The plan of a job that has one.
+    async fn plan(&self, id: &JobId) -> Result<Option<Plan>, Fault>;
+
+    /// The proof of a job that has been proved.
+    async fn ledger(&self, id: &JobId) -> Result<Option<Ledger>, Fault>;
+}
+
+/// A job as its users see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobView {
+    pub job: Job,
+    pub now: StoreTime,
+    pub segments: Count,
+    pub sounds: Count,
+    pub merges: Count,
+    /// Media time that is encoded, and all there is to encode.
+    pub encoded: MediaTime,
+    pub length: MediaTime,
+    /// Attempts under way.
+    pub running: Vec<Running>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    pub done: u32,
+    pub total: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Running {
+    pub task: TaskId,
+    pub worker: String,
+    pub since: StoreTime,
+    pub progress: Progress,
+}
+
+/// Operations on the fleet's own store.
+pub struct FleetOps {
+    effects: Effects,
+    inbox: Inbox,
+    /// The plan last shown: plans are immutable, and watchers ask again and again.
+    plan: Mutex<Option<(JobId, Digest, Arc<Plan>)>>,
+}
+
+impl JobView {
+    /// Nothing more will happen to it, and nothing half-made is left.
+    pub fn is_over(&self) -> bool {
+        self.job.state.closing() == Some(Closing::Closed)
+    }
+}
+
+impl FleetOps {
+    pub(crate) fn new(effects: Effects, inbox: Inbox) -> Self {
+        Self { effects, inbox, plan: Mutex::default() }
+    }
+
+    async fn job(&self, id: &JobId) -> Result<Option<(Job, StoreTime)>, Fault> {
+        let key = rows::job_row(id);
+        let loaded = self.effects.store.load(std::slice::from_ref(&key)).await?;
+        let row = loaded.rows.into_iter().next().flatten();
+        let job = row.map(|row| rows::from_row(&key, &row)).transpose()?;
+        Ok(job.map(|job| (job, loaded.now)))
+    }
+
+    async fn shown_plan(&self, job: &Job) -> Result<Option<Arc<Plan>>, Fault> {
+        let Some(digest) = job.state.plan() else { return Ok(None) };
+        let mut shown = self.plan.lock().await;
+        match &*shown {
+            Some((id, known, plan)) if *id == job.id && known == digest => Ok(Some(plan.clone())),
+            Some(_) | None => {
+                let plan = Arc::new(self.effects.plan_by(job, digest).await?);
+                *shown = Some((job.id.clone(), digest.clone(), plan.clone()));
+                Ok(Some(plan))
+            }
+        }
+    }
+
+    /// Attempts under way are those whose leases somebody watches.
+    async fn running(&self, job: &Job) -> Result<Vec<Running>, Fault> {
+        let shard = Shard::of(&job.id);
+        let due = self.effects.store.scan(Scan::all(rows::due(shard), TASKS_MAX)).await?.entries;
+        let refs = due.iter().filter_map(|entry| entry.member.parse::<TaskRef>().ok());
+        let ids: Vec<TaskId> = refs.filter(|at| at.job == job.id).map(|at| at.task).collect();
+        let tasks = self.effects.tasks(job, &ids).await?;
+        let mut running: Vec<Running> = tasks
+            .iter()
+            .flatten()
+            .filter_map(|task| {
+                let lease = task.lease()?;
+                let (worker, since, progress) = (lease.worker.clone(), lease.since, lease.progress);
+                Some(Running { task: task.id, worker, since, progress })
+            })
+            .collect();
+        running.sort_by_key(|running| running.task);
+        Ok(running)
+    }
+
+    async fn view(&self, job: Job, now: StoreTime) -> Result<JobView, Fault> {
+        let plan = self.shown_plan(&job).await?;
+        let running = if job.state.has_ended() { Vec::new() } else { self.running(&job).await? };
+        let all = |total: usize| Count { done: 0, total: u32::try_from(total).unwrap_or(u32::MAX) };
+        let full = |count: Count| Count { done: count.total, ..count };
+        let (segments, sounds, merges) = plan.as_ref().map_or_else(Default::default, |plan| {
+            (all(plan.segments.len()), all(usize::from(!plan.audio.is_empty())), all(plan.outputs.len()))
+        });
+        let length = plan.as_ref().map_or(MediaTime::ZERO, |plan| encoded(plan, |_| true));
+        let (counts, done) = match &job.state {
+            JobState::Accepted | JobState::Indexing(_) | JobState::Failed(_) | JobState::Cancelled(_) => {
+                ((segments, sounds, merges), MediaTime::ZERO)
+            }
+            JobState::Encoding(state) => {
+                let part = plan.as_ref().map_or(MediaTime::ZERO, |plan| encoded(plan, |n| state.encodes.has(n)));
+                ((count(&state.encodes), count(&state.audios), merges), part)
+            }
+            JobState::Merging(state) => ((full(segments), full(sounds), count(&state.merges)), length),
+            JobState::Publishing(_) | JobState::Completed(_) => ((full(segments), full(sounds), full(merges)), length),
+        };
+        let (segments, sounds, merges) = counts;
+        Ok(JobView { job, now, segments, sounds, merges, encoded: done, length, running })
+    }
+}
+
+#[async_trait]
+impl Ops for FleetOps {
+    async fn submit(&self, request: &Request) -> Result<(JobId, Submitted), Fault> {
+        self.inbox.submit(request).await
+    }
+
+    async fn show(&self, id: &JobId) -> Result<Option<JobView>, Fault> {
+        match self.job(id).await? {
+            Some((job, now)) => self.view(job, now).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn watch(&self, id: &JobId, seen: Option<&JobView>) -> Result<Option<JobView>, Fault> {
+        let mut changes = self.effects.store.subscribe();
+        let view = self.show(id).await?;
+        let same = |view: &JobView| seen.is_some_and(|seen| JobView { now: seen.now, ..view.clone() } == *seen);
+        if view.as_ref().is_none_or(|view| view.is_over() || !same(view)) {
+            return Ok(view);
+        }
+        tokio::select! {
+            _ = changes.next() => {}
+            () = self.effects.clock.sleep(POLL) => {}
+        }
+        self.show(id).await
+    }
+
+    async fn cancel(&self, id: &JobId, reason: &str) -> Result<(), Fault> {
+        let Some((job, now)) = self.job(id).await? else {
+            return Err(Fault::new(FaultKind::Settings, format!("there is no job {id}")));
+        };
+        let txn = deliver(Txn::new(Shard::of(id)), &job, Report::Cancel { reason: reason.to_owned() }, now);
+        match self.effects.store.commit(txn).await? {
+            Commit::Committed(_) => Ok(()),
+            Commit::Conflict => {
+                Err(StoreError::Refused("a transaction without expectations conflicted".to_owned()).into())
+            }
+        }
+    }
+
+    async fn plan(&self, id: &JobId) -> Result<Option<Plan>, Fault> {
+        let Some((job, _)) = self.job(id).await? else { return Ok(None) };
+        Ok(self.shown_plan(&job).await?.map(|plan| (*plan).clone()))
+    }
+
+    async fn ledger(&self, id: &JobId) -> Result<Option<Ledger>, Fault> {
+        let Some((job, _)) = self.job(id).await? else { return Ok(None) };
+        let digest = match &job.state {
+            JobState::Publishing(state) => &state.ledger,
+            JobState::Completed(end) => &end.ledger,
+            JobState::Accepted
+            | JobState::Indexing(_)
+            | JobState::Encoding(_)
+            | JobState::Merging(_)
+            | JobState::Failed(_)
+            | JobState::Cancelled(_) => return Ok(None),
+        };
+        let key = ObjectKey::ledger(id, digest);
+        let bytes = self.effects.get(&key).await?;
+        serde_json::from_slice(&bytes).map(Some).map_err(|e| internal(format!("{key} does not parse: {e}")))
+    }
+}
+
+fn count(tally: &Tally) -> Count {
+    Count { done: tally.done(), total: tally.total() }
+}
+
+/// The length of the segments of these numbers; where there are no pictures, nothing.
+fn encoded(plan: &Plan, is_done: impl Fn(u32) -> bool) -> MediaTime {
+    let done = plan.segments.iter().filter(|segment| is_done(segment.number));
+    done.fold(MediaTime::ZERO, |sum, segment| sum + segment.span.len())
+}

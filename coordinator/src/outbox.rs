@@ -1,0 +1,92 @@
+//! The outbox: what the world is told, committed with the state that causes it, relayed until the broker confirms.
+//! Repetitions carry the same id.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use framefleet_common::ports::broker::{Broker, Event};
+use framefleet_common::ports::clock::Clock;
+use framefleet_common::ports::rows;
+use framefleet_common::ports::store::{Peek, Shard, Store, StoreError};
+use framefleet_common::ports::txn::Txn;
+use framefleet_model::job::Job;
+use framefleet_model::time::StoreTime;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::flow::Announcement;
+use crate::observe;
+use crate::rounds::Rounds;
+
+const POLL: Duration = Duration::from_secs(5);
+const EVENTS_PER_ROUND: usize = 64;
+const TENANT: &str = "default";
+
+#[derive(Serialize, Deserialize)]
+struct Message {
+    version: u32,
+    id: String,
+    key: String,
+    body: String,
+}
+
+/// A job's end as a CloudEvent, as it lies in the outbox.
+pub(crate) fn message(job: &Job, announcement: &Announcement, now: StoreTime) -> Vec<u8> {
+    let Announcement { id, state, fault } = announcement;
+    let fault = fault.as_ref().map(|f| json!({ "code": f.kind.code(), "name": f.kind.name(), "message": f.message }));
+    let body = json!({
+        "specversion": "1.0",
+        "id": id,
+        "source": "/framefleet",
+        "type": format!("framefleet.job.{state}"),
+        "subject": job.id,
+        "datacontenttype": "application/json",
+        "data": { "job": job.id, "generation": job.generation, "at_ms": now.ms(), "source": job.source.url, "fault": fault },
+    });
+    let key = format!("job.{state}.{TENANT}");
+    rows::to_bytes(&Message { version: 1, id: id.clone(), key, body: body.to_string() })
+}
+
+pub(crate) struct Outbox {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Outbox {
+    pub(crate) async fn run(&self, stop: CancellationToken) {
+        let mut rounds = Rounds::new(&*self.store, self.clock.clone(), POLL);
+        loop {
+            let shards = tokio::select! {
+                shards = rounds.next(None) => shards,
+                () = stop.cancelled() => return,
+            };
+            for shard in shards {
+                if let Err(error) = self.relay(shard).await {
+                    observe::store_away(&error);
+                }
+            }
+        }
+    }
+
+    async fn relay(&self, shard: Shard) -> Result<(), StoreError> {
+        let queue = rows::outbox(shard);
+        let waiting = self.store.peek(Peek { queue: queue.clone(), after: None, limit: EVENTS_PER_ROUND }).await?;
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        // Nothing is told that a dying store could take back.
+        self.store.barrier().await?;
+        for message in waiting {
+            let Message { id, key, body, .. } = rows::from_bytes(&queue.name, &message.bytes)?;
+            if let Err(error) = self.broker.publish_event(&Event { id, key, body: Bytes::from(body) }).await {
+                observe::broker_away(&error);
+                return Ok(());
+            }
+            self.store.commit(Txn::new(shard).ack(&queue, message.sequence)).await?;
+        }
+        Ok(())
+    }
+}
