@@ -42,6 +42,9 @@ const PPS: u8 = 34;
 const END_OF_SEQUENCE: u8 = 36;
 const END_OF_STREAM: u8 = 37;
 const SLICE_HEADER_BYTES: usize = 32;
+/// Where an hvcC record has the profile's flags, and the flag for interlaced sources.
+const GENERAL_FLAGS_AT: usize = 6;
+const GENERAL_INTERLACED: u8 = 0x40;
 
 impl Rules {
     pub(crate) fn set_codec_data(&mut self, codec_data: Option<&[u8]>) -> Option<()> {
@@ -143,4 +146,20 @@ pub(crate) fn parse_hvcc(hvcc: &[u8]) -> Option<(Framing, Vec<&[u8]>)> {
         }
     }
     Some((framing, sets))
+}
+
+/// Why an hvcC record leaves open what a unit shows, if it does.
+pub(crate) fn oddity(hvcc: &[u8]) -> Option<&'static str> {
+    let Some((_, sets)) = parse_hvcc(hvcc) else { return Some("the codec data does not parse") };
+    let of_pictures = sets.iter().filter(|nal| nal.first().is_some_and(|head| head >> 1 & 0x3f == PPS));
+    let mut pictures = of_pictures.map(|nal| parse_pps(&mut Bits::new(&unescape(nal.get(2..).unwrap_or(&[]), 16))));
+    if sets.is_empty() {
+        Some("the parameter sets are in the stream")
+    } else if hvcc[GENERAL_FLAGS_AT] & GENERAL_INTERLACED != 0 {
+        Some("pictures may be coded as fields")
+    } else if pictures.any(|set| set.is_none_or(|(_, pps)| pps.says_output)) {
+        Some("pictures may be hidden")
+    } else {
+        None
+    }
 }

@@ -1,0 +1,113 @@
+//! Edit lists, and the running time that GStreamer's demuxer gives samples in a pass without seeking.
+
+use framefleet_model::time::MediaTime;
+
+use super::bytes::Bytes;
+use super::samples::Sample;
+use super::{Refusal, odd};
+
+const NS: u128 = 1_000_000_000;
+const UNITY: u32 = 0x0001_0000;
+/// An edit from here on is a hole.
+const HOLE: u64 = u64::MAX;
+
+/// How a track's ticks become running time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    pub(crate) timescale: u32,
+    /// Added to composition times so that none is before its decoding time.
+    pub(crate) shift: u64,
+    /// Nanoseconds of media time that are running time `base`.
+    start: i64,
+    /// Media time from which nothing is decoded any more.
+    stop: i64,
+    base: i64,
+}
+
+struct Entry {
+    duration: u64,
+    media_time: u64,
+}
+
+/// `ticks` at a rate in nanoseconds, rounded down as the demuxer does.
+pub(crate) fn to_ns(ticks: u64, timescale: u32) -> i64 {
+    i64::try_from(u128::from(ticks) * NS / u128::from(timescale.max(1))).unwrap_or(i64::MAX)
+}
+
+impl Clock {
+    /// Reads a track's edit list; only a hole and one run of media, or one of them, are understood.
+    pub(crate) fn read(track: Bytes<'_>, rates: Rates, samples: &[Sample]) -> Result<Self, Refusal> {
+        let shift =
+            samples.iter().map(|s| (s.decoded.cast_signed() - s.shown).max(0)).max().unwrap_or(0).unsigned_abs();
+        let mut clock = Self { timescale: rates.track, shift, start: 0, stop: i64::MAX, base: 0 };
+        let Some(list) = track.path(&[b"edts", b"elst"]) else { return Ok(clock) };
+        let entries = read_list(list).ok_or_else(|| odd("the edit list is damaged"))?;
+        let (hole, media) = match &entries[..] {
+            [] => return Ok(clock),
+            [media] if media.media_time != HOLE => (None, media),
+            [hole, media] if hole.media_time == HOLE && media.media_time != HOLE => (Some(hole), media),
+            _ => return Err(odd(format!("the edit list has {} entries, not one shift", entries.len()))),
+        };
+        let hole_end = hole.map_or(0, |hole| hole.duration);
+        clock.base = to_ns(hole_end, rates.movie);
+        clock.start = to_ns(media.media_time + shift, rates.track);
+        if media.duration > 0 {
+            let end = hole_end.checked_add(media.duration).ok_or_else(|| odd("the edit list is damaged"))?;
+            clock.stop = clock.start.saturating_add(to_ns(end, rates.movie) - clock.base);
+        }
+        Ok(clock)
+    }
+
+    pub(crate) fn running(&self, media_ns: i64) -> MediaTime {
+        MediaTime(media_ns - self.start + self.base)
+    }
+
+    pub(crate) fn decoded_ns(&self, sample: &Sample) -> i64 {
+        to_ns(sample.decoded, self.timescale)
+    }
+
+    /// `None` where composition leads before the clock's zero.
+    pub(crate) fn shown_ns(&self, sample: &Sample) -> Option<i64> {
+        let ticks = sample.shown.checked_add_unsigned(self.shift)?;
+        Some(to_ns(u64::try_from(ticks).ok()?, self.timescale))
+    }
+
+    /// Whether the demuxer stops before a sample.
+    pub(crate) fn is_past(&self, sample: &Sample) -> bool {
+        self.decoded_ns(sample) >= self.stop
+    }
+
+    /// Whether the demuxer, looking for the key before the edit's start, would not begin at the first sample.
+    pub(crate) fn begins_late(&self, samples: &[Sample]) -> bool {
+        samples.iter().skip(1).take_while(|s| self.decoded_ns(s) <= self.start).any(|sample| sample.sync)
+    }
+
+    /// Where a track of so many ticks stands.
+    pub(crate) fn span_of(&self, ticks: u64) -> (MediaTime, MediaTime) {
+        let end = to_ns(ticks, self.timescale).min(self.stop);
+        (self.running(0), self.running(end))
+    }
+}
+
+/// Ticks a second.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rates {
+    pub(crate) movie: u32,
+    pub(crate) track: u32,
+}
+
+fn read_list(mut list: Bytes<'_>) -> Option<Vec<Entry>> {
+    let version = list.version()?;
+    let count = list.count(if version == 1 { 20 } else { 12 })?;
+    let mut entries = Vec::with_capacity(count.min(16));
+    for _ in 0..count {
+        let duration = list.wide(version)?;
+        let media_time = if version == 1 { list.i64()? } else { i64::from(list.i32()?) };
+        let media_time = if media_time == -1 { HOLE } else { u64::try_from(media_time).ok()? };
+        if list.u32()? != UNITY && media_time != HOLE {
+            return None;
+        }
+        entries.push(Entry { duration, media_time });
+    }
+    Some(entries)
+}

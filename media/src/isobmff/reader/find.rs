@@ -1,0 +1,61 @@
+//! Finds the movie box with a few small reads.
+
+use super::bytes::{Bytes, Kind};
+use super::{Refusal, odd};
+use crate::read_at::ReadAt;
+
+/// A film has a handful of boxes outside of fragments.
+const BOXES_MAX: usize = 64;
+/// A film of 100 hours with three tracks has no larger one.
+const MOVIE_BYTES_MAX: u64 = 256 << 20;
+const HEAD_BYTES: usize = 16;
+
+/// A box of the file itself: its kind, and where its payload begins and ends.
+struct Outer {
+    kind: Kind,
+    payload: u64,
+    end: u64,
+}
+
+/// The payload of the movie box.
+pub(crate) fn movie(film: &dyn ReadAt) -> Result<Vec<u8>, Refusal> {
+    let mut at = 0;
+    for _ in 0..BOXES_MAX {
+        let Some(found) = outer(film, at)? else { return Err(odd("there is no movie box")) };
+        match &found.kind {
+            b"moov" => return read_movie(film, &found),
+            b"moof" | b"styp" | b"sidx" => return Err(odd("the film is fragmented")),
+            _ => at = found.end,
+        }
+    }
+    Err(odd(format!("there is no movie box among the first {BOXES_MAX}")))
+}
+
+fn read_movie(film: &dyn ReadAt, found: &Outer) -> Result<Vec<u8>, Refusal> {
+    let size = found.end - found.payload;
+    if size > MOVIE_BYTES_MAX {
+        return Err(odd(format!("a movie box of {size} bytes is over the bound of {MOVIE_BYTES_MAX}")));
+    }
+    let size = usize::try_from(size).map_err(|_| odd("the movie box does not fit into memory"))?;
+    Ok(film.read_exact_at(found.payload, size)?)
+}
+
+fn outer(film: &dyn ReadAt, at: u64) -> Result<Option<Outer>, Refusal> {
+    let left = film.size().saturating_sub(at);
+    if left < 8 {
+        return Ok(None);
+    }
+    let head = film.read_exact_at(at, HEAD_BYTES.min(usize::try_from(left).unwrap_or(HEAD_BYTES)))?;
+    let mut bytes = Bytes::new(&head);
+    let parsed = bytes.u32().zip(bytes.kind());
+    let (size, kind) = parsed.ok_or_else(|| odd("a box has no header"))?;
+    let (header, size) = match size {
+        0 => (8, left),
+        1 => (16, bytes.u64().unwrap_or(0)),
+        _ => (8, u64::from(size)),
+    };
+    if size < header || size > left {
+        return Err(odd(format!("a box at {at} claims {size} of {left} bytes")));
+    }
+    Ok(Some(Outer { kind, payload: at + header, end: at + size }))
+}

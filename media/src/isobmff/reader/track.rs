@@ -1,0 +1,130 @@
+//! A track's own boxes.
+
+use framefleet_model::media::{Mirror, Orientation};
+
+use super::bytes::{Bytes, Kind};
+use super::{Refusal, entry, odd};
+
+/// What a track says of itself, before its samples.
+pub(crate) struct Track<'a> {
+    pub(crate) id: u32,
+    pub(crate) enabled: Enabled,
+    pub(crate) orientation: Option<Orientation>,
+    pub(crate) timescale: u32,
+    pub(crate) language: Option<String>,
+    pub(crate) handler: Kind,
+    /// The boxes of its `stbl`.
+    pub(crate) table: Bytes<'a>,
+    /// The boxes of its `trak`.
+    pub(crate) boxes: Bytes<'a>,
+}
+
+/// Whether players show a track unasked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Enabled {
+    Yes,
+    No,
+}
+
+const UNITY: i32 = 0x0001_0000;
+
+impl<'a> Track<'a> {
+    pub(crate) fn read(boxes: Bytes<'a>) -> Result<Self, Refusal> {
+        Self::parse(boxes).ok_or_else(|| odd("a track is damaged"))
+    }
+
+    fn parse(boxes: Bytes<'a>) -> Option<Self> {
+        let mut header = boxes.find(b"tkhd")?;
+        let version = header.u8()?;
+        let flags = header.take(3)?;
+        let enabled = if flags[2] & 1 == 1 { Enabled::Yes } else { Enabled::No };
+        header.take(if version == 1 { 16 } else { 8 })?;
+        let id = header.u32()?;
+        header.take(4 + if version == 1 { 8 } else { 4 } + 16)?;
+        let orientation = orientation(&mut header)?;
+        let media = boxes.find(b"mdia")?;
+        let (timescale, packed) = media_header(media.find(b"mdhd")?)?;
+        let extended = media.find(b"elng").and_then(|mut b| b.version().map(|_| b.rest()));
+        let language = extended.and_then(text_of).or_else(|| letters(packed));
+        let mut handler = media.find(b"hdlr")?;
+        handler.take(8)?;
+        let handler = handler.kind()?;
+        let table = media.path(&[b"minf", b"stbl"])?;
+        Some(Self { id, enabled, orientation, timescale, language, handler, table, boxes })
+    }
+
+    /// Whether all samples lie in this very file.
+    pub(crate) fn check_self_contained(&self) -> Result<(), Refusal> {
+        let list = self.boxes.path(&[b"mdia", b"minf", b"dinf", b"dref"]);
+        let own = list.is_some_and(|mut list| {
+            list.version().zip(list.u32()).is_some()
+                && list.boxes().all(|(_, mut entry)| entry.u32().is_some_and(|word| word & 1 == 1))
+        });
+        if own { Ok(()) } else { Err(odd("samples lie in another file")) }
+    }
+
+    /// Ids of tracks that hold this one's chapters.
+    pub(crate) fn chapter_tracks(&self) -> Vec<u32> {
+        let Some(mut list) = self.boxes.path(&[b"tref", b"chap"]) else { return Vec::new() };
+        std::iter::from_fn(|| list.u32()).take(16).collect()
+    }
+
+    pub(crate) fn describe(&self) -> String {
+        let kind = entry::only(self.table).map_or("?".to_owned(), |(kind, _)| entry::name(kind));
+        format!("track {}: {} ({})", self.id, kind, entry::name(self.handler))
+    }
+}
+
+/// `None` within: a matrix that is no quarter turn.
+fn orientation(header: &mut Bytes<'_>) -> Option<Option<Orientation>> {
+    let mut matrix = [0; 9];
+    for value in &mut matrix {
+        *value = header.i32()?;
+    }
+    let [a, b, _, c, d, ..] = matrix;
+    let sign = |value: i32| {
+        if value == UNITY {
+            1
+        } else if value == -UNITY {
+            -1
+        } else {
+            value.signum() * 2
+        }
+    };
+    Some(Some(match (sign(a), sign(b), sign(c), sign(d)) {
+        (1, 0, 0, 1) => turned(0, Mirror::No),
+        (0, 1, -1, 0) => turned(1, Mirror::No),
+        (-1, 0, 0, -1) => turned(2, Mirror::No),
+        (0, -1, 1, 0) => turned(3, Mirror::No),
+        (-1, 0, 0, 1) => turned(0, Mirror::Horizontal),
+        (0, 1, 1, 0) => turned(3, Mirror::Horizontal),
+        (1, 0, 0, -1) => turned(2, Mirror::Horizontal),
+        (0, -1, -1, 0) => turned(1, Mirror::Horizontal),
+        _ => return Some(None),
+    }))
+}
+
+fn turned(quarter_turns: u8, mirror: Mirror) -> Orientation {
+    Orientation { quarter_turns, mirror }
+}
+
+fn media_header(mut header: Bytes<'_>) -> Option<(u32, u16)> {
+    let version = header.version()?;
+    header.take(if version == 1 { 16 } else { 8 })?;
+    let timescale = header.u32().filter(|timescale| *timescale > 0)?;
+    header.wide(version)?;
+    Some((timescale, header.u16()?))
+}
+
+/// Three letters in five bits each; QuickTime's own numbers of languages are not read.
+fn letters(packed: u16) -> Option<String> {
+    let letter = |shift: u16| ((packed >> shift & 0x1f) as u8 + 0x60) as char;
+    let code: String = [10, 5, 0].map(letter).iter().collect();
+    (packed >= 0x400 && code != "und" && code.bytes().all(|b| b.is_ascii_lowercase())).then_some(code)
+}
+
+fn text_of(bytes: &[u8]) -> Option<String> {
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    let text = std::str::from_utf8(&bytes[..end.min(32)]).ok()?;
+    (!text.is_empty() && text != "und").then(|| text.to_owned())
+}
