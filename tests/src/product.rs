@@ -11,6 +11,9 @@ use crate::place;
 /// Longer than anything here takes on a machine that is busy with other things; what takes longer hangs.
 const HANG_SECONDS: &str = "240";
 
+/// More is a fault of its own, and no reason to drown a report.
+const SAID_BYTES_MAX: usize = 1 << 20;
+
 /// How a run ended.
 #[derive(Debug)]
 pub struct Ran {
@@ -22,7 +25,7 @@ pub struct Ran {
 
 impl Ran {
     pub fn of(output: &Output) -> Self {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(SAID_BYTES_MAX)]).into_owned();
         Self { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
     }
 

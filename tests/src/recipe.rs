@@ -113,7 +113,10 @@ impl Source {
             ),
             Codec::Av1 => format!("-c:v libsvtav1 -preset 12 -g {gop} -svtav1-params lp=1"),
             Codec::Mpeg2 => format!("-c:v mpeg2video -q:v 3 -bf 2 -g {gop} -sc_threshold 1000000000"),
-            Codec::Mpeg4 if self.container == Container::Avi => format!("-c:v libxvid -q:v 3 -bf 2 -g {gop}"),
+            // numbered anew, or the encoder's delay becomes empty chunks, which repeat pictures
+            Codec::Mpeg4 if self.container == Container::Avi => {
+                format!("-c:v libxvid -q:v 3 -bf 2 -g {gop} -bsf:v setts=ts=N")
+            }
             Codec::Mpeg4 => format!("-c:v mpeg4 -q:v 3 -bf 2 -g {gop} -sc_threshold 1000000000"),
         };
         text.split_whitespace().map(str::to_owned).collect()

@@ -32,7 +32,7 @@ fn show(case: Case) -> Result<(), String> {
     let flags: Vec<&str> = cut.into_iter().chain(codec).collect();
     product::transcode(home.path(), &film.path, &made, &flags).done()?;
     // AVI counts pictures and knows no times
-    let ideal = ["--fps", case.rate.ratio()];
+    let ideal = ["--fps", case.rate.ratio(), "--counted"];
     let constant = case.container == Container::Avi && case.rate != Rate::Variable;
     oracle::check(&made, &film.facts, if constant { &ideal } else { &[] })
 }
