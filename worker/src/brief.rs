@@ -1,0 +1,133 @@
+//! What a task's child is told: made from the job's request, plan and index, which are objects.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use framefleet_common::adapters::blob::Root;
+use framefleet_common::board::Grant;
+use framefleet_model::fault::{Fault, FaultKind};
+use framefleet_model::id::{Digest, JobId, TaskKind};
+use framefleet_model::index::IndexHeader;
+use framefleet_model::key::ObjectKey;
+use framefleet_model::pipeline::Request;
+use framefleet_model::plan::Plan;
+use framefleet_model::task::{AudioWork, EncodeWork, IndexWork, SourceLimits, Work};
+use tokio::sync::Mutex;
+
+use crate::objects::TaskObjects;
+
+/// The plan of a film of a hundred hours stays below.
+const OBJECT_BYTES_MAX: u64 = 1 << 30;
+/// Jobs whose plans are kept at hand.
+const PLANS_MAX: usize = 4;
+
+pub(crate) struct Brief {
+    pub(crate) work: Work,
+    pub(crate) objects: TaskObjects,
+}
+
+/// A plan with the header of its index.
+struct Known {
+    plan: Plan,
+    header: IndexHeader,
+}
+
+pub(crate) struct Briefing {
+    work: Root,
+    limits: SourceLimits,
+    known: Mutex<VecDeque<(Digest, Arc<Known>)>>,
+}
+
+impl Briefing {
+    pub(crate) fn new(work: Root, limits: SourceLimits) -> Self {
+        Self { work, limits, known: Mutex::default() }
+    }
+
+    pub(crate) async fn brief(&self, grant: &Grant) -> Result<Brief, Fault> {
+        let job = &grant.job;
+        let number = grant.task.id.number;
+        if grant.task.id.kind == TaskKind::Index {
+            let request = self.request(&job.id).await?;
+            let work = IndexWork { audio_track: request.audio_track, limits: self.limits, tables: true };
+            return Ok(Brief { work: Work::Index(work), objects: TaskObjects::open(&job.source, None).await? });
+        }
+        let digest = grant.task.plan.as_ref().ok_or_else(|| internal(format!("{} has no plan", grant.task.id)))?;
+        let known = self.known(&job.id, digest).await?;
+        let work = match grant.task.id.kind {
+            TaskKind::Encode => Work::Encode(known.encode(number)?),
+            TaskKind::Audio => Work::Audio(known.audio()?),
+            TaskKind::Index | TaskKind::Merge => {
+                return Err(internal(format!("{} is no task of a worker", grant.task.id)));
+            }
+        };
+        let index = Some((&self.work, known.plan.index.key.as_str()));
+        Ok(Brief { work, objects: TaskObjects::open(&known.plan.source, index).await? })
+    }
+
+    async fn known(&self, job: &JobId, digest: &Digest) -> Result<Arc<Known>, Fault> {
+        // Held while loading: slots that begin together load a plan once.
+        let mut known = self.known.lock().await;
+        if let Some((_, found)) = known.iter().find(|(known, _)| known == digest) {
+            return Ok(found.clone());
+        }
+        let key = ObjectKey::plan(job, digest);
+        let bytes = self.work.object(&key).read_all(OBJECT_BYTES_MAX).await?;
+        if Digest::of(&bytes) != *digest {
+            return Err(internal(format!("{key} is damaged: its digest is another")));
+        }
+        let plan = Plan::from_bytes(&bytes).map_err(|e| internal(format!("{key} does not parse: {e}")))?;
+        let header = self.header(&plan).await?;
+        let loaded = Arc::new(Known { plan, header });
+        if known.len() >= PLANS_MAX {
+            known.pop_front();
+        }
+        known.push_back((digest.clone(), loaded.clone()));
+        Ok(loaded)
+    }
+
+    async fn header(&self, plan: &Plan) -> Result<IndexHeader, Fault> {
+        let key: ObjectKey = plan.index.key.parse().map_err(|e| internal(format!("{e}")))?;
+        let bytes = self.work.object(&key).read_all(OBJECT_BYTES_MAX).await?;
+        if Digest::of(&bytes) != plan.index.digest {
+            return Err(internal(format!("{key} is damaged: its digest is another")));
+        }
+        IndexHeader::from_bytes(&bytes).map_err(|e| internal(format!("{key}: {e}")))
+    }
+
+    async fn request(&self, job: &JobId) -> Result<Request, Fault> {
+        let key = ObjectKey::request(job);
+        let bytes = self.work.object(&key).read_all(OBJECT_BYTES_MAX).await?;
+        serde_json::from_slice(&bytes).map_err(|e| internal(format!("{key} does not parse: {e}")))
+    }
+}
+
+impl Known {
+    fn encode(&self, number: u32) -> Result<EncodeWork, Fault> {
+        let segment = self.plan.segments.iter().find(|segment| segment.number == number);
+        let (Some(segment), Some(track)) = (segment, &self.header.video) else {
+            return Err(internal(format!("the plan has no segment {number} of a film with pictures")));
+        };
+        Ok(EncodeWork {
+            method: self.header.method,
+            track: track.clone(),
+            origin: self.plan.origin,
+            segment: segment.clone(),
+            renditions: self.plan.video.clone(),
+            damaged: self.plan.damaged,
+        })
+    }
+
+    fn audio(&self) -> Result<AudioWork, Fault> {
+        let track = self.header.audio.as_ref().ok_or_else(|| internal("the film has no sound".to_owned()))?;
+        Ok(AudioWork {
+            track: track.id.clone(),
+            origin: self.plan.origin,
+            span: self.plan.span,
+            renditions: self.plan.audio.clone(),
+        })
+    }
+}
+
+fn internal(text: String) -> Fault {
+    Fault::new(FaultKind::Internal, text)
+}

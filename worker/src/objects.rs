@@ -1,0 +1,56 @@
+//! What a task's child reads: the film, as it was when its job was accepted, and the index.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use framefleet_common::adapters::blob::{Object, Reader, Root, Side};
+use framefleet_common::child::Objects;
+use framefleet_model::fault::{Fault, FaultKind};
+use framefleet_model::key::ObjectKey;
+use framefleet_model::plan::SourceFacts;
+use framefleet_model::task::object;
+
+pub(crate) struct TaskObjects {
+    film: Reader,
+    index: Option<Reader>,
+}
+
+impl TaskObjects {
+    pub(crate) async fn open(source: &SourceFacts, index: Option<(&Root, &str)>) -> Result<Self, Fault> {
+        let film = Object::open(&source.url, Side::Source)?.reader().await?;
+        let now = film.facts();
+        if (now.size, &now.version) != (source.size, &source.version) {
+            let (from, to) = (source.size, now.size);
+            let text = format!("{} changed since its job was accepted: {from} bytes then, {to} now", source.url);
+            return Err(Fault::new(FaultKind::SourceChanged, text));
+        }
+        let index = match index {
+            Some((work, key)) => {
+                let key: ObjectKey = key.parse().map_err(|e| Fault::new(FaultKind::Internal, format!("{e}")))?;
+                Some(work.object(&key).reader().await?)
+            }
+            None => None,
+        };
+        Ok(Self { film, index })
+    }
+
+    fn reader(&self, number: u32) -> Result<&Reader, Fault> {
+        match number {
+            object::SOURCE => Ok(&self.film),
+            object::INDEX => {
+                self.index.as_ref().ok_or_else(|| Fault::new(FaultKind::Internal, "this task has no index to read"))
+            }
+            other => Err(Fault::new(FaultKind::Internal, format!("object {other} is neither the film nor the index"))),
+        }
+    }
+}
+
+#[async_trait]
+impl Objects for TaskObjects {
+    async fn size(&self, object: u32) -> Result<u64, Fault> {
+        Ok(self.reader(object)?.facts().size)
+    }
+
+    async fn read(&self, object: u32, offset: u64, len: u32) -> Result<Bytes, Fault> {
+        self.reader(object)?.read(offset, len).await
+    }
+}
