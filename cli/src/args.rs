@@ -1,0 +1,187 @@
+//! The command line as it is typed. Nothing is checked here but its shape: values are text until `request.rs` reads
+//! them, so that flags and job files are refused by the same words.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Transcodes films in parallel segments, joins them exactly, and proves it.
+#[derive(Debug, Parser)]
+#[command(name = "framefleet", version, max_term_width = 100, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show where SRC would be cut, and why, without encoding anything
+    Plan(PlanArgs),
+    /// A child at work: its parent talks to it
+    #[command(hide = true)]
+    Media,
+    /// Let GStreamer write its registry of plugins
+    #[command(hide = true)]
+    MediaRegistry,
+}
+
+#[derive(Debug, Args)]
+pub struct TranscodeArgs {
+    #[command(flatten)]
+    pub film: FilmArgs,
+    /// Encode this many segments at once [default: the cores of this machine or control group]
+    #[arg(long, value_name = "N")]
+    pub workers: Option<String>,
+    /// Replace what stands at an OUT
+    #[arg(long)]
+    pub overwrite: bool,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    pub film: FilmArgs,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// What is wanted of a film: the same for `transcode` and `plan`.
+#[derive(Debug, Args)]
+pub struct FilmArgs {
+    /// The film: a path or a file:// URL
+    #[arg(required_unless_present = "job", conflicts_with = "job", value_name = "SRC")]
+    pub source: Option<String>,
+    /// Files to make (mp4, m4v, mkv, ts, m2ts, mts); {stem}, {ext} and {dir} stand for parts of SRC
+    #[arg(value_name = "OUT")]
+    pub outputs: Vec<String>,
+    /// Take source, outputs and settings from a YAML or JSON file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["outputs", "ContainerArgs", "VideoArgs", "AudioArgs", "WorkArgs"])]
+    pub job: Option<PathBuf>,
+    #[command(flatten)]
+    pub container: ContainerArgs,
+    #[command(flatten)]
+    pub video: VideoArgs,
+    #[command(flatten)]
+    pub audio: AudioArgs,
+    #[command(flatten)]
+    pub work: WorkArgs,
+}
+
+#[derive(Debug, Args)]
+#[group(multiple = true)]
+pub struct ContainerArgs {
+    /// Container of every OUT: mp4, mkv or ts [default: from the extension of OUT]
+    #[arg(long, value_name = "NAME")]
+    pub container: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[group(multiple = true)]
+#[command(next_help_heading = "Pictures")]
+pub struct VideoArgs {
+    /// h264, hevc or none [default: h264]
+    #[arg(long, value_name = "CODEC")]
+    pub video_codec: Option<String>,
+    /// Speed against size, ultrafast to veryslow [default: medium]
+    #[arg(long, value_name = "NAME")]
+    pub preset: Option<String>,
+    /// Constant quality, 0 to 51 [default: 23 for h264, 28 for hevc]
+    #[arg(long, value_name = "N")]
+    pub crf: Option<String>,
+    /// Average bits per second instead of constant quality, such as 2500k
+    #[arg(long, value_name = "RATE")]
+    pub video_bitrate: Option<String>,
+    /// Width and height, both even, such as 1280x720 [default: as SRC]
+    #[arg(long, value_name = "WxH")]
+    pub size: Option<String>,
+    /// Constant picture rate, such as 25 or 30000/1001 [default: every picture at its own time]
+    #[arg(long, value_name = "RATE")]
+    pub fps: Option<String>,
+    /// Longest distance between key pictures, such as 2s
+    #[arg(long, value_name = "DUR")]
+    pub keyframe_interval: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[group(multiple = true)]
+#[command(next_help_heading = "Sound")]
+pub struct AudioArgs {
+    /// aac or none [default: aac]
+    #[arg(long, value_name = "CODEC")]
+    pub audio_codec: Option<String>,
+    /// Bits per second over all channels [default: 128k, or 64k for each of --channels]
+    #[arg(long, value_name = "RATE")]
+    pub audio_bitrate: Option<String>,
+    /// Samples per second [default: as SRC]
+    #[arg(long, value_name = "HZ")]
+    pub sample_rate: Option<String>,
+    /// Number of channels, 1 to 8 [default: as SRC]
+    #[arg(long, value_name = "N")]
+    pub channels: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[group(multiple = true)]
+#[command(next_help_heading = "Work")]
+pub struct WorkArgs {
+    /// Which sound: its number from 1, or a language such as en [default: the default track, else the first]
+    #[arg(long, value_name = "N|LANG")]
+    pub audio_track: Option<String>,
+    /// How the work is cut: a duration such as 5s, auto, or none [default: auto]
+    #[arg(long, value_name = "DUR|auto|none")]
+    pub segment_duration: Option<String>,
+    /// What becomes of a film with pictures that do not decode: fail or keep [default: fail]
+    #[arg(long, value_name = "WHAT")]
+    pub damaged: Option<String>,
+    /// Begin here in the film, such as 1m30s or 00:01:30.5
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// End here in the film
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct PlaceArgs {
+    /// Keep state and segments in DIR/<job> until the job is done [default: $XDG_STATE_HOME/framefleet]
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// How the result is printed
+    #[arg(short, long, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
+    pub output: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct SampleArgs {
+    /// The file to make (mp4, mov, mkv or ts)
+    #[arg(value_name = "OUT")]
+    pub out: String,
+    /// How long it is
+    #[arg(long, default_value = "60s", value_name = "DUR")]
+    pub duration: String,
+    /// Width and height, both even
+    #[arg(long, default_value = "1280x720", value_name = "WxH")]
+    pub size: String,
+    /// Pictures per second
+    #[arg(long, default_value = "25", value_name = "RATE")]
+    pub fps: String,
+    /// Replace what stands at OUT
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// How the findings are printed
+    #[arg(short, long, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
+    pub output: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Table,
+    Json,
+    Yaml,
+}

@@ -1,0 +1,161 @@
+//! What was asked for, by flags or by a job file: still text, not yet checked.
+
+use serde::Deserialize;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
+
+use crate::args::{AudioArgs, FilmArgs, VideoArgs};
+
+/// A whole wish: everything but where state is kept and how many work on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    pub source: String,
+    pub outputs: Vec<AskedOutput>,
+    pub segment_duration: Option<String>,
+    pub damaged: Option<String>,
+    pub audio_track: Option<String>,
+    pub from: Option<String>,
+    pub to: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AskedOutput {
+    pub to: String,
+    #[serde(default)]
+    pub container: Option<String>,
+    #[serde(default)]
+    pub video: AskedVideo,
+    #[serde(default)]
+    pub audio: AskedAudio,
+}
+
+/// The word `none`, or settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AskedVideo {
+    pub codec: Option<String>,
+    pub preset: Option<String>,
+    pub crf: Option<String>,
+    pub bitrate: Option<String>,
+    pub size: Option<String>,
+    pub fps: Option<String>,
+    pub keyframe_interval: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AskedAudio {
+    pub codec: Option<String>,
+    pub bitrate: Option<String>,
+    pub sample_rate: Option<String>,
+    pub channels: Option<String>,
+}
+
+impl Asked {
+    /// The flags are the short form: one set of settings for every OUT.
+    pub fn by_flags(film: &FilmArgs) -> Self {
+        let (video, audio) = (AskedVideo::from(&film.video), AskedAudio::from(&film.audio));
+        let output = |to: &String| AskedOutput {
+            to: to.clone(),
+            container: film.container.container.clone(),
+            video: video.clone(),
+            audio: audio.clone(),
+        };
+        Self {
+            source: film.source.clone().unwrap_or_default(),
+            outputs: film.outputs.iter().map(output).collect(),
+            segment_duration: film.work.segment_duration.clone(),
+            damaged: film.work.damaged.clone(),
+            audio_track: film.work.audio_track.clone(),
+            from: film.work.from.clone(),
+            to: film.work.to.clone(),
+        }
+    }
+}
+
+impl From<&VideoArgs> for AskedVideo {
+    fn from(args: &VideoArgs) -> Self {
+        Self {
+            codec: args.video_codec.clone(),
+            preset: args.preset.clone(),
+            crf: args.crf.clone(),
+            bitrate: args.video_bitrate.clone(),
+            size: args.size.clone(),
+            fps: args.fps.clone(),
+            keyframe_interval: args.keyframe_interval.clone(),
+        }
+    }
+}
+
+impl From<&AudioArgs> for AskedAudio {
+    fn from(args: &AudioArgs) -> Self {
+        Self {
+            codec: args.audio_codec.clone(),
+            bitrate: args.audio_bitrate.clone(),
+            sample_rate: args.sample_rate.clone(),
+            channels: args.channels.clone(),
+        }
+    }
+}
+
+/// A scalar as it was written: `crf: 23`, `fps: 29.97` and `size: 1280x720` are all text here.
+pub struct Text(pub String);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Scalar;
+        impl Visitor<'_> for Scalar {
+            type Value = Text;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a text or a number")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Text, E> {
+                Ok(Text(text.to_owned()))
+            }
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Text, E> {
+                Ok(Text(number.to_string()))
+            }
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Text, E> {
+                Ok(Text(number.to_string()))
+            }
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<Text, E> {
+                Ok(Text(number.to_string()))
+            }
+        }
+        from.deserialize_any(Scalar)
+    }
+}
+
+/// Either the word `none` or a map of these keys, each a scalar; any other key is refused by name.
+macro_rules! none_or_settings {
+    ($name:ident { $($key:ident),* }) => {
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                struct Settings;
+                impl<'de> Visitor<'de> for Settings {
+                    type Value = $name;
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        f.write_str("none, or settings")
+                    }
+                    fn visit_str<E: de::Error>(self, word: &str) -> Result<$name, E> {
+                        Ok($name { codec: Some(word.to_owned()), ..$name::default() })
+                    }
+                    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<$name, A::Error> {
+                        let mut settings = $name::default();
+                        while let Some(key) = map.next_key::<String>()? {
+                            let slot = match key.as_str() {
+                                $(stringify!($key) => &mut settings.$key,)*
+                                other => return Err(de::Error::unknown_field(other, &[$(stringify!($key)),*])),
+                            };
+                            if slot.replace(map.next_value::<Text>()?.0).is_some() {
+                                return Err(de::Error::custom(format_args!("{key} is given twice")));
+                            }
+                        }
+                        Ok(settings)
+                    }
+                }
+                from.deserialize_any(Settings)
+            }
+        }
+    };
+}
+none_or_settings!(AskedVideo { codec, preset, crf, bitrate, size, fps, keyframe_interval });
+none_or_settings!(AskedAudio { codec, bitrate, sample_rate, channels });

@@ -1,0 +1,31 @@
+//! Which command is which function. A child at work starts no runtime and inherits no manners of ours.
+
+use std::process::ExitCode;
+
+use framefleet_common::process::privacy;
+use framefleet_common::process::telemetry::{Format, Telemetry};
+use framefleet_model::fault::{Fault, FaultKind};
+
+use crate::args::Command;
+use crate::{exit, plan};
+
+pub fn run(command: Command) -> ExitCode {
+    match command {
+        Command::Media => framefleet_media::child::run(),
+        Command::MediaRegistry => framefleet_media::child::scan_registry(),
+        Command::Plan(args) => exit::code_of(parent(plan::run(&args))),
+    }
+}
+
+/// Runs a command that children may belong to.
+fn parent(command: impl Future<Output = Result<(), Fault>>) -> Result<(), Fault> {
+    let ours = |what: &str, e: String| Fault::new(FaultKind::Internal, format!("{what}: {e}"));
+    privacy::seal().map_err(|e| ours("this process cannot be sealed", e.to_string()))?;
+    let logs = Telemetry::new(Format::Text, None).start();
+    logs.map_err(|e| Fault::new(FaultKind::Settings, e.to_string()))?;
+    let runtime = tokio::runtime::Runtime::new().map_err(|e| ours("no runtime", e.to_string()))?;
+    let ended = runtime.block_on(command);
+    // What still blocks has been told to stop and is not waited for.
+    runtime.shutdown_background();
+    ended
+}

@@ -1,0 +1,125 @@
+//! The job file: what the flags say, in YAML or JSON, with settings of its own for each output.
+//!
+//! ```yaml
+//! version: 1
+//! source: film.mov
+//! outputs:
+//!   - to: "{stem}.mp4"
+//!     video: { codec: h264, preset: medium, crf: 23, size: 1280x720 }
+//!     audio: { codec: aac, bitrate: 128k }
+//! segment: { duration: 5s }
+//! ```
+
+use std::path::Path;
+
+use framefleet_model::fault::{Fault, FaultKind};
+use serde::Deserialize;
+
+use crate::asked::{Asked, AskedOutput, Text};
+
+const VERSION: u32 = 1;
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JobFile {
+    version: u32,
+    source: String,
+    outputs: Vec<AskedOutput>,
+    #[serde(default)]
+    segment: Segment,
+    damaged: Option<String>,
+    audio_track: Option<Text>,
+    from: Option<Text>,
+    to: Option<Text>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Segment {
+    duration: Option<Text>,
+}
+
+pub fn read(path: &Path) -> Result<Asked, Fault> {
+    let refused = |why: String| Fault::new(FaultKind::Settings, format!("job file {}: {why}", path.display()));
+    let size = std::fs::metadata(path).map_err(|e| refused(e.to_string()))?.len();
+    if size > FILE_BYTES_MAX {
+        return Err(refused(format!("{size} bytes are over the bound of {FILE_BYTES_MAX}")));
+    }
+    let text = std::fs::read_to_string(path).map_err(|e| refused(e.to_string()))?;
+    parse(&text).map_err(refused)
+}
+
+fn parse(text: &str) -> Result<Asked, String> {
+    let file: JobFile = if text.trim_start().starts_with('{') {
+        serde_json::from_str(text).map_err(|e| e.to_string())?
+    } else {
+        serde_saphyr::from_str(text).map_err(|e| first_line(&e.to_string()))?
+    };
+    if file.version != VERSION {
+        return Err(format!("version {} is not {VERSION}", file.version));
+    }
+    Ok(Asked {
+        source: file.source,
+        outputs: file.outputs,
+        segment_duration: file.segment.duration.map(|text| text.0),
+        damaged: file.damaged,
+        audio_track: file.audio_track.map(|text| text.0),
+        from: file.from.map(|text| text.0),
+        to: file.to.map(|text| text.0),
+    })
+}
+
+/// The parser draws the place below its message.
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::asked::{AskedAudio, AskedVideo};
+
+    const YAML: &str = "
+version: 1
+source: film.mov
+outputs:
+  - to: out/{stem}.mp4
+    video: { codec: hevc, crf: 23, fps: 29.97, size: 1280x720, keyframe_interval: 2s }
+    audio: none
+  - to: sound.mp4
+    container: mp4
+    video: none
+    audio: { bitrate: 128k, sample_rate: 48000, channels: 2 }
+segment: { duration: 5s }
+damaged: keep
+from: 00:00:10.5
+";
+
+    #[test]
+    fn yaml_and_json_say_the_same() {
+        let asked = parse(YAML).unwrap();
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(asked.outputs[0].video.fps, text("29.97"));
+        assert_eq!(asked.outputs[0].audio, AskedAudio { codec: text("none"), ..AskedAudio::default() });
+        assert_eq!(asked.outputs[1].video, AskedVideo { codec: text("none"), ..AskedVideo::default() });
+        assert_eq!((asked.segment_duration.clone(), asked.from.clone()), (text("5s"), text("00:00:10.5")));
+        let json = r#"{"version": 1, "source": "film.mov", "outputs": [
+            {"to": "out/{stem}.mp4", "video": {"codec": "hevc", "crf": 23, "fps": 29.97, "size": "1280x720",
+             "keyframe_interval": "2s"}, "audio": "none"},
+            {"to": "sound.mp4", "container": "mp4", "video": "none",
+             "audio": {"bitrate": "128k", "sample_rate": 48000, "channels": 2}}],
+            "segment": {"duration": "5s"}, "damaged": "keep", "from": "00:00:10.5"}"#;
+        assert_eq!(parse(json), Ok(asked));
+    }
+
+    #[test]
+    fn what_it_does_not_know_is_refused_by_name() {
+        let with = |extra: &str| parse(&format!("version: 1\nsource: a\noutputs: []\n{extra}")).unwrap_err();
+        assert!(with("priority: urgent").contains("priority"), "{}", with("priority: urgent"));
+        assert!(with("segment: { length: 5s }").contains("length"));
+        let outputs = "version: 1\nsource: a\noutputs:\n  - to: b.mp4\n    video: { coded: h264 }\n";
+        assert!(parse(outputs).unwrap_err().contains("coded"), "{}", parse(outputs).unwrap_err());
+        assert_eq!(parse("version: 2\nsource: a\noutputs: []"), Err("version 2 is not 1".to_owned()));
+    }
+}

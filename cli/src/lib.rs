@@ -1,0 +1,30 @@
+//! The `framefleet` command, as a library so that it can be tested without being started.
+
+/// The wiring of the command in one process.
+pub mod app;
+/// The command line as it is typed.
+pub mod args;
+/// What was asked for, still text.
+pub mod asked;
+/// Which command is which function.
+pub mod commands;
+/// How a command ends.
+pub mod exit;
+/// Where a command keeps what it must find again.
+pub mod folders;
+/// The job file.
+pub mod jobfile;
+/// Where films are and go.
+pub mod location;
+/// `framefleet plan`.
+pub mod plan;
+/// A plan as it is shown.
+pub mod planned;
+/// What can be known before any work.
+pub mod preflight;
+/// Tables, JSON and YAML on standard output.
+pub mod render;
+/// From what was asked to a request.
+pub mod request;
+/// Settings of pictures and sound, checked.
+pub mod settings;

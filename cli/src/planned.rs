@@ -1,0 +1,192 @@
+//! A plan as people and programs are shown it: cuts and why, segments, tasks, renditions, outputs.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use framefleet_coordinator::flow::PlannedTask;
+use framefleet_model::index::Index;
+use framefleet_model::media::{AudioFormat, Geometry};
+use framefleet_model::pipeline::RateControl;
+use framefleet_model::plan::{AudioRendition, Cut, CutReason, Decode, Plan, Segment, VideoRendition};
+use framefleet_model::time::{MediaTime, Rational};
+use serde::Serialize;
+
+use crate::render::{Table, or_dash};
+
+#[derive(Serialize)]
+pub struct Planned {
+    /// Of the plan itself: equal plans have equal digests.
+    digest: String,
+    source: String,
+    film: Film,
+    segments: Vec<Row>,
+    /// Why the film is one segment, where it could not be cut.
+    uncut: Option<String>,
+    renditions: Vec<Rendition>,
+    outputs: Vec<Output>,
+    tasks: Vec<Task>,
+}
+
+#[derive(Serialize)]
+struct Film {
+    container: String,
+    video: Option<String>,
+    size: Option<Geometry>,
+    rate: Option<String>,
+    pictures: usize,
+    audio: Option<String>,
+    audio_format: Option<AudioFormat>,
+    /// The part that is wanted.
+    duration: MediaTime,
+    ignored: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Row {
+    number: u32,
+    /// On the output's time line.
+    start: MediaTime,
+    end: MediaTime,
+    /// Why it begins there.
+    cut: &'static str,
+    /// Pictures that are decoded only to reach its first one.
+    preroll: u32,
+    /// `None`: only decoding tells.
+    pictures: Option<u32>,
+    decode: &'static str,
+}
+
+#[derive(Serialize)]
+struct Rendition {
+    kind: &'static str,
+    number: u32,
+    settings: String,
+}
+
+#[derive(Serialize)]
+struct Output {
+    number: u32,
+    to: String,
+    container: &'static str,
+}
+
+#[derive(Serialize)]
+struct Task {
+    id: String,
+    class: String,
+}
+
+impl Planned {
+    pub fn of(index: &Index, plan: &Plan, tasks: &[PlannedTask]) -> Self {
+        let rows = plan.segments.iter().zip(&plan.cuts).map(|(segment, cut)| row(segment, cut, plan.origin));
+        let video = plan.video.iter().map(video);
+        let outputs = plan.outputs.iter().map(|output| Output {
+            number: output.number,
+            to: output.to.clone(),
+            container: output.container.name(),
+        });
+        let task = |task: &PlannedTask| Task { id: task.id.to_string(), class: task.class.clone() };
+        Self {
+            digest: plan.digest().to_string(),
+            source: plan.source.url.clone(),
+            film: film(index, plan),
+            segments: rows.collect(),
+            uncut: plan.uncut.clone(),
+            renditions: video.chain(plan.audio.iter().map(audio)).collect(),
+            outputs: outputs.collect(),
+            tasks: tasks.iter().map(task).collect(),
+        }
+    }
+}
+
+fn film(index: &Index, plan: &Plan) -> Film {
+    let header = &index.header;
+    let (video, audio) = (header.video.as_ref(), header.audio.as_ref());
+    Film {
+        container: header.container.clone(),
+        video: video.map(|track| track.codec.clone()),
+        size: video.map(|track| track.format.geometry),
+        rate: video.and_then(|track| track.format.rate).map(|rate| rate.to_string()),
+        pictures: index.units.iter().filter(|unit| unit.shows > 0).count(),
+        audio: audio.map(|track| track.codec.clone()),
+        audio_format: audio.map(|track| track.format),
+        duration: plan.span.len(),
+        ignored: header.ignored.clone(),
+    }
+}
+
+fn row(segment: &Segment, cut: &Cut, origin: MediaTime) -> Row {
+    let (cut, preroll) = match cut.reason {
+        CutReason::Start => ("start", 0),
+        CutReason::KeyPicture => ("key picture", 0),
+        CutReason::InsideGop { preroll } => ("inside gop", preroll),
+        CutReason::End => ("end", 0),
+    };
+    let decode = match segment.decode {
+        Decode::Slice { .. } => "slice",
+        Decode::Whole => "whole",
+    };
+    let (start, end) = (segment.span.start - origin, segment.span.end - origin);
+    Row { number: segment.number, start, end, cut, preroll, pictures: segment.pictures, decode }
+}
+
+fn video(rendition: &VideoRendition) -> Rendition {
+    let (settings, format) = (&rendition.settings, &rendition.format);
+    let rate = match settings.rate {
+        RateControl::Crf(crf) => format!("crf {crf}"),
+        RateControl::Bitrate(bits) => format!("{bits} bit/s"),
+    };
+    let times = format.grid.map_or("every picture at its own time".to_owned(), |grid: Rational| format!("{grid} fps"));
+    let (codec, preset, size) = (settings.codec.name(), settings.preset.name(), format.geometry);
+    let settings = format!("{codec} {preset} {rate} {size}, {times}");
+    Rendition { kind: "video", number: rendition.number, settings }
+}
+
+fn audio(rendition: &AudioRendition) -> Rendition {
+    let (settings, format) = (&rendition.settings, rendition.format);
+    let (codec, bits) = (settings.codec.name(), settings.bitrate);
+    let settings = format!("{codec} {bits} bit/s {} Hz, {} channels", format.rate, format.channels);
+    Rendition { kind: "audio", number: rendition.number, settings }
+}
+
+pub fn table(planned: &Planned) -> String {
+    let film = &planned.film;
+    let mut out = String::new();
+    let size = or_dash(film.size);
+    let (video, audio) = (or_dash(film.video.as_ref()), or_dash(film.audio.as_ref()));
+    // Writing to a string cannot fail.
+    let _ = writeln!(out, "{}\n{}, {video} {size}, {audio}, {}\n", planned.source, film.container, film.duration);
+    let mut segments = Table::new(["SEGMENT", "START", "END", "PICTURES", "CUT", "PRE-ROLL"]);
+    for row in &planned.segments {
+        let (start, end) = (row.start.to_string(), row.end.to_string());
+        let pictures = or_dash(row.pictures);
+        segments.row([row.number.to_string(), start, end, pictures, row.cut.to_owned(), row.preroll.to_string()]);
+    }
+    if !planned.segments.is_empty() {
+        let _ = writeln!(out, "{segments}");
+    }
+    if let Some(why) = &planned.uncut {
+        let _ = writeln!(out, "not cut: {why}\n");
+    }
+    let mut renditions = Table::new(["RENDITION", "SETTINGS"]);
+    for rendition in &planned.renditions {
+        renditions.row([format!("{} {}", rendition.kind, rendition.number), rendition.settings.clone()]);
+    }
+    let mut outputs = Table::new(["OUTPUT", "CONTAINER"]);
+    for output in &planned.outputs {
+        outputs.row([output.to.clone(), output.container.to_owned()]);
+    }
+    let _ = write!(out, "{renditions}\n{outputs}\n{}", tasks(&planned.tasks));
+    out
+}
+
+/// `tasks: 12 encode (standard), 1 audio (standard), 1 merge (merge)`
+fn tasks(tasks: &[Task]) -> String {
+    let mut counts = BTreeMap::<(&str, &str), usize>::new();
+    for task in tasks {
+        let kind = task.id.split('-').next().unwrap_or_default();
+        *counts.entry((kind, task.class.as_str())).or_default() += 1;
+    }
+    let counts = counts.iter().map(|((kind, class), count)| format!("{count} {kind} ({class})"));
+    format!("tasks: {}\n", counts.collect::<Vec<_>>().join(", "))
+}

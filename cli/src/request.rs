@@ -1,0 +1,119 @@
+//! From what was asked to a [`Request`]: the one place where text becomes values that are never doubted again.
+
+use std::ops::RangeInclusive;
+
+use framefleet_model::fault::Fault;
+use framefleet_model::media::Container;
+use framefleet_model::pipeline::{Damaged, OnExisting, OutputRequest, Range, Request, SegmentDuration, TrackChoice};
+use framefleet_model::time::MediaTime;
+
+use crate::asked::{Asked, AskedOutput};
+use crate::location::Location;
+use crate::settings::{audio, duration, named, optional, refused, video, whole, within};
+
+const SEGMENT_DURATION: RangeInclusive<MediaTime> = MediaTime::from_millis(100)..=MediaTime::from_secs(24 * 3600);
+const AUDIO_TRACK: RangeInclusive<u32> = 1..=64;
+const OUTPUTS_MAX: usize = 64;
+
+/// A request and the files that it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    pub request: Request,
+    pub source: Location,
+    pub outputs: Vec<Location>,
+}
+
+pub fn check(asked: &Asked, on_existing: OnExisting) -> Result<Checked, Fault> {
+    let source = Location::parse(&asked.source)?;
+    let outputs = places(asked, &source)?;
+    let requests = asked.outputs.iter().zip(&outputs).map(|(asked, place)| output(asked, place));
+    let request = Request {
+        source: source.url(),
+        outputs: requests.collect::<Result<_, _>>()?,
+        segments: optional(&asked.segment_duration, segment_duration)?.unwrap_or_default(),
+        damaged: optional(&asked.damaged, damaged)?.unwrap_or_default(),
+        range: range(asked)?,
+        audio_track: optional(&asked.audio_track, audio_track)?.unwrap_or_default(),
+        on_existing,
+    };
+    Ok(Checked { request, source, outputs })
+}
+
+/// The outputs' places: at least one, no two the same, none the source.
+fn places(asked: &Asked, source: &Location) -> Result<Vec<Location>, Fault> {
+    let count = asked.outputs.len();
+    if !(1..=OUTPUTS_MAX).contains(&count) {
+        return Err(refused(format!("{count} outputs are asked for, 1 to {OUTPUTS_MAX} can be made")));
+    }
+    let mut places: Vec<Location> = Vec::with_capacity(count);
+    for output in &asked.outputs {
+        let place = Location::parse_template(&output.to, source)?;
+        let name = place.path().display();
+        if place.is(source) {
+            return Err(refused(format!("output {name} is the source")));
+        }
+        if places.contains(&place) {
+            return Err(refused(format!("output {name} is named twice")));
+        }
+        places.push(place);
+    }
+    Ok(places)
+}
+
+fn output(asked: &AskedOutput, place: &Location) -> Result<OutputRequest, Fault> {
+    let (video, audio) = (video(&asked.video)?, audio(&asked.audio)?);
+    if video.is_none() && audio.is_none() {
+        let name = place.path().display();
+        return Err(refused(format!("output {name} would hold neither pictures nor sound: both codecs are none")));
+    }
+    Ok(OutputRequest { to: place.url(), container: container(asked.container.as_deref(), place)?, video, audio })
+}
+
+fn container(asked: Option<&str>, place: &Location) -> Result<Container, Fault> {
+    if let Some(text) = asked {
+        return named("container", text, Container::ALL.map(|c| (c.name(), c)), &[]);
+    }
+    let extension = place.path().extension().and_then(|e| e.to_str());
+    extension.and_then(Container::of_extension).ok_or_else(|| {
+        let name = place.path().display();
+        let extension = extension.map_or("no extension".to_owned(), |e| format!("extension {e:?}"));
+        refused(format!("output {name} has {extension}, not one of: mp4, m4v, mkv, ts, m2ts, mts"))
+    })
+}
+
+fn segment_duration(text: &str) -> Result<SegmentDuration, Fault> {
+    match text {
+        "auto" => Ok(SegmentDuration::Auto),
+        "none" => Ok(SegmentDuration::None),
+        _ => {
+            let every = duration("segment duration (or auto, none)", text)?;
+            within("segment duration", every, &SEGMENT_DURATION).map(SegmentDuration::Every)
+        }
+    }
+}
+
+fn damaged(text: &str) -> Result<Damaged, Fault> {
+    named("damaged", text, [("fail", Damaged::Fail), ("keep", Damaged::Keep)], &[])
+}
+
+fn audio_track(text: &str) -> Result<TrackChoice, Fault> {
+    if text.starts_with(|c: char| c.is_ascii_digit()) {
+        return within("audio track", whole("audio track", text)?, &AUDIO_TRACK).map(TrackChoice::Number);
+    }
+    if (2..=3).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphabetic()) {
+        return Ok(TrackChoice::Language(text.to_ascii_lowercase()));
+    }
+    Err(refused(format!("audio track {text:?} is neither a number from 1 nor a language such as en or eng")))
+}
+
+fn range(asked: &Asked) -> Result<Range, Fault> {
+    let from = optional(&asked.from, |text| duration("from", text))?;
+    let to = optional(&asked.to, |text| duration("to", text))?;
+    if let Some(to) = to
+        && to <= from.unwrap_or(MediaTime::ZERO)
+    {
+        let from = from.unwrap_or(MediaTime::ZERO);
+        return Err(refused(format!("the range from {from} to {to} is empty")));
+    }
+    Ok(Range { from, to })
+}

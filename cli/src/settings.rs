@@ -1,0 +1,157 @@
+//! Settings of pictures and sound: text to checked values. Every refusal names the value and the bound.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+
+use framefleet_model::fault::{Fault, FaultKind};
+use framefleet_model::media::{AudioCodec, Geometry, VideoCodec};
+use framefleet_model::pipeline::{AudioSettings, Preset, RateControl, VideoSettings};
+use framefleet_model::time::{MediaTime, Rational};
+
+use crate::asked::{AskedAudio, AskedVideo};
+
+const CRF: RangeInclusive<u32> = 0..=51;
+const VIDEO_BITRATE: RangeInclusive<u32> = 16_000..=1_000_000_000;
+const AUDIO_BITRATE: RangeInclusive<u32> = 8_000..=1_024_000;
+const AUDIO_BITRATE_DEFAULT: u32 = 128_000;
+const AUDIO_BITRATE_PER_CHANNEL: u32 = 64_000;
+const CHANNELS: RangeInclusive<u32> = 1..=8;
+const SAMPLE_RATES: [u32; 12] =
+    [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000];
+const SIDE: RangeInclusive<u32> = 16..=16_384;
+const FPS_MAX: u32 = 300;
+const KEYFRAME_INTERVAL: RangeInclusive<MediaTime> = MediaTime::from_millis(10)..=MediaTime::from_secs(600);
+
+/// `None`: without pictures.
+pub fn video(asked: &AskedVideo) -> Result<Option<VideoSettings>, Fault> {
+    let codec = asked.codec.as_deref().unwrap_or(VideoCodec::H264.name());
+    if codec == "none" {
+        let AskedVideo { codec: _, preset, crf, bitrate, size, fps, keyframe_interval } = asked;
+        let names = ["preset", "crf", "video bitrate", "size", "fps", "keyframe interval"];
+        contradicts("video codec none", names.into_iter().zip([preset, crf, bitrate, size, fps, keyframe_interval]))?;
+        return Ok(None);
+    }
+    let codec = named("video codec", codec, VideoCodec::ALL.map(|c| (c.name(), c)), &["none"])?;
+    Ok(Some(VideoSettings {
+        codec,
+        preset: optional(&asked.preset, |text| named("preset", text, Preset::ALL.map(|p| (p.name(), p)), &[]))?
+            .unwrap_or_default(),
+        rate: rate_control(asked, codec)?,
+        size: optional(&asked.size, geometry)?,
+        fps: optional(&asked.fps, picture_rate)?,
+        keyframe_interval: optional(&asked.keyframe_interval, |text| {
+            within("keyframe interval", duration("keyframe interval", text)?, &KEYFRAME_INTERVAL)
+        })?,
+    }))
+}
+
+/// `None`: without sound.
+pub fn audio(asked: &AskedAudio) -> Result<Option<AudioSettings>, Fault> {
+    let codec = asked.codec.as_deref().unwrap_or(AudioCodec::Aac.name());
+    if codec == "none" {
+        let AskedAudio { codec: _, bitrate, sample_rate, channels } = asked;
+        let names = ["audio bitrate", "sample rate", "channels"];
+        contradicts("audio codec none", names.into_iter().zip([bitrate, sample_rate, channels]))?;
+        return Ok(None);
+    }
+    let codec = named("audio codec", codec, AudioCodec::ALL.map(|c| (c.name(), c)), &["none"])?;
+    let channels = optional(&asked.channels, |text| within("channels", whole("channels", text)?, &CHANNELS))?;
+    let default = channels.map_or(AUDIO_BITRATE_DEFAULT, |n| n * AUDIO_BITRATE_PER_CHANNEL);
+    let bitrate = optional(&asked.bitrate, |text| bits("audio bitrate", text, &AUDIO_BITRATE))?.unwrap_or(default);
+    let channels = channels.map(|n| u16::try_from(n).expect("a number of channels is small"));
+    Ok(Some(AudioSettings { codec, bitrate, sample_rate: optional(&asked.sample_rate, sample_rate)?, channels }))
+}
+
+pub fn geometry(text: &str) -> Result<Geometry, Fault> {
+    let sides = text.split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
+    let (width, height) = sides.ok_or_else(|| refused(format!("size {text:?} is no size such as 1280x720")))?;
+    for (name, side) in [("width", width), ("height", height)] {
+        within(name, side, &SIDE)?;
+        if side % 2 == 1 {
+            return Err(refused(format!("{name} {side} is odd, sizes are even")));
+        }
+    }
+    Ok(Geometry { width, height })
+}
+
+pub fn picture_rate(text: &str) -> Result<Rational, Fault> {
+    let rate = Rational::parse(text).map_err(|e| refused(format!("fps: {e}")))?;
+    if u64::from(rate.num()) > u64::from(FPS_MAX) * u64::from(rate.den()) {
+        return Err(refused(format!("fps {text} is over the bound of {FPS_MAX}")));
+    }
+    Ok(rate)
+}
+
+pub fn duration(name: &str, text: &str) -> Result<MediaTime, Fault> {
+    MediaTime::parse(text).map_err(|e| refused(format!("{name}: {e}")))
+}
+
+pub fn whole(name: &str, text: &str) -> Result<u32, Fault> {
+    text.parse().map_err(|_| refused(format!("{name} {text:?} is no whole number")))
+}
+
+pub fn within<T: PartialOrd + Display + Copy>(name: &str, value: T, bounds: &RangeInclusive<T>) -> Result<T, Fault> {
+    if bounds.contains(&value) {
+        return Ok(value);
+    }
+    Err(refused(format!("{name} {value} is not within {} to {}", bounds.start(), bounds.end())))
+}
+
+/// The value of this name, or a refusal that lists all names.
+pub fn named<T, const N: usize>(what: &str, text: &str, known: [(&str, T); N], more: &[&str]) -> Result<T, Fault> {
+    let names: Vec<&str> = known.iter().map(|(name, _)| *name).chain(more.iter().copied()).collect();
+    let found = known.into_iter().find(|(name, _)| *name == text).map(|(_, value)| value);
+    found.ok_or_else(|| refused(format!("{what} {text:?} is not one of: {}", names.join(", "))))
+}
+
+pub fn optional<T>(text: &Option<String>, read: impl FnOnce(&str) -> Result<T, Fault>) -> Result<Option<T>, Fault> {
+    text.as_deref().map(read).transpose()
+}
+
+pub fn refused(message: String) -> Fault {
+    Fault::new(FaultKind::Settings, message)
+}
+
+fn contradicts<'a>(what: &str, settings: impl IntoIterator<Item = (&'a str, &'a Option<String>)>) -> Result<(), Fault> {
+    let given = settings.into_iter().find_map(|(name, value)| Some((name, value.as_ref()?)));
+    given.map_or(Ok(()), |(name, value)| Err(refused(format!("{name} {value} contradicts {what}"))))
+}
+
+fn rate_control(asked: &AskedVideo, codec: VideoCodec) -> Result<RateControl, Fault> {
+    match (&asked.crf, &asked.bitrate) {
+        (Some(crf), Some(bitrate)) => Err(refused(format!("crf {crf} contradicts video bitrate {bitrate}"))),
+        (None, Some(text)) => bits("video bitrate", text, &VIDEO_BITRATE).map(RateControl::Bitrate),
+        (Some(text), None) => {
+            let crf = within("crf", whole("crf", text)?, &CRF)?;
+            Ok(RateControl::Crf(u8::try_from(crf).expect("a crf is at most 51")))
+        }
+        (None, None) => Ok(RateControl::Crf(codec.default_crf())),
+    }
+}
+
+fn sample_rate(text: &str) -> Result<u32, Fault> {
+    let rate = whole("sample rate", text)?;
+    if SAMPLE_RATES.contains(&rate) {
+        return Ok(rate);
+    }
+    let rates: Vec<String> = SAMPLE_RATES.iter().map(u32::to_string).collect();
+    Err(refused(format!("sample rate {rate} is not one of: {}", rates.join(", "))))
+}
+
+/// `2500000`, `2500k` or `2.5M` bits per second.
+fn bits(name: &str, text: &str, bounds: &RangeInclusive<u32>) -> Result<u32, Fault> {
+    let bad = || refused(format!("{name} {text:?} is no bit rate such as 128k, 2.5M or 2500000"));
+    let (number, unit) = match text.strip_suffix(['k', 'K']) {
+        Some(number) => (number, 1_000_u64),
+        None => text.strip_suffix('M').map_or((text, 1), |number| (number, 1_000_000)),
+    };
+    let (int, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    if int.is_empty() || fraction.len() > 3 || (unit == 1 && !fraction.is_empty()) || !digits(int) || !digits(fraction)
+    {
+        return Err(bad());
+    }
+    let thousandths: u64 = format!("{int}{fraction:0<3}").parse().map_err(|_| bad())?;
+    let value = u32::try_from(thousandths.saturating_mul(unit) / 1000).unwrap_or(u32::MAX);
+    within(name, value, bounds)
+}
