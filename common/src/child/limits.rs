@@ -1,6 +1,5 @@
 //! How much a child may use, and how long.
 
-use std::path::Path;
 use std::time::Duration;
 
 use framefleet_model::task::ChildLimits;
@@ -26,7 +25,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// For a machine, or a control group, of this much memory.
+    /// For a machine, or a control group, of this much memory (`process::machine::memory_bytes`).
     pub fn of_memory(bytes: u64) -> Self {
         let resident_bytes_max = bytes / 10 * 9;
         Self {
@@ -44,23 +43,6 @@ impl Limits {
             },
         }
     }
-
-    /// For this machine, or the control group that we run in where that has less.
-    pub fn of_machine() -> Self {
-        let bounds = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
-        let bounds = bounds.iter().filter_map(|path| read_number(Path::new(path)));
-        Self::of_memory(bounds.chain(physical_bytes()).min().unwrap_or(4 * GIB))
-    }
-}
-
-fn read_number(path: &Path) -> Option<u64> {
-    std::fs::read_to_string(path).ok()?.trim().parse().ok()
-}
-
-fn physical_bytes() -> Option<u64> {
-    let info = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = info.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
 #[cfg(test)]
@@ -72,6 +54,5 @@ mod tests {
         let limits = Limits::of_memory(8 * GIB);
         assert!(limits.resident_bytes_max < 8 * GIB);
         assert!(limits.own.data_bytes_max > limits.resident_bytes_max);
-        assert!(Limits::of_machine().resident_bytes_max > GIB / 8);
     }
 }
