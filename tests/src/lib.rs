@@ -18,3 +18,5 @@ pub mod place;
 pub mod product;
 /// How each source is made.
 pub mod recipe;
+/// The rules of the house.
+pub mod tidy;
