@@ -143,15 +143,18 @@ pub fn architecture(tree: &Tree) -> Vec<Fault> {
     let words = GLOSSARY.iter().filter(|word| !file.text.contains(&format!("**{word}**")));
     let mut faults: Vec<Fault> =
         words.map(|word| Fault::new(ARCHITECTURE, file, 1, format!("does not explain {word}"))).collect();
-    for stage in tree.below("coordinator/src/flow/") {
-        let below = stage.path.trim_start_matches("coordinator/src/flow/");
-        let name = below.split(['/', '.']).next().unwrap_or_default();
-        let has_section = file.text.lines().any(|line| line.starts_with('#') && line.to_lowercase().contains(name));
-        if name != "mod" && !has_section && !(below.contains('/') && !below.ends_with("/mod.rs")) {
-            faults.push(Fault::new(ARCHITECTURE, file, 1, format!("has no section on {name}")));
+    for stage in stages(tree) {
+        if !file.text.lines().any(|line| line.starts_with('#') && line.to_lowercase().contains(stage)) {
+            faults.push(Fault::new(ARCHITECTURE, file, 1, format!("has no section on {stage}")));
         }
     }
     faults
+}
+
+/// Names of the flow's stages: a file or a folder each.
+fn stages(tree: &Tree) -> std::collections::BTreeSet<&str> {
+    let files = tree.below("coordinator/src/flow/").map(|file| file.path.trim_start_matches("coordinator/src/flow/"));
+    files.filter_map(|below| below.split(['/', '.']).next()).filter(|name| *name != "mod").collect()
 }
 
 fn in_code(tree: &Tree, rule: &'static str, bad: impl Fn(&str) -> Option<String>) -> Vec<Fault> {
