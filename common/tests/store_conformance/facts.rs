@@ -147,6 +147,7 @@ pub(crate) fn members_of_equal_score_are_paged_in_the_order_of_their_bytes(kind:
                 let page = store.scan(Scan::all(index.clone(), limit).after(after)).await.unwrap().entries;
                 after = page.last().cloned();
                 seen.extend(page.into_iter().map(|entry| entry.member));
+                assert!(seen.len() <= 12, "a page repeats what was there before: {seen:?}");
                 if after.is_none() {
                     break;
                 }
