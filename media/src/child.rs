@@ -15,7 +15,7 @@ use framefleet_model::time::MediaTime;
 use crate::pipe::internal;
 use crate::read_at::ReadAt;
 use crate::reader::Reader;
-use crate::{allow, audio, encode, indexing};
+use crate::{allow, audio, encode, indexing, merge};
 
 /// Progress is told at most this often.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
@@ -92,7 +92,7 @@ fn work(reader: &Reader, spec: &ChildSpec) -> Result<Outcome, Fault> {
             encode::run(work, &sources, scratch, &teller).map(Outcome::Encode)
         }
         Work::Audio(work) => audio::run(work, open(object::SOURCE)?, scratch, &teller).map(Outcome::Audio),
-        Work::Merge(_) => Err(internal("not yet")),
+        Work::Merge(work) => merge::run(work, reader, scratch, &teller).map(Outcome::Merge),
     }
 }
 

@@ -13,6 +13,7 @@ mod encoder;
 mod fleetsrc;
 mod formats;
 mod indexing;
+mod merge;
 mod parameters;
 mod pass;
 mod pipe;

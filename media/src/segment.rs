@@ -177,6 +177,10 @@ impl SegmentReader {
         Ok(Self { object, caps, entries, extent, next: 0, offset: HEAD_BYTES, ahead: Vec::new(), ahead_at: 0 })
     }
 
+    pub(crate) fn is_done(&self) -> bool {
+        self.next == self.entries.len()
+    }
+
     /// The next unit and its data.
     pub(crate) fn next(&mut self) -> Result<Option<(Entry, &[u8])>, Fault> {
         let Some(entry) = self.entries.get(self.next).copied() else { return Ok(None) };

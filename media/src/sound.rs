@@ -195,8 +195,8 @@ pub(crate) const UNIT_SAMPLES: u64 = 1024;
 
 fn aac(rendition: &AudioRendition) -> Result<gst::Element, Fault> {
     let encoder = make("avenc_aac")?;
-    encoder.set_property("bitrate", i64::from(rendition.settings.bitrate));
-    encoder.set_property("threads", 1_i32);
+    encoder.set_property("bitrate", i32::try_from(rendition.settings.bitrate).unwrap_or(i32::MAX));
+    encoder.set_property_from_str("threads", "1");
     encoder.set_property_from_str("aac-coder", "twoloop");
     encoder.set_property("perfect-timestamp", false);
     encoder.set_property("hard-resync", false);

@@ -198,7 +198,7 @@ impl Heard {
         if self.kind == Kind::Other {
             return;
         }
-        if key == Key::Yes && !self.head_keyed {
+        if key != Key::No && !self.head_keyed {
             self.head.clear();
             self.head_keyed = true;
         }

@@ -110,6 +110,9 @@ pub struct Unit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Key {
     No,
+    /// Decoding may begin here, but the stream goes on counting from before: a decoder that misses references wants
+    /// a run-up of units whose pictures are thrown away (H.264 recovery points; any key of an MP4 sample table).
+    Open,
     Yes,
 }
 
@@ -136,7 +139,7 @@ pub enum IndexError {
 
 impl Unit {
     pub fn is_key(&self) -> bool {
-        self.key == Key::Yes
+        self.key != Key::No
     }
 }
 
@@ -239,7 +242,8 @@ fn pack_block(units: &[Unit]) -> Vec<u8> {
             | (u8::from(unit.pts.is_some()) << 2)
             | (u8::from(unit.dts.is_some()) << 3)
             | (u8::from(unit.duration.is_some()) << 4)
-            | (u8::from(unit.offset.is_some()) << 5);
+            | (u8::from(unit.offset.is_some()) << 5)
+            | (u8::from(unit.key == Key::Open) << 6);
         columns.push(flags);
     }
     let optional: [fn(&Unit) -> Option<i64>; 4] = [
@@ -295,7 +299,11 @@ fn unpack_block(packed: &[u8], count: u32) -> Option<Vec<Unit>> {
             dts: dts[i].map(MediaTime),
             duration: duration[i].map(MediaTime),
             size: sizes[i],
-            key: if flags[i] & 1 == 1 { Key::Yes } else { Key::No },
+            key: match (flags[i] & 1, flags[i] >> 6 & 1) {
+                (0, _) => Key::No,
+                (_, 0) => Key::Yes,
+                _ => Key::Open,
+            },
             shows: flags[i] >> 1 & 1,
             hash,
             offset: offset[i].and_then(|o| u64::try_from(o).ok()),
@@ -362,7 +370,7 @@ mod tests {
             dts: (n % 5 != 1).then(|| MediaTime(n * 33_366_667)),
             duration: Some(MediaTime(33_366_667)),
             size: u32::try_from(n * 1_000_003 % 70_000).unwrap(),
-            key: if n % 50 == 0 { Key::Yes } else { Key::No },
+            key: [Key::Yes, Key::Open, Key::No][usize::try_from(n % 50).unwrap().min(2)],
             shows: u8::from(n % 9 != 0),
             hash: (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15),
             offset: (n % 2 == 0).then_some(n as u64 * 4096),

@@ -121,7 +121,12 @@ impl Rules {
         }
         let shown = self.shown(&pictures)?;
         let Some(first) = pictures.first() else { return Ok(Verdict::NOTHING) };
-        let key = shown > 0 && (first.first.idr || (recovers && first.intra));
+        let key = match shown {
+            0 => Key::No,
+            _ if first.first.idr => Key::Yes,
+            _ if recovers && first.intra => Key::Open,
+            _ => Key::No,
+        };
         Ok(self.verdict(first.first, shown, key))
     }
 
@@ -141,14 +146,13 @@ impl Rules {
         if shown > 1 { Err(Odd("a unit holds several pictures")) } else { Ok(shown) }
     }
 
-    fn verdict(&mut self, slice: Slice, shown: u8, key: bool) -> Verdict {
-        let key = if key { Key::Yes } else { Key::No };
+    fn verdict(&mut self, slice: Slice, shown: u8, key: Key) -> Verdict {
         if shown == 0 {
             return Verdict { key, shows: 0 };
         }
         self.start = match self.start {
             _ if slice.idr => Start::Clean,
-            Start::Waiting if key == Key::Yes => Start::Open { order: slice.order, bits: slice.order_bits },
+            Start::Waiting if key != Key::No => Start::Open { order: slice.order, bits: slice.order_bits },
             // Leading pictures follow their key at once.
             Start::Open { order, bits } if !slice.is_before(order, bits) => Start::Clean,
             same => same,

@@ -292,7 +292,7 @@ fn block_head(unit: &Unit<'_>, distance: i16) -> Vec<u8> {
     let payload = 4 + unit.data.len() as u64;
     let mut e = Elements::default();
     let flags = match unit.key {
-        Key::Yes => KEY_FLAG,
+        Key::Yes | Key::Open => KEY_FLAG,
         Key::No => 0,
     };
     if unit.discard > 0 {

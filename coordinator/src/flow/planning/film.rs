@@ -1,11 +1,15 @@
 //! What the planner knows of the film's pictures: when each is shown, and where decoding may begin.
 
 use framefleet_model::fault::{Fault, FaultKind};
-use framefleet_model::index::{Divisible, Index, Unit, VideoTrack};
+use framefleet_model::index::{Divisible, Index, Key, Unit, VideoTrack};
 use framefleet_model::time::MediaTime;
 
 /// Distance of pictures where a film has but one.
 const LONE_PICTURE: MediaTime = MediaTime::from_millis(40);
+
+/// Units before an open key that are decoded for their reference numbers alone: H.264 has at most 16 references, and
+/// libav makes up for missing ones in the units that follow, which then do not decode.
+const RUN_UP: u32 = 24;
 
 pub(crate) struct Film<'a> {
     pub(crate) track: &'a VideoTrack,
@@ -92,8 +96,13 @@ impl<'a> Film<'a> {
     /// From the last key unit shown not after the start, to the last unit of the film that shows a picture before the
     /// end: with it come the leading pictures that stand behind the next key unit. Units in between that are shown
     /// later are decoded as well, and their pictures are dropped by their time.
+    /// A key that is not the end of all references gets a run-up.
     pub(crate) fn slice(&self, start: MediaTime, end: MediaTime) -> (u32, u32) {
-        let from = self.key_before(start).or(self.keys.first().copied()).map_or(0, |k| k.unit);
+        let key = self.key_before(start).or(self.keys.first().copied()).map_or(0, |k| k.unit);
+        let from = match self.units.get(key as usize).map(|u| u.key) {
+            Some(Key::Open) => key.saturating_sub(RUN_UP),
+            Some(Key::Yes | Key::No) | None => key,
+        };
         let before = self.reach.partition_point(|(pts, _)| *pts < end);
         let last = before.checked_sub(1).map_or(from, |at| self.reach[at].1.max(from));
         let mut to = last + 1;

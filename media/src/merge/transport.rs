@@ -1,0 +1,131 @@
+//! MPEG transport streams, by GStreamer's muxer, which draws nothing at random.
+
+use std::path::Path;
+
+use framefleet_model::fault::Fault;
+use framefleet_model::media::VideoCodec;
+use framefleet_model::time::MediaTime;
+use gst::prelude::*;
+
+use crate::child::Teller;
+use crate::merge::inputs::{Inputs, PictureInput, SoundInput};
+use crate::pipe::{Pipe, internal, make};
+use crate::segment::{Entry, Sync};
+
+/// DTS and priming lie before zero; a pipeline's clock does not.
+const BASE: MediaTime = MediaTime::from_secs(1000 * 3600);
+const AHEAD_BYTES: u64 = 8 << 20;
+
+/// ```text
+/// pictures ─▶ {appsrc} ! {h264parse} ! byte-stream ! {queue} ! sink_256 {mpegtsmux} ! {filesink}
+/// sound ────▶ {appsrc} ! {aacparse} ! adts ! {queue} ! sink_257
+/// ```
+pub(crate) fn mux(inputs: &mut Inputs, path: &Path, teller: &Teller) -> Result<(), Fault> {
+    let pipe = Pipe::new();
+    let muxer = make("mpegtsmux")?;
+    let sink = make("filesink")?;
+    sink.set_property("location", path.to_string_lossy().as_ref());
+    sink.set_property("async", false);
+    pipe.chain(&[&muxer, &sink])?;
+    let pictures = inputs.pictures.as_mut().map(|p| Ok::<_, Fault>((video_row(&pipe, &muxer, p)?, p))).transpose()?;
+    let sound = inputs.sound.as_mut().map(|s| Ok::<_, Fault>((audio_row(&pipe, &muxer, s)?, s))).transpose()?;
+    pipe.play()?;
+    std::thread::scope(|scope| {
+        let video = pictures.map(|(source, input)| scope.spawn(move || push_pictures(&source, input)));
+        let audio = sound.map(|(source, input)| scope.spawn(move || push_sound(&source, input)));
+        let mut looks = 0;
+        let ended = pipe.wait_end(|| {
+            looks += 1;
+            teller.step(looks, MediaTime::ZERO);
+        });
+        if ended.is_err() {
+            // Pushing threads may wait for room in a pipeline that no longer moves.
+            let _ = pipe.element().set_state(gst::State::Null);
+        }
+        let pushed = [video, audio].into_iter().flatten().map(|t| t.join().unwrap_or_else(|_| Err(internal("a pushing thread panicked"))));
+        let pushed: Result<(), Fault> = pushed.collect();
+        ended.and(pushed)
+    })
+}
+
+fn video_row(pipe: &Pipe, muxer: &gst::Element, input: &PictureInput) -> Result<gst_app::AppSrc, Fault> {
+    let (parser, media_type) = match input.rendition.settings.codec {
+        VideoCodec::H264 => ("h264parse", "video/x-h264"),
+        VideoCodec::Hevc => ("h265parse", "video/x-h265"),
+    };
+    let parser = make(parser)?;
+    parser.set_property("config-interval", -1_i32);
+    let stream = gst::Caps::builder(media_type).field("stream-format", "byte-stream").field("alignment", "au").build();
+    row(pipe, (&input.caps, &parser, &stream), (muxer, "sink_256"))
+}
+
+fn audio_row(pipe: &Pipe, muxer: &gst::Element, input: &SoundInput) -> Result<gst_app::AppSrc, Fault> {
+    let stream = gst::Caps::builder("audio/mpeg").field("mpegversion", 4_i32).field("stream-format", "adts").build();
+    row(pipe, (&input.track.caps, &make("aacparse")?, &stream), (muxer, "sink_257"))
+}
+
+fn row(
+    pipe: &Pipe,
+    (caps, parser, stream): (&str, &gst::Element, &gst::Caps),
+    (muxer, pad): (&gst::Element, &str),
+) -> Result<gst_app::AppSrc, Fault> {
+    let source = crate::decode::appsrc(caps)?;
+    source.set_max_bytes(AHEAD_BYTES);
+    source.set_property("handle-segment-change", true);
+    let filter = make("capsfilter")?;
+    filter.set_property("caps", stream);
+    let queue = make("queue")?;
+    queue.set_property("max-size-buffers", 0_u32);
+    queue.set_property("max-size-time", 0_u64);
+    queue.set_property("max-size-bytes", 16_u32 << 20);
+    pipe.chain(&[source.upcast_ref(), parser, &filter, &queue])?;
+    let target = muxer.request_pad_simple(pad).ok_or_else(|| internal(format!("mpegtsmux has no pad {pad}")))?;
+    let out = queue.static_pad("src").ok_or_else(|| internal("a queue without a source pad"))?;
+    out.link(&target).map_err(|e| internal(format!("cannot link mpegtsmux: {e:?}")))?;
+    Ok(source)
+}
+
+fn push_pictures(source: &gst_app::AppSrc, input: &mut PictureInput) -> Result<(), Fault> {
+    let (times, delay) = (std::mem::take(&mut input.times), input.dts_delay);
+    let mut number = 0;
+    while let Some((entry, data)) = input.next()? {
+        let dts = times.get(number).copied().unwrap_or(entry.pts) - delay;
+        number += 1;
+        if !push(source, (entry, dts), data) {
+            break;
+        }
+    }
+    input.times = times;
+    // A pipeline that has failed tells it on its bus.
+    let _ = source.end_of_stream();
+    Ok(())
+}
+
+fn push_sound(source: &gst_app::AppSrc, input: &mut SoundInput) -> Result<(), Fault> {
+    while let Some((entry, data)) = input.track.next()? {
+        if !push(source, (entry, entry.pts), data) {
+            break;
+        }
+    }
+    let _ = source.end_of_stream();
+    Ok(())
+}
+
+/// `false` where the pipeline takes no more.
+fn push(source: &gst_app::AppSrc, (entry, dts): (Entry, MediaTime), data: &[u8]) -> bool {
+    let clock = |time: MediaTime| gst::ClockTime::from_nseconds(u64::try_from((time + BASE).ns()).unwrap_or(0));
+    let mut buffer = gst::Buffer::from_mut_slice(data.to_vec());
+    if let Some(buffer) = buffer.get_mut() {
+        buffer.set_pts(clock(entry.pts));
+        buffer.set_dts(clock(dts));
+        if entry.sync == Sync::No {
+            buffer.set_flags(gst::BufferFlags::DELTA_UNIT);
+        }
+    }
+    let mut segment = gst::FormattedSegment::<gst::format::Time>::new();
+    segment.set_start(clock(MediaTime::ZERO));
+    segment.set_position(clock(MediaTime::ZERO));
+    let Some(caps) = source.caps() else { return false };
+    let sample = gst::Sample::builder().buffer(&buffer).segment(&segment).caps(&caps).build();
+    source.push_sample(&sample).is_ok()
+}

@@ -1,0 +1,202 @@
+//! The fast index is the pass index, wherever a film takes it.
+
+mod film;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use film::{ffmpeg, run};
+use framefleet_media::isobmff::reader::{FastTables, Refusal, fast_index};
+use framefleet_model::index::{Key, Unit};
+use framefleet_model::time::MediaTime;
+use gst::prelude::*;
+
+const SOURCE: [&str; 8] =
+    ["-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25", "-f", "lavfi", "-i", "sine=sample_rate=48000"];
+
+fn fast(path: &Path) -> Result<FastTables, Refusal> {
+    fast_index(&File::open(path).expect("the film was just made"))
+}
+
+/// The units that the demuxer and the parser give in one pass, their bytes unread.
+fn passed(path: &Path) -> Vec<Unit> {
+    gst::init().expect("GStreamer is installed");
+    let make = |factory: &str| gst::ElementFactory::make(factory).build().expect("GStreamer's good plugins are there");
+    let pipeline = gst::Pipeline::new();
+    let (source, demux) = (make("filesrc"), make("qtdemux"));
+    source.set_property("location", path.to_str().expect("names of test films are UTF-8"));
+    pipeline.add_many([&source, &demux]).expect("the elements are new");
+    source.link(&demux).expect("a source links to a demuxer");
+    let units = Arc::new(Mutex::new(Vec::new()));
+    let (weak, heard) = (pipeline.downgrade(), units.clone());
+    demux.connect_pad_added(move |_, pad| {
+        let caps = pad.current_caps().expect("the demuxer sets caps first");
+        let parser = match caps.structure(0).map(|s| s.name().as_str()) {
+            Some("video/x-h264") => make("h264parse"),
+            Some("video/x-h265") => make("h265parse"),
+            _ => return,
+        };
+        let sink = make("fakesink");
+        sink.set_property("sync", false);
+        sink.set_property("async", false);
+        let pipeline = weak.upgrade().expect("pads come while the pipeline runs");
+        pipeline.add_many([&parser, &sink]).expect("the elements are new");
+        parser.link(&sink).expect("a parser links to a sink");
+        listen(&parser.static_pad("src").expect("a parser has one"), heard.clone());
+        sink.sync_state_with_parent().expect("the pipeline runs");
+        parser.sync_state_with_parent().expect("the pipeline runs");
+        pad.link(&parser.static_pad("sink").expect("a parser has one")).expect("the parser was chosen for these caps");
+    });
+    pipeline.set_state(gst::State::Playing).expect("the pipeline starts");
+    let bus = pipeline.bus().expect("a pipeline has one");
+    let wanted = [gst::MessageType::Eos, gst::MessageType::Error];
+    let end = bus.timed_pop_filtered(gst::ClockTime::from_seconds(60), &wanted).expect("a minute is enough");
+    pipeline.set_state(gst::State::Null).expect("a pipeline stops");
+    assert_eq!(end.type_(), gst::MessageType::Eos, "{path:?}: {end:?}");
+    let units = units.lock().expect("no listener panicked");
+    units.clone()
+}
+
+fn listen(pad: &gst::Pad, units: Arc<Mutex<Vec<Unit>>>) {
+    pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+        let segment = pad.sticky_event::<gst::event::Segment>(0).expect("a segment comes before buffers");
+        let segment = segment.segment().downcast_ref::<gst::format::Time>().expect("a demuxer tells time").clone();
+        let running = |time: Option<gst::ClockTime>| {
+            segment.to_running_time_full(time).map(|signed| match signed {
+                gst::Signed::Positive(t) => MediaTime(t.nseconds().cast_signed()),
+                gst::Signed::Negative(t) => MediaTime(-t.nseconds().cast_signed()),
+            })
+        };
+        if let Some(gst::PadProbeData::Buffer(buffer)) = &info.data {
+            units.lock().expect("no listener panicked").push(Unit {
+                pts: running(buffer.pts()),
+                dts: running(buffer.dts()),
+                duration: buffer.duration().map(|d| MediaTime(d.nseconds().cast_signed())),
+                size: u32::try_from(buffer.size()).expect("units are small"),
+                key: if buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) { Key::No } else { Key::Yes },
+                shows: 1,
+                hash: 0,
+                offset: None,
+            });
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
+
+/// The first difference between both indexes, for people.
+fn difference(path: &Path, tables: &FastTables) -> Option<String> {
+    let pass = passed(path);
+    let fast: Vec<Unit> = tables.video.units.iter().map(|unit| Unit { offset: None, ..*unit }).collect();
+    if let Some(at) = fast.iter().zip(&pass).position(|(fast, pass)| fast != pass) {
+        return Some(format!("unit {at} of {}:\n  fast {:?}\n  pass {:?}", pass.len(), fast[at], pass[at]));
+    }
+    (fast.len() != pass.len()).then(|| format!("{} units, not {}", fast.len(), pass.len()))
+}
+
+fn made(folder: &Path, name: &str, args: &[&str]) -> PathBuf {
+    let sound = ["-c:a", "aac", "-pix_fmt", "yuv420p", "-t", "4"];
+    ffmpeg(&[&SOURCE[..], &sound, args].concat(), &folder.join(name))
+}
+
+#[test]
+fn plain_films_have_the_times_of_the_pass() {
+    let x264 = ["-c:v", "libx264", "-preset", "veryfast", "-g", "30"];
+    let x265 = ["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=error:keyint=30:open-gop=0"];
+    let kinds: [(&str, &[&str], &[&str]); 9] = [
+        ("plain.mp4", &x264, &[]),
+        ("front.mp4", &x264, &["-movflags", "+faststart", "-bf", "3"]),
+        ("ntsc.mov", &x264, &["-r", "30000/1001"]),
+        ("film.mp4", &x264, &["-r", "24000/1001", "-video_track_timescale", "1000"]),
+        ("variable.mp4", &x264, &["-vf", "select='not(eq(mod(n\\,7)\\,3))'", "-vsync", "vfr"]),
+        ("negative.mp4", &x264, &["-movflags", "+negative_cts_offsets"]),
+        ("unedited.mp4", &x264, &["-use_editlist", "0"]),
+        ("later.mp4", &x264, &["-output_ts_offset", "1.7"]),
+        ("hevc.mp4", &x265, &["-tag:v", "hvc1"]),
+    ];
+    let folder = tempfile::tempdir().expect("a folder for films");
+    for (name, codec, args) in kinds {
+        let path = made(folder.path(), name, &[codec, args].concat());
+        let tables = fast(&path).unwrap_or_else(|refusal| panic!("{name} is plain: {refusal}"));
+        assert_eq!(difference(&path, &tables), None, "{name}");
+    }
+}
+
+#[test]
+fn odd_films_take_the_pass() {
+    let x264 = ["-c:v", "libx264", "-preset", "veryfast", "-g", "30"];
+    let kinds: [(&str, &[&str], &str); 4] = [
+        ("fragments.mp4", &["-movflags", "+frag_keyframe+empty_moov"], "fragmented"),
+        ("fields.mp4", &["-x264opts", "tff=1", "-flags", "+ilme+ildct"], "fields"),
+        ("mpeg4.mp4", &["-c:v", "mpeg4"], "mp4v"),
+        (
+            "encrypted.mp4",
+            &[
+                "-encryption_scheme",
+                "cenc-aes-ctr",
+                "-encryption_key",
+                "76a6c65c5ea762046bd749a2e632ccbb",
+                "-encryption_kid",
+                "a7e61c373e219033c21091fa607bf3b8",
+            ],
+            "encrypted",
+        ),
+    ];
+    let folder = tempfile::tempdir().expect("a folder for films");
+    for (name, args, reason) in kinds {
+        let path = made(folder.path(), name, &[&x264[..], args].concat());
+        let refusal = fast(&path).map(|_| ()).expect_err(name).to_string();
+        assert!(refusal.contains(reason), "{name}: {refusal}");
+    }
+}
+
+#[test]
+fn tags_and_chapters_are_read() {
+    let folder = tempfile::tempdir().expect("a folder for films");
+    let notes = folder.path().join("notes");
+    let text = ";FFMETADATA1\ntitle=Größe\ncreation_time=2023-11-14T22:13:20Z\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\n\
+        END=1500\ntitle=eins\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=1500\nEND=4000\ntitle=zwei\n";
+    std::fs::write(&notes, text).expect("the folder can be written");
+    let plain = made(folder.path(), "plain.mp4", &["-c:v", "libx264", "-metadata:s:a:0", "language=deu"]);
+    for name in ["tagged.mp4", "tagged.mov"] {
+        let path = folder.path().join(name);
+        let (from, notes) = (plain.to_str().expect("UTF-8"), notes.to_str().expect("UTF-8"));
+        run("ffmpeg", &["-i", from, "-i", notes, "-map_metadata", "1", "-c", "copy", path.to_str().expect("UTF-8")]);
+        let tables = fast(&path).expect("it is plain");
+        assert_eq!(tables.tags.title.as_deref(), Some("Größe"), "{name}");
+        assert_eq!(tables.tags.created_unix, Some(1_700_000_000), "{name}");
+        let told: Vec<(i64, i64, &str)> = tables
+            .chapters
+            .iter()
+            .map(|c| (c.start.ns() / 1_000_000, c.end.ns() / 1_000_000, c.title.as_str()))
+            .collect();
+        assert_eq!(told, [(0, 1500, "eins"), (1500, 4000, "zwei")], "{name}");
+        let audio = &tables.audio[0];
+        assert_eq!((audio.language.as_deref(), audio.sound.format.rate), (Some("deu"), 48_000), "{name}");
+    }
+}
+
+/// The films of `FRAMEFLEET_CORPUS`, where it is set; which qualify, and which do not and why, is printed.
+#[test]
+fn films_of_the_corpus_have_the_times_of_the_pass() {
+    let Some(corpus) = std::env::var_os("FRAMEFLEET_CORPUS").map(PathBuf::from) else {
+        println!("FRAMEFLEET_CORPUS is not set: no corpus is part of this run");
+        return;
+    };
+    let entries = std::fs::read_dir(corpus.join("media")).expect("FRAMEFLEET_CORPUS has a folder media");
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("the folder can be listed").path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|e| ["mp4", "mov", "m4v", "MOV", "MP4"].iter().any(|m| e == *m)));
+    paths.sort();
+    let mut wrong = Vec::new();
+    for path in paths {
+        let name = path.file_name().expect("a file has one").to_string_lossy().into_owned();
+        match fast(&path) {
+            Ok(tables) => {
+                println!("fast  {name}: {} units", tables.video.units.len());
+                wrong.extend(difference(&path, &tables).map(|difference| format!("{name}: {difference}")));
+            }
+            Err(refusal) => println!("pass  {name}: {refusal}"),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
