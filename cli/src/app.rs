@@ -1,21 +1,101 @@
 //! The wiring of the command in one process: every concrete adapter is named here and nowhere else.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use framefleet_common::adapters::blob::{self, Object, Side};
-use framefleet_common::child::Objects;
+use framefleet_common::adapters::clock::HostClock;
+use framefleet_common::adapters::memory::broker::MemoryBroker;
+use framefleet_common::adapters::sqlite::SqliteStore;
 use framefleet_common::child::limits::Limits;
 use framefleet_common::child::registry;
 use framefleet_common::child::run::ChildMedia;
+use framefleet_common::child::{Media, Objects};
+use framefleet_common::fleet::Fleet;
+use framefleet_common::ports::broker::Class;
+use framefleet_common::ports::clock::Clock;
 use framefleet_common::process::machine;
+use framefleet_coordinator::coordinator::{Coordinator, CoordinatorSettings};
+use framefleet_coordinator::ops::FleetOps;
 use framefleet_model::fault::{Fault, FaultKind};
+use framefleet_model::id::Nonce;
 use framefleet_model::plan::SourceFacts;
-use framefleet_model::task::object;
+use framefleet_model::task::{SourceLimits, object};
+use framefleet_worker::slots::{Worker, WorkerSettings};
+use tokio_util::sync::CancellationToken;
 
 use crate::folders;
 use crate::location::Location;
+
+const NAME: &str = "framefleet";
+/// Between heartbeats: nobody else waits for their leases, people wait for what they say.
+const BEAT: Duration = Duration::from_secs(1);
+/// Outputs that are joined at once; the joining of one waits for its segments, not for cores.
+const MERGES_MAX: usize = 2;
+
+/// A fleet of one process, its state in one folder.
+pub struct Embedded {
+    pub clock: Arc<dyn Clock>,
+    coordinator: Coordinator,
+    worker: Worker,
+}
+
+/// How large a fleet of one process is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Crew {
+    pub workers: usize,
+    pub outputs: usize,
+}
+
+impl Embedded {
+    /// Takes the folder for this process alone.
+    pub async fn open(folder: &Path, crew: Crew) -> Result<Self, Fault> {
+        let media: Arc<dyn Media> = Arc::new(media().await?);
+        let clock: Arc<dyn Clock> = Arc::new(HostClock::start());
+        let fleet = Fleet {
+            store: Arc::new(SqliteStore::open(folder, clock.clone())?),
+            broker: Arc::new(MemoryBroker::default()),
+            clock: clock.clone(),
+            work: blob::Root::folder(&folder.join("work")),
+            mint: Arc::new(|| Nonce::from_bytes(rand::random())),
+        };
+        let scratch = folder.join("scratch");
+        let coordinator = coordinator(&fleet, &media, (crew, scratch.clone()));
+        let slots = vec![(Class::light(), 1), (Class::standard(), crew.workers), (Class::long(), crew.workers)];
+        let limits = SourceLimits::DEFAULT;
+        let settings = WorkerSettings { name: NAME.to_owned(), slots, scratch, beat: BEAT, limits };
+        Ok(Self { clock, coordinator, worker: Worker::new(fleet, media, settings) })
+    }
+
+    pub fn ops(&self) -> FleetOps {
+        self.coordinator.ops()
+    }
+
+    /// Takes over what an earlier life left. The folder is ours, so nobody is at work on any of it.
+    pub async fn adopt(&self) -> Result<(), Fault> {
+        self.worker.clear_scratch().await;
+        self.coordinator.adopt().await
+    }
+
+    /// Until told to stop: what is under way is then handed back, to be found by the next life.
+    pub async fn run(&self, stop: CancellationToken) {
+        tokio::join!(self.coordinator.run(stop.clone()), self.worker.run(stop));
+    }
+}
+
+fn coordinator(fleet: &Fleet, media: &Arc<dyn Media>, (crew, scratch): (Crew, PathBuf)) -> Coordinator {
+    let settings = CoordinatorSettings {
+        name: NAME.to_owned(),
+        merge_slots: crew.outputs.clamp(1, MERGES_MAX),
+        live_slots: crew.workers,
+        scratch,
+        beat: BEAT,
+    };
+    Coordinator::new(fleet.clone(), media.clone(), settings)
+}
 
 /// Media work in children of this very program.
 pub async fn media() -> Result<ChildMedia, Fault> {

@@ -15,6 +15,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Transcode SRC into each OUT
+    Transcode(TranscodeArgs),
     /// Show where SRC would be cut, and why, without encoding anything
     Plan(PlanArgs),
     /// A child at work: its parent talks to it

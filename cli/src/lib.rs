@@ -16,15 +16,21 @@ pub mod folders;
 pub mod jobfile;
 /// Where films are and go.
 pub mod location;
+/// What a finished job made and proved.
+pub mod made;
 /// `framefleet plan`.
 pub mod plan;
 /// A plan as it is shown.
 pub mod planned;
 /// What can be known before any work.
 pub mod preflight;
+/// How far a job is, on a terminal.
+pub mod progress;
 /// Tables, JSON and YAML on standard output.
 pub mod render;
 /// From what was asked to a request.
 pub mod request;
 /// Settings of pictures and sound, checked.
 pub mod settings;
+/// `framefleet transcode`.
+pub mod transcode;

@@ -37,6 +37,7 @@ struct Film {
     audio: Option<String>,
     audio_format: Option<AudioFormat>,
     /// The part that is wanted.
+    #[serde(rename = "duration_ns")]
     duration: MediaTime,
     ignored: Vec<String>,
 }
@@ -45,7 +46,9 @@ struct Film {
 struct Row {
     number: u32,
     /// On the output's time line.
+    #[serde(rename = "start_ns")]
     start: MediaTime,
+    #[serde(rename = "end_ns")]
     end: MediaTime,
     /// Why it begins there.
     cut: &'static str,

@@ -1,0 +1,114 @@
+//! What a finished job made and proved, as people and programs are told.
+
+use framefleet_coordinator::inbox::Submitted;
+use framefleet_model::fault::{Fault, Whose};
+use framefleet_model::id::{Digest, JobId};
+use framefleet_model::ledger::{Ledger, OutputProof};
+use framefleet_model::plan::{OutputPlan, Plan};
+use framefleet_model::time::MediaTime;
+use serde::Serialize;
+
+use crate::render::{Table, bytes, or_dash};
+
+#[derive(Serialize)]
+pub struct Made {
+    job: JobId,
+    state: &'static str,
+    /// Whether an earlier life of the same command had made it already.
+    already: bool,
+    plan: Digest,
+    segments: usize,
+    /// Ends of segments that meet the start of the next.
+    seams_proven: usize,
+    /// Pictures that do not decode, with `damaged: keep`.
+    pictures_lost: usize,
+    outputs: Vec<Output>,
+}
+
+#[derive(Serialize)]
+struct Output {
+    to: String,
+    container: &'static str,
+    /// Read back from the finished file.
+    pictures: Option<u32>,
+    sound_units: Option<u32>,
+    #[serde(rename = "duration_ns")]
+    duration: MediaTime,
+    /// Largest distance of a picture from its planned time.
+    #[serde(rename = "off_max_ns")]
+    off_max: Option<MediaTime>,
+    bytes: u64,
+    sha256: Digest,
+}
+
+/// A job that failed, for programs.
+#[derive(Serialize)]
+pub struct Unmade<'a> {
+    state: &'static str,
+    code: u16,
+    name: &'static str,
+    whose: Whose,
+    message: &'a str,
+    evidence: &'a [String],
+}
+
+impl Made {
+    pub fn of(job: JobId, submitted: Submitted, plan: &Plan, ledger: &Ledger) -> Self {
+        let proof = |output: &OutputPlan| ledger.outputs.iter().find(|proof| proof.output == output.number);
+        let outputs = plan.outputs.iter().filter_map(|planned| Some(output(planned, proof(planned)?)));
+        Self {
+            job,
+            state: "completed",
+            already: submitted == Submitted::Done,
+            plan: ledger.plan.clone(),
+            segments: plan.segments.len(),
+            seams_proven: ledger.seams.len(),
+            pictures_lost: ledger.segments.iter().map(|proof| proof.lost.len()).sum(),
+            outputs: outputs.collect(),
+        }
+    }
+}
+
+fn output(planned: &OutputPlan, proof: &OutputProof) -> Output {
+    Output {
+        to: planned.to.clone(),
+        container: planned.container.name(),
+        pictures: proof.video.as_ref().map(|video| video.pictures),
+        sound_units: proof.audio.as_ref().map(|audio| audio.units),
+        duration: proof.duration,
+        off_max: proof.video.as_ref().map(|video| video.off_max),
+        bytes: proof.file.size,
+        sha256: proof.file.digest.clone(),
+    }
+}
+
+impl<'a> Unmade<'a> {
+    pub fn of(fault: &'a Fault) -> Self {
+        let kind = fault.kind;
+        Self {
+            state: "failed",
+            code: kind.code(),
+            name: kind.name(),
+            whose: kind.whose(),
+            message: &fault.message,
+            evidence: &fault.evidence,
+        }
+    }
+}
+
+pub fn table(made: &Made) -> String {
+    let mut table = Table::new(["OUTPUT", "CONTAINER", "PICTURES", "DURATION", "SIZE"]);
+    for output in &made.outputs {
+        let (pictures, duration, size) = (or_dash(output.pictures), output.duration.to_string(), bytes(output.bytes));
+        table.row([output.to.clone(), output.container.to_owned(), pictures, duration, size]);
+    }
+    let (segments, seams) = (made.segments, made.seams_proven);
+    let mut text = format!("{table}\nproven: {segments} segments, {seams} seams, every output read back\n");
+    if made.pictures_lost > 0 {
+        text.push_str(&format!("lost: {} pictures do not decode and were left out\n", made.pictures_lost));
+    }
+    if made.already {
+        text.push_str("nothing was to do: these outputs were complete already\n");
+    }
+    text
+}

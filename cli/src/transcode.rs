@@ -1,0 +1,152 @@
+//! `framefleet transcode`: one job through a fleet of one process, from its submission to the removal of its state.
+//!
+//! A signal ends the process, not the job: what is settled stays in the job's folder, and the same command goes on
+//! from there. The folder goes when the job is completed, or failed for a reason that asking again cannot mend.
+
+use std::path::Path;
+use std::time::Duration;
+
+use framefleet_common::process::machine;
+use framefleet_common::process::shutdown::{Ended, Shutdown, signals};
+use framefleet_coordinator::inbox::{Submitted, job_id};
+use framefleet_coordinator::ops::{FleetOps, JobView, Ops};
+use framefleet_model::fault::{Fault, FaultKind, Whose};
+use framefleet_model::id::JobId;
+use framefleet_model::job::JobState;
+use framefleet_model::pipeline::OnExisting;
+
+use crate::app::{Crew, Embedded, Film};
+use crate::args::{Format, TranscodeArgs};
+use crate::asked::Asked;
+use crate::made::{Made, Unmade, table};
+use crate::progress::Bar;
+use crate::request::{Checked, check};
+use crate::settings::{whole, within};
+use crate::{folders, jobfile, preflight, render};
+
+const WORKERS_MAX: u32 = 256;
+/// From the first signal until whatever still runs is dropped.
+const GRACE: Duration = Duration::from_secs(15);
+
+pub async fn run(args: &TranscodeArgs) -> Result<(), Fault> {
+    let format = args.place.output;
+    match transcode(args).await {
+        Ok(made) => render::print(format, &made, table),
+        Err(fault) => {
+            if format != Format::Table {
+                render::print(format, &Unmade::of(&fault), |_| String::new())?;
+            }
+            Err(fault)
+        }
+    }
+}
+
+async fn transcode(args: &TranscodeArgs) -> Result<Made, Fault> {
+    let asked = match &args.film.job {
+        Some(path) => jobfile::read(path)?,
+        None => Asked::by_flags(&args.film),
+    };
+    let on_existing = if args.overwrite { OnExisting::Replace } else { OnExisting::Fail };
+    let checked = check(&asked, on_existing)?;
+    let crew = Crew { workers: workers(args)?, outputs: checked.outputs.len() };
+    preflight::source(checked.source.path())?;
+    let facts = Film::open(&checked.source).await?.facts(&checked.source);
+    let folder = folders::state(args.place.state_dir.as_deref())?.join(job_id(&checked.request, &facts).as_str());
+    if !folder.exists() {
+        // A job under way may have published some of its outputs itself.
+        checked.outputs.iter().try_for_each(|output| preflight::destination(output.path(), on_existing))?;
+    }
+    let ended = job(&checked, &folder, crew).await;
+    if ended.as_ref().map_or_else(is_final, |_| true) {
+        remove(&folder)?;
+    }
+    ended
+}
+
+fn workers(args: &TranscodeArgs) -> Result<usize, Fault> {
+    let Some(text) = &args.workers else { return Ok(machine::cores().get()) };
+    let workers = within("workers", whole("workers", text)?, &(1..=WORKERS_MAX))?;
+    Ok(usize::try_from(workers).expect("a number of workers is small"))
+}
+
+/// Everything between taking the folder and giving it back.
+async fn job(checked: &Checked, folder: &Path, crew: Crew) -> Result<Made, Fault> {
+    let fleet = Embedded::open(folder, crew).await?;
+    fleet.adopt().await?;
+    let ops = fleet.ops();
+    let (id, submitted) = ops.submit(&checked.request).await?;
+    let shutdown = Shutdown::new(fleet.clock.clone(), GRACE);
+    let heard = signals().map_err(|e| Fault::new(FaultKind::Internal, format!("signals cannot be heard: {e}")))?;
+    let stop = shutdown.stopping();
+    let followed = async {
+        let view = tokio::select! {
+            view = follow(&ops, &id) => view.map(Some),
+            () = stop.cancelled() => Ok(None),
+        };
+        stop.cancel();
+        view
+    };
+    let work = async { tokio::join!(fleet.run(stop.clone()), followed).1 };
+    let view = match shutdown.run(heard, work).await {
+        Ended::Finished(view) => view?,
+        Ended::Abandoned => None,
+    };
+    match view {
+        Some(view) => made(&ops, view, submitted).await,
+        None => Err(Fault::new(FaultKind::Cancelled, "cancelled; the same command goes on where this one stopped")),
+    }
+}
+
+/// Until the job is over and nothing half-made is left.
+async fn follow(ops: &FleetOps, id: &JobId) -> Result<JobView, Fault> {
+    let mut bar = Bar::new();
+    let mut seen = None;
+    loop {
+        let view = ops.watch(id, seen.as_ref()).await?;
+        let view = view.ok_or_else(|| Fault::new(FaultKind::Internal, format!("job {id} is gone")))?;
+        bar.show(&view);
+        if view.is_over() {
+            return Ok(view);
+        }
+        seen = Some(view);
+    }
+}
+
+async fn made(ops: &FleetOps, view: JobView, submitted: Submitted) -> Result<Made, Fault> {
+    let id = view.job.id;
+    match view.job.state {
+        JobState::Completed(_) => {
+            let lost = |what: &str| Fault::new(FaultKind::Internal, format!("job {id} is completed without a {what}"));
+            let plan = ops.plan(&id).await?.ok_or_else(|| lost("plan"))?;
+            let ledger = ops.ledger(&id).await?.ok_or_else(|| lost("ledger"))?;
+            Ok(Made::of(id, submitted, &plan, &ledger))
+        }
+        JobState::Failed(end) => Err(end.fault),
+        JobState::Cancelled(end) => Err(Fault::new(FaultKind::Cancelled, end.reason)),
+        state @ (JobState::Accepted
+        | JobState::Indexing(_)
+        | JobState::Encoding(_)
+        | JobState::Merging(_)
+        | JobState::Publishing(_)) => {
+            Err(Fault::new(FaultKind::Internal, format!("job {id} is over and still {}", state.name())))
+        }
+    }
+}
+
+/// Whether asking again would end the same way: nothing is worth keeping then.
+fn is_final(fault: &Fault) -> bool {
+    match fault.kind.whose() {
+        Whose::Input | Whose::Destination => true,
+        Whose::Ours => false,
+    }
+}
+
+fn remove(folder: &Path) -> Result<(), Fault> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            let message = format!("the job is done, its state {} cannot be removed: {error}", folder.display());
+            Err(Fault::new(FaultKind::Internal, message))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,166 @@
+//! Flags to requests: what each means, and every refusal with its value and bound.
+
+use clap::Parser;
+use framefleet_cli::args::{Cli, Command};
+use framefleet_cli::asked::Asked;
+use framefleet_cli::request::check;
+use framefleet_model::media::{AudioCodec, Container, Geometry, VideoCodec};
+use framefleet_model::pipeline::{
+    AudioSettings, Damaged, OnExisting, Preset, Range, RateControl, Request, SegmentDuration, TrackChoice,
+    VideoSettings,
+};
+use framefleet_model::time::{MediaTime, Rational};
+
+/// The request of `framefleet transcode` with these words, or its refusal.
+fn request(words: &str) -> Result<Request, String> {
+    let words = ["framefleet", "transcode"].into_iter().chain(words.split_whitespace());
+    let cli = Cli::try_parse_from(words).map_err(|e| e.kind().to_string())?;
+    let Command::Transcode(args) = cli.command else { unreachable!("transcode was typed") };
+    let checked = check(&Asked::by_flags(&args.film), OnExisting::Fail);
+    checked.map(|checked| checked.request).map_err(|fault| {
+        assert_eq!(fault.kind.exit_code(), 64);
+        fault.message
+    })
+}
+
+#[track_caller]
+fn refused(words: &str, message: &str) {
+    assert_eq!(request(words), Err(message.to_owned()), "{words}");
+}
+
+#[test]
+fn without_flags_the_defaults_are_explicit() {
+    let request = request("/nowhere/in.mov /nowhere/out.mp4").unwrap();
+    assert_eq!(request.source, "file:///nowhere/in.mov");
+    assert_eq!(request.segments, SegmentDuration::Auto);
+    assert_eq!((request.damaged, request.on_existing), (Damaged::Fail, OnExisting::Fail));
+    assert_eq!((request.range, request.audio_track), (Range::default(), TrackChoice::Default));
+    let output = &request.outputs[0];
+    assert_eq!((output.to.as_str(), output.container), ("file:///nowhere/out.mp4", Container::Mp4));
+    let video = VideoSettings {
+        codec: VideoCodec::H264,
+        preset: Preset::Medium,
+        rate: RateControl::Crf(23),
+        size: None,
+        fps: None,
+        keyframe_interval: None,
+    };
+    assert_eq!(output.video, Some(video));
+    let audio = AudioSettings { codec: AudioCodec::Aac, bitrate: 128_000, sample_rate: None, channels: None };
+    assert_eq!(output.audio, Some(audio));
+}
+
+#[test]
+fn every_flag_reaches_every_output() {
+    let words = "/n/in.mov /n/a.mkv /n/{stem}.ts --video-codec hevc --preset ultrafast --crf 30 --size 320x180 \
+        --fps 30000/1001 --keyframe-interval 2s --audio-codec aac --audio-bitrate 96k --sample-rate 44100 \
+        --channels 1 --audio-track DE --segment-duration 5s --damaged keep --from 1m --to 00:01:10.5";
+    let request = request(words).unwrap();
+    assert_eq!(request.segments, SegmentDuration::Every(MediaTime::from_secs(5)));
+    assert_eq!((request.damaged, request.audio_track), (Damaged::Keep, TrackChoice::Language("de".to_owned())));
+    let range = Range { from: Some(MediaTime::from_secs(60)), to: Some(MediaTime::from_millis(70_500)) };
+    assert_eq!(request.range, range);
+    let video = VideoSettings {
+        codec: VideoCodec::Hevc,
+        preset: Preset::Ultrafast,
+        rate: RateControl::Crf(30),
+        size: Some(Geometry { width: 320, height: 180 }),
+        fps: Some(Rational::new(30_000, 1001).unwrap()),
+        keyframe_interval: Some(MediaTime::from_secs(2)),
+    };
+    let audio = AudioSettings { codec: AudioCodec::Aac, bitrate: 96_000, sample_rate: Some(44_100), channels: Some(1) };
+    for (output, container, to) in [
+        (&request.outputs[0], Container::Mkv, "file:///n/a.mkv"),
+        (&request.outputs[1], Container::Ts, "file:///n/in.ts"),
+    ] {
+        assert_eq!((output.container, output.to.as_str()), (container, to));
+        assert_eq!((&output.video, &output.audio), (&Some(video.clone()), &Some(audio.clone())));
+    }
+}
+
+#[test]
+fn defaults_follow_what_was_chosen() {
+    let output = |words: &str| request(&format!("/n/in.mov /n/out.mp4 {words}")).unwrap().outputs.remove(0);
+    let rate = |words: &str| output(words).video.map(|video| video.rate);
+    assert_eq!(rate("--video-codec hevc"), Some(RateControl::Crf(28)));
+    assert_eq!(rate("--video-bitrate 2.5M"), Some(RateControl::Bitrate(2_500_000)));
+    assert_eq!(rate("--video-codec none"), None);
+    assert_eq!(output("--channels 6").audio.map(|audio| audio.bitrate), Some(384_000));
+    assert_eq!(output("--audio-codec none").audio, None);
+    let container = |words: &str| request(words).map(|request| request.outputs[0].container);
+    assert_eq!(container("/n/in.mov /n/out.bin --container mkv"), Ok(Container::Mkv));
+    assert_eq!(container("/n/in.mov /n/out.M2TS"), Ok(Container::Ts));
+    let track = |text: &str| request(&format!("/n/a /n/b.ts --audio-track {text}")).unwrap().audio_track;
+    assert_eq!(track("2"), TrackChoice::Number(2));
+    assert_eq!(request("/n/a /n/b.ts --segment-duration none").unwrap().segments, SegmentDuration::None);
+}
+
+#[test]
+fn values_out_of_bounds_are_refused_with_the_bound() {
+    let with = |flags: &str, message: &str| refused(&format!("/n/in.mov /n/out.mp4 {flags}"), message);
+    with("--crf 60", "crf 60 is not within 0 to 51");
+    with("--crf x", "crf \"x\" is no whole number");
+    with("--video-bitrate 1k", "video bitrate 1000 is not within 16000 to 1000000000");
+    with("--video-bitrate 9e9", "video bitrate \"9e9\" is no bit rate such as 128k, 2.5M or 2500000");
+    with("--size 1280x721", "height 721 is odd, sizes are even");
+    with("--size 8x8", "width 8 is not within 16 to 16384");
+    with("--size big", "size \"big\" is no size such as 1280x720");
+    with("--fps 0", "fps: 0/1 is no positive ratio");
+    with("--fps 301", "fps 301 is over the bound of 300");
+    with("--keyframe-interval 0s", "keyframe interval 0.000 s is not within 0.010 s to 600.000 s");
+    with("--audio-bitrate 2M", "audio bitrate 2000000 is not within 8000 to 1024000");
+    with("--channels 9", "channels 9 is not within 1 to 8");
+    with("--audio-track 0", "audio track 0 is not within 1 to 64");
+    with("--segment-duration 10ms", "segment duration 0.010 s is not within 0.100 s to 86400.000 s");
+    with("--from 10s --to 10s", "the range from 10.000 s to 10.000 s is empty");
+    with(
+        "--sample-rate 44000",
+        "sample rate 44000 is not one of: 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, \
+         88200, 96000",
+    );
+}
+
+#[test]
+fn unknown_names_are_refused_with_the_known_ones() {
+    let with = |flags: &str, message: &str| refused(&format!("/n/in.mov /n/out.mp4 {flags}"), message);
+    with("--video-codec av1", "video codec \"av1\" is not one of: h264, hevc, none");
+    with("--audio-codec opus", "audio codec \"opus\" is not one of: aac, none");
+    with("--container webm", "container \"webm\" is not one of: mp4, mkv, ts");
+    with("--damaged ignore", "damaged \"ignore\" is not one of: fail, keep");
+    with(
+        "--audio-track english",
+        "audio track \"english\" is neither a number from 1 nor a language such as en or eng",
+    );
+    with(
+        "--preset placebo",
+        "preset \"placebo\" is not one of: ultrafast, superfast, veryfast, faster, fast, medium, slow, slower, veryslow",
+    );
+    refused("/n/a /n/out.avi", "output /n/out.avi has extension \"avi\", not one of: mp4, m4v, mkv, ts, m2ts, mts");
+    refused("/n/a /n/out", "output /n/out has no extension, not one of: mp4, m4v, mkv, ts, m2ts, mts");
+    refused("s3://b/in.mov /n/out.mp4", "s3://b/in.mov: s3:// is not one of: a path, file://");
+}
+
+#[test]
+fn contradictions_are_refused() {
+    let with = |flags: &str, message: &str| refused(&format!("/n/in.mov /n/out.mp4 {flags}"), message);
+    with("--crf 23 --video-bitrate 2M", "crf 23 contradicts video bitrate 2M");
+    with("--video-codec none --size 320x180", "size 320x180 contradicts video codec none");
+    with("--audio-codec none --channels 2", "channels 2 contradicts audio codec none");
+    with(
+        "--video-codec none --audio-codec none",
+        "output /n/out.mp4 would hold neither pictures nor sound: both codecs are none",
+    );
+    refused("/n/in.mov /n/out.mp4 /n/out.mp4", "output /n/out.mp4 is named twice");
+    refused("/n/in.mp4 /n/in.mp4", "output /n/in.mp4 is the source");
+    refused("/n/in.mp4", "0 outputs are asked for, 1 to 64 can be made");
+}
+
+#[test]
+fn a_job_file_stands_alone() {
+    assert!(request("--job job.yaml /n/in.mov").is_err());
+    assert!(request("--job job.yaml --crf 20").is_err());
+    assert!(request("--job job.yaml --segment-duration 2s").is_err());
+    assert!(request("").is_err());
+    let cli = Cli::try_parse_from("framefleet transcode --job job.yaml --workers 2 --overwrite".split(' ')).unwrap();
+    assert!(matches!(cli.command, Command::Transcode(args) if args.film.job.is_some()));
+}
