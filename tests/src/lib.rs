@@ -10,6 +10,8 @@ pub mod corpus;
 pub mod covering;
 /// Sources on disk, made once.
 pub mod film;
+/// A whole fleet in one process.
+pub mod fleet;
 /// What ffmpeg says about a file.
 pub mod oracle;
 /// Where things are.
@@ -18,5 +20,7 @@ pub mod place;
 pub mod product;
 /// How each source is made.
 pub mod recipe;
+/// A program at work that a test may disturb.
+pub mod running;
 /// The rules of the house.
 pub mod tidy;

@@ -14,7 +14,8 @@ const MAY_NAME: [(&str, &[&str]); 7] = [
         "cli",
         &["framefleet-common", "framefleet-model", "framefleet-media", "framefleet-coordinator", "framefleet-worker"],
     ),
-    ("tests", &[]),
+    // the whole product; nothing may name the tests
+    ("tests", &["framefleet-common", "framefleet-model", "framefleet-coordinator", "framefleet-worker"]),
 ];
 
 /// A crate of others and the only folder that may name it.

@@ -1,0 +1,168 @@
+//! The same film and settings give the same bytes: with any number of workers, whatever dies on the way, at any time.
+#![expect(clippy::unwrap_used, reason = "what a test sets up may panic")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use framefleet_tests::product::{self, Ran};
+use framefleet_tests::running::{Chance, Running};
+use framefleet_tests::{clip, place};
+
+const TARGETS: [&str; 3] = ["mp4", "mkv", "ts"];
+
+fn film() -> PathBuf {
+    let coding = "-c:v libx264 -preset veryfast -threads 1 -bf 3 -g 25";
+    clip::numbered("bytes.mov", &["--seconds", "8", "--fps", "25", "--vargs", coding])
+}
+
+/// One transcode of the film into all targets in eighteen or so tasks.
+struct Attempt {
+    home: tempfile::TempDir,
+    workers: &'static str,
+}
+
+impl Attempt {
+    fn new(workers: &'static str) -> Self {
+        Self { home: place::scratch(), workers }
+    }
+
+    fn command(&self) -> Command {
+        let mut command = product::bare(self.home.path());
+        command.arg("transcode").arg(film()).args(TARGETS.map(|kind| format!("film.{kind}")));
+        command.args(["--segment-duration", "500ms", "--preset", "ultrafast", "-o", "json"]);
+        command.args(["--workers", self.workers, "--state-dir", "state", "--overwrite"]);
+        command
+    }
+
+    fn run(&self) -> Ran {
+        Running::start(&mut self.command()).end()
+    }
+
+    fn outputs(&self) -> Vec<Vec<u8>> {
+        TARGETS.iter().map(|kind| std::fs::read(self.home.path().join(format!("film.{kind}"))).unwrap()).collect()
+    }
+
+    /// Nothing half-made stands beside the outputs.
+    fn only_outputs_stand(&self) {
+        let mut names: Vec<_> = std::fs::read_dir(self.home.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        names.retain(|name| name != "state");
+        names.sort();
+        assert_eq!(names, ["film.mkv", "film.mp4", "film.ts"]);
+    }
+}
+
+fn undisturbed() -> Vec<Vec<u8>> {
+    let attempt = Attempt::new("2");
+    attempt.run().done().unwrap();
+    attempt.outputs()
+}
+
+fn assert_same(what: &str, ours: &[Vec<u8>], due: &[Vec<u8>]) {
+    for ((kind, ours), due) in TARGETS.iter().zip(ours).zip(due) {
+        let differs = ours.iter().zip(due).position(|(a, b)| a != b);
+        assert!(ours == due, "{what}: {kind} differs from byte {differs:?} on; {} and {} bytes", ours.len(), due.len());
+    }
+}
+
+#[test]
+fn any_number_of_workers_gives_the_same_bytes() {
+    let due = undisturbed();
+    for workers in ["1", "3"] {
+        let attempt = Attempt::new(workers);
+        attempt.run().done().unwrap();
+        assert_same(workers, &attempt.outputs(), &due);
+    }
+}
+
+/// The clock has moved on between the two: no time of making is in the bytes.
+#[test]
+fn muxing_again_later_gives_the_same_bytes() {
+    let due = undisturbed();
+    let began = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    assert_same("later", &undisturbed(), &due);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    assert!(now > began, "both were made within a second, which proves nothing");
+}
+
+#[test]
+fn children_that_are_killed_cost_time_and_no_byte() {
+    let due = undisturbed();
+    let mut chance = Chance::new(20_261_122);
+    for round in 0..3 {
+        let attempt = Attempt::new(["1", "2", "3"][round]);
+        let running = Running::start(&mut attempt.command());
+        let mut killed = 0;
+        let ran = loop {
+            let pause = Duration::from_millis(100 + chance.below(900));
+            if let Some(ran) = running.ends_within(pause) {
+                break ran;
+            }
+            // more would use up a task's tries
+            if killed < 4 && running.kill_a_child(chance.below(1 << 20)) {
+                killed += 1;
+            }
+        };
+        ran.done().unwrap();
+        assert!(killed > 0, "round {round} was over before a child was killed");
+        assert_same(&format!("round {round}, {killed} children killed"), &attempt.outputs(), &due);
+        attempt.only_outputs_stand();
+    }
+}
+
+#[test]
+fn a_program_killed_at_any_moment_goes_on_where_it_was() {
+    let whole = Attempt::new("2");
+    let began = Instant::now();
+    whole.run().done().unwrap();
+    let (took, due) = (began.elapsed(), whole.outputs());
+    let mut chance = Chance::new(42);
+    let mut kept = 0;
+    for round in 0..6 {
+        let attempt = Attempt::new("2");
+        let moment = took.mul_f64(f64::from(u32::try_from(chance.below(95)).unwrap() + 3) / 100.0);
+        let running = Running::start(&mut attempt.command());
+        if running.ends_within(moment).is_none() {
+            running.kill();
+        }
+        assert_no_half_output(attempt.home.path(), &due);
+        let finished = segments_done(&attempt.home.path().join("state"));
+        let ran = attempt.run().done().unwrap();
+        let what = format!("round {round}, killed after {moment:?}");
+        assert_same(&what, &attempt.outputs(), &due);
+        attempt.only_outputs_stand();
+        kept += check_kept(&what, &ran, finished);
+    }
+    assert!(kept > 0, "in no round was there a finished segment to keep");
+}
+
+/// What stands at a final name is whole.
+fn assert_no_half_output(home: &Path, due: &[Vec<u8>]) {
+    for (kind, due) in TARGETS.iter().zip(due) {
+        if let Ok(bytes) = std::fs::read(home.join(format!("film.{kind}"))) {
+            assert!(bytes == *due, "film.{kind} is half-made: {} of {} bytes", bytes.len(), due.len());
+        }
+    }
+}
+
+/// Settled encode tasks, by the results that stand in the state folder.
+fn segments_done(state: &Path) -> u64 {
+    let entries = std::fs::read_dir(state).into_iter().flatten().flatten();
+    let below = |entry: std::fs::DirEntry| {
+        let path = entry.path();
+        let settled = path.to_string_lossy().contains("encode") && path.file_name().is_some_and(|n| n == "result.json");
+        u64::from(settled) + if path.is_dir() { segments_done(&path) } else { 0 }
+    };
+    entries.map(below).sum()
+}
+
+/// The second run says how many segments it took over; they are at least those that were finished when the first died.
+fn check_kept(what: &str, ran: &Ran, finished: u64) -> u64 {
+    let told = ran.json();
+    let (Some(encoded), Some(reused)) = (told["segments"]["encoded"].as_u64(), told["segments"]["reused"].as_u64())
+    else {
+        panic!("{what}: the result does not say what was encoded and what reused: {told}");
+    };
+    assert!(reused >= finished, "{what}: {finished} segments were finished, {reused} were reused, {encoded} encoded");
+    reused
+}

@@ -1,0 +1,70 @@
+//! Seams are not to be seen: the pictures around each are as good as where nothing was cut.
+#![expect(clippy::unwrap_used, reason = "what a test sets up may panic")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use framefleet_tests::corpus::{self, Folder};
+use framefleet_tests::film::run as make;
+use framefleet_tests::{clip, place, product};
+
+const AROUND: usize = 10;
+const LOSS_MAX_DB: f64 = 0.5;
+const SEGMENT_SECONDS: usize = 2;
+
+/// Twelve seconds of real pictures where the corpus is here, else of a generated scene with motion and noise.
+fn film() -> PathBuf {
+    let real = match corpus::folder().unwrap() {
+        Folder::Here(folder) => Some(folder.join("bench/bench_1080p25_89s_h264_aac.mov")).filter(|path| path.exists()),
+        Folder::NotPartOfThisRun => None,
+    };
+    let name = if real.is_some() { "seams-real.mov" } else { "seams-made.mov" };
+    clip::kept(name, |out| {
+        let mut command = Command::new("ffmpeg");
+        command.args(["-v", "error"]);
+        match real {
+            Some(path) => command.args(["-ss", "20", "-i"]).arg(path).args(["-t", "12", "-vf", "scale=640:360"]),
+            None => command.args(["-f", "lavfi", "-i", "mandelbrot=s=640x360:r=25:end_scale=0.01", "-t", "12"]),
+        };
+        command.args(["-an", "-c:v", "libx264", "-preset", "veryfast", "-crf", "12", "-g", "50"]).arg(out);
+        make(&mut command).map(drop)
+    })
+}
+
+/// The PSNR of each picture against the source.
+fn quality(made: &Path, source: &Path) -> Vec<f64> {
+    let folder = place::scratch();
+    let stats = folder.path().join("psnr");
+    let mut command = Command::new("ffmpeg");
+    command.args(["-v", "error", "-i"]).arg(made).arg("-i").arg(source);
+    let filter = format!("[0:v][1:v]psnr=stats_file={}", stats.display());
+    make(command.args(["-lavfi", &filter, "-f", "null", "-"])).unwrap();
+    let text = std::fs::read_to_string(stats).unwrap();
+    let luma = |line: &str| line.split("psnr_y:").nth(1)?.split_whitespace().next()?.parse().ok();
+    text.lines().filter_map(luma).map(|db: f64| db.min(99.0)).collect()
+}
+
+fn encoded(segments: &str) -> Vec<f64> {
+    let home = place::scratch();
+    let made = home.path().join("film.mp4");
+    let state = home.path().join("state").display().to_string();
+    let flags = ["--segment-duration", segments, "--preset", "veryfast", "--state-dir", &state];
+    let words = [Path::new("transcode"), &film(), &made];
+    product::run(home.path(), words.into_iter().chain(flags.iter().map(Path::new))).done().unwrap();
+    quality(&made, &film())
+}
+
+#[test]
+fn pictures_around_seams_are_as_good_as_uncut_ones() {
+    let (cut, whole) = (encoded("2s"), encoded("none"));
+    assert_eq!((cut.len(), whole.len()), (300, 300));
+    let mut worst = f64::MAX;
+    for seam in (25 * SEGMENT_SECONDS..300).step_by(25 * SEGMENT_SECONDS) {
+        let around = seam - AROUND..seam + AROUND;
+        let mean = |all: &[f64]| all[around.clone()].iter().sum::<f64>() / (2 * AROUND) as f64;
+        let gain = mean(&cut) - mean(&whole);
+        println!("seam at picture {seam}: {:.2} dB cut, {:.2} dB uncut", mean(&cut), mean(&whole));
+        worst = worst.min(gain);
+    }
+    assert!(worst >= -LOSS_MAX_DB, "the worst seam loses {:.2} dB, at most {LOSS_MAX_DB}", -worst);
+}
