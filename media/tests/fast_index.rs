@@ -1,5 +1,9 @@
 //! The fast index is the pass index, wherever a film takes it.
 
+#![allow(unreachable_pub, reason = "the module of films is shared between test programs")]
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
+#[allow(dead_code, reason = "each test program uses its part")]
 mod film;
 
 use std::fs::File;
@@ -7,8 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use film::{ffmpeg, run};
+use framefleet_media::bitstream::Rules;
 use framefleet_media::isobmff::reader::{FastTables, Refusal, fast_index};
-use framefleet_model::index::{Key, Unit};
+use framefleet_model::index::Unit;
 use framefleet_model::time::MediaTime;
 use gst::prelude::*;
 
@@ -58,7 +63,9 @@ fn passed(path: &Path) -> Vec<Unit> {
     units.clone()
 }
 
+/// Parsers tell a duration from the nominal rate, which is not the film's: it is left out.
 fn listen(pad: &gst::Pad, units: Arc<Mutex<Vec<Unit>>>) {
+    let rules = Mutex::new(None);
     pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
         let segment = pad.sticky_event::<gst::event::Segment>(0).expect("a segment comes before buffers");
         let segment = segment.segment().downcast_ref::<gst::format::Time>().expect("a demuxer tells time").clone();
@@ -69,13 +76,17 @@ fn listen(pad: &gst::Pad, units: Arc<Mutex<Vec<Unit>>>) {
             })
         };
         if let Some(gst::PadProbeData::Buffer(buffer)) = &info.data {
+            let bytes = buffer.map_readable().expect("a buffer can be read");
+            let mut rules = rules.lock().expect("no listener panicked");
+            let verdict =
+                rules.get_or_insert_with(|| rules_of(pad)).judge(&bytes).expect("a plain film has no odd unit");
             units.lock().expect("no listener panicked").push(Unit {
                 pts: running(buffer.pts()),
                 dts: running(buffer.dts()),
-                duration: buffer.duration().map(|d| MediaTime(d.nseconds().cast_signed())),
+                duration: None,
                 size: u32::try_from(buffer.size()).expect("units are small"),
-                key: if buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) { Key::No } else { Key::Yes },
-                shows: 1,
+                key: verdict.key,
+                shows: verdict.shows,
                 hash: 0,
                 offset: None,
             });
@@ -84,10 +95,19 @@ fn listen(pad: &gst::Pad, units: Arc<Mutex<Vec<Unit>>>) {
     });
 }
 
+fn rules_of(pad: &gst::Pad) -> Rules {
+    let caps = pad.current_caps().expect("caps come before buffers");
+    let structure = caps.structure(0).expect("caps are fixed");
+    let codec_data = structure.get::<gst::Buffer>("codec_data").ok();
+    let codec_data = codec_data.as_ref().map(|data| data.map_readable().expect("a buffer can be read"));
+    Rules::for_codec(structure.name(), codec_data.as_deref()).expect("these codecs have rules")
+}
+
 /// The first difference between both indexes, for people.
 fn difference(path: &Path, tables: &FastTables) -> Option<String> {
     let pass = passed(path);
-    let fast: Vec<Unit> = tables.video.units.iter().map(|unit| Unit { offset: None, ..*unit }).collect();
+    let fast: Vec<Unit> =
+        tables.video.units.iter().map(|unit| Unit { offset: None, duration: None, ..*unit }).collect();
     if let Some(at) = fast.iter().zip(&pass).position(|(fast, pass)| fast != pass) {
         return Some(format!("unit {at} of {}:\n  fast {:?}\n  pass {:?}", pass.len(), fast[at], pass[at]));
     }
@@ -157,7 +177,7 @@ fn tags_and_chapters_are_read() {
     let text = ";FFMETADATA1\ntitle=Größe\ncreation_time=2023-11-14T22:13:20Z\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\n\
         END=1500\ntitle=eins\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=1500\nEND=4000\ntitle=zwei\n";
     std::fs::write(&notes, text).expect("the folder can be written");
-    let plain = made(folder.path(), "plain.mp4", &["-c:v", "libx264", "-metadata:s:a:0", "language=deu"]);
+    let plain = made(folder.path(), "plain.mp4", &["-c:v", "libx264", "-metadata:s:a:0", "language=spa"]);
     for name in ["tagged.mp4", "tagged.mov"] {
         let path = folder.path().join(name);
         let (from, notes) = (plain.to_str().expect("UTF-8"), notes.to_str().expect("UTF-8"));
@@ -172,9 +192,15 @@ fn tags_and_chapters_are_read() {
             .collect();
         assert_eq!(told, [(0, 1500, "eins"), (1500, 4000, "zwei")], "{name}");
         let audio = &tables.audio[0];
-        assert_eq!((audio.language.as_deref(), audio.sound.format.rate), (Some("deu"), 48_000), "{name}");
+        assert_eq!((audio.language.as_deref(), audio.sound.format.rate), (Some("spa"), 48_000), "{name}");
     }
 }
+
+/// Films whose own bits deny what their tables say: only a decoder finds out.
+const DAMAGED: [(&str, &str); 2] = [
+    ("decord__corrupted.mp4", "unit 30 holds no slice"),
+    ("firefox-esr__1859384.mp4", "a fuzzer's HEVC, of which nothing decodes"),
+];
 
 /// The films of `FRAMEFLEET_CORPUS`, where it is set; which qualify, and which do not and why, is printed.
 #[test]
@@ -193,7 +219,11 @@ fn films_of_the_corpus_have_the_times_of_the_pass() {
         match fast(&path) {
             Ok(tables) => {
                 println!("fast  {name}: {} units", tables.video.units.len());
-                wrong.extend(difference(&path, &tables).map(|difference| format!("{name}: {difference}")));
+                match (difference(&path, &tables), DAMAGED.iter().find(|(damaged, _)| *damaged == name)) {
+                    (Some(difference), None) => wrong.push(format!("{name}: {difference}")),
+                    (None, Some((_, reason))) => wrong.push(format!("{name} is whole, although {reason}")),
+                    (Some(_), Some(_)) | (None, None) => {}
+                }
             }
             Err(refusal) => println!("pass  {name}: {refusal}"),
         }

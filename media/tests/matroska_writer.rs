@@ -1,5 +1,9 @@
 //! Our Matroska files as ffmpeg reads them.
 
+#![allow(unreachable_pub, reason = "the module of films is shared between test programs")]
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
+#[allow(dead_code, reason = "each test program uses its part")]
 mod film;
 
 use std::io::Cursor;

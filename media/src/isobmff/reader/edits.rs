@@ -53,7 +53,9 @@ impl Clock {
         clock.start = to_ns(media.media_time + shift, rates.track);
         if media.duration > 0 {
             let end = hole_end.checked_add(media.duration).ok_or_else(|| odd("the edit list is damaged"))?;
-            clock.stop = clock.start.saturating_add(to_ns(end, rates.movie) - clock.base);
+            // The demuxer compares decoding times, which are not shifted.
+            let from = to_ns(media.media_time, rates.track);
+            clock.stop = from.saturating_add(to_ns(end, rates.movie) - clock.base);
         }
         Ok(clock)
     }

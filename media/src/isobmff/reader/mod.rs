@@ -12,6 +12,7 @@ mod bytes;
 mod edits;
 mod entry;
 mod find;
+mod keys;
 mod samples;
 mod tags;
 mod track;
@@ -140,7 +141,8 @@ fn read_video(film: &dyn ReadAt, track: &Track<'_>, movie_rate: u32) -> Result<F
     check_headers(&pictures)?;
     let samples = samples::read(track.table, film.size())?;
     let clock = Clock::read(track.boxes, Rates { movie: movie_rate, track: track.timescale }, &samples)?;
-    let units = read_units(&samples, &clock)?;
+    let mut units = read_units(&samples, &clock)?;
+    keys::close(film, &pictures, &mut units)?;
     let rate = constant_rate(&samples, track.timescale);
     let span = span_of(&units).ok_or_else(|| odd("the video track has no samples"))?;
     Ok(FastVideo {
@@ -201,7 +203,7 @@ fn read_units(samples: &[Sample], clock: &Clock) -> Result<Vec<Unit>, Refusal> {
             dts: Some(clock.running(decoded)),
             duration: Some(MediaTime(end - decoded)),
             size: sample.size,
-            key: if sample.sync { Key::Yes } else { Key::No },
+            key: if sample.sync { Key::Open } else { Key::No },
             shows: 1,
             hash: 0,
             offset: Some(sample.offset),

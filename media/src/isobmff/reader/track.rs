@@ -27,6 +27,9 @@ pub enum Enabled {
 }
 
 const UNITY: i32 = 0x0001_0000;
+/// Languages by QuickTime's first numbers.
+const MACINTOSH: &str = "eng fra deu ita nld swe spa dan por nor heb jpn ara fin ell isl mlt tur hrv zho urd hin tha \
+    kor lit pol hun est lav smi fao fas rus zho nld gle sqi ron ces slk slv";
 
 impl<'a> Track<'a> {
     pub(crate) fn read(boxes: Bytes<'a>) -> Result<Self, Refusal> {
@@ -116,11 +119,14 @@ fn media_header(mut header: Bytes<'_>) -> Option<(u32, u16)> {
     Some((timescale, header.u16()?))
 }
 
-/// Three letters in five bits each; QuickTime's own numbers of languages are not read.
+/// Three letters in five bits each, or one of QuickTime's own numbers of languages.
 fn letters(packed: u16) -> Option<String> {
+    if packed < 0x400 {
+        return MACINTOSH.split_whitespace().nth(usize::from(packed)).map(str::to_owned);
+    }
     let letter = |shift: u16| ((packed >> shift & 0x1f) as u8 + 0x60) as char;
     let code: String = [10, 5, 0].map(letter).iter().collect();
-    (packed >= 0x400 && code != "und" && code.bytes().all(|b| b.is_ascii_lowercase())).then_some(code)
+    (code != "und" && code.bytes().all(|b| b.is_ascii_lowercase())).then_some(code)
 }
 
 fn text_of(bytes: &[u8]) -> Option<String> {
