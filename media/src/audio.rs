@@ -17,7 +17,7 @@ use gst::prelude::*;
 
 use crate::child::Teller;
 use crate::decode::pull;
-use crate::demux::{self, Demux, pad_caps, running_time, track_id};
+use crate::demux::{self, Demux, FilmClock, pad_caps, track_id};
 use crate::pipe::{internal, make};
 use crate::read_at::ReadAt;
 use crate::sound::{Encoder, Run};
@@ -38,8 +38,10 @@ pub(crate) fn run(work: &AudioWork, film: Arc<dyn ReadAt>, scratch: &Path, telle
     demux::place(demux.pipe.element(), sink.upcast_ref())?;
     demux.pipe.play()?;
     let mut sound = Sound { work, scratch, run: None, encoders: Vec::new() };
+    let mut clock = None;
     let pulled = pull(&demux.pipe, &sink, &mut |sample| {
-        let heard = sound.take(sample)?;
+        let clock = *clock.get_or_insert_with(|| FilmClock::of(demux.pipe.element()));
+        let heard = sound.take(sample, clock)?;
         teller.step(heard, MediaTime::ZERO);
         Ok(())
     });
@@ -87,12 +89,11 @@ struct Sound<'a> {
 
 impl Sound<'_> {
     /// Hands on what is new in a block; returns the samples heard so far.
-    fn take(&mut self, sample: &gst::Sample) -> Result<u64, Fault> {
+    fn take(&mut self, sample: &gst::Sample, clock: FilmClock) -> Result<u64, Fault> {
         let caps = sample.caps().ok_or_else(|| internal("sound without caps"))?;
         let format = formats::audio_format(caps).ok_or_else(|| internal(format!("sound of unknown caps {caps}")))?;
-        let segment = sample.segment().and_then(|s| s.downcast_ref::<gst::format::Time>().cloned());
         let buffer = sample.buffer().ok_or_else(|| internal("a sample without sound"))?;
-        let at = segment.and_then(|segment| running_time(&segment, buffer.pts()));
+        let at = clock.place(demux::time_segment(sample).as_ref(), buffer.pts());
         let map = buffer.map_readable().map_err(|_| internal("a block that cannot be read"))?;
         let run = match &mut self.run {
             Some(run) if run.format() == format => run,

@@ -10,7 +10,7 @@ use framefleet_model::time::MediaTime;
 use gst::prelude::*;
 
 use crate::decoder;
-use crate::demux::{self, Demux, pad_caps, running_time, track_id};
+use crate::demux::{self, Demux, FilmClock, pad_caps, track_id};
 use crate::parameters::bytes_of_hex;
 use crate::pipe::{Pipe, internal};
 use crate::read_at::ReadAt;
@@ -74,10 +74,11 @@ pub(crate) fn whole(film: &Arc<dyn ReadAt>, (track, name): (&str, &str), picture
     })?;
     demux::place(demux.pipe.element(), sink.upcast_ref())?;
     demux.pipe.play()?;
+    let mut clock = None;
     pull(&demux.pipe, &sink, &mut |sample| {
-        let segment = sample.segment().and_then(|s| s.downcast_ref::<gst::format::Time>().cloned());
+        let clock = *clock.get_or_insert_with(|| FilmClock::of(demux.pipe.element()));
         let pts = sample.buffer().and_then(gst::BufferRef::pts);
-        let time = segment.and_then(|segment| running_time(&segment, pts));
+        let time = clock.place(demux::time_segment(sample).as_ref(), pts);
         time.map_or(Ok(()), |time| picture(sample, time))
     })
 }

@@ -9,6 +9,7 @@
 use std::sync::Arc;
 
 use framefleet_model::fault::Fault;
+use framefleet_model::time::MediaTime;
 use gst::prelude::*;
 
 use crate::fleetsrc::FleetSrc;
@@ -79,15 +80,47 @@ pub(crate) fn pad_caps(pad: &gst::Pad) -> gst::Caps {
     pad.current_caps().unwrap_or_else(|| pad.query_caps(None))
 }
 
-/// Signed running time in nanoseconds.
+/// How a buffer's time stamp tells its place in the film.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FilmClock {
+    /// By running time: segments carry edit lists and start offsets.
+    Running,
+    /// As it stands: Matroska's demuxer begins a segment at whatever it meets first, and corrects itself later.
+    Stamped,
+}
+
+impl FilmClock {
+    pub(crate) fn of(pipeline: &gst::Pipeline) -> Self {
+        let elements = pipeline.iterate_recurse().into_iter().flatten();
+        let mut factories = elements.filter_map(|e| e.factory());
+        if factories.any(|f| f.name() == "matroskademux") { Self::Stamped } else { Self::Running }
+    }
+
+    /// Signed, in the film's time.
+    pub(crate) fn place(
+        self,
+        segment: Option<&gst::FormattedSegment<gst::format::Time>>,
+        time: Option<gst::ClockTime>,
+    ) -> Option<MediaTime> {
+        match self {
+            Self::Running => running_time(segment?, time),
+            Self::Stamped => Some(MediaTime(i64::try_from(time?.nseconds()).ok()?)),
+        }
+    }
+}
+
+/// Signed running time.
 pub(crate) fn running_time(
     segment: &gst::FormattedSegment<gst::format::Time>,
     time: Option<gst::ClockTime>,
-) -> Option<framefleet_model::time::MediaTime> {
-    let signed = segment.to_running_time_full(time?)?;
-    let ns = match signed {
-        gst::Signed::Positive(t) => i64::try_from(t.nseconds()).ok()?,
-        gst::Signed::Negative(t) => -i64::try_from(t.nseconds()).ok()?,
-    };
-    Some(framefleet_model::time::MediaTime(ns))
+) -> Option<MediaTime> {
+    match segment.to_running_time_full(time?)? {
+        gst::Signed::Positive(t) => i64::try_from(t.nseconds()).ok().map(MediaTime),
+        gst::Signed::Negative(t) => i64::try_from(t.nseconds()).ok().map(|ns| -MediaTime(ns)),
+    }
+}
+
+/// The time segment that a sample lies in.
+pub(crate) fn time_segment(sample: &gst::Sample) -> Option<gst::FormattedSegment<gst::format::Time>> {
+    sample.segment().and_then(|s| s.downcast_ref::<gst::format::Time>().cloned())
 }

@@ -71,7 +71,7 @@ fn show(shown: &Mutex<Shown>, (pipeline, pad): (&gst::Pipeline, &gst::Pad), trac
         shown.refused = Some(Fault::new(FaultKind::Limits, message));
         return;
     }
-    shown.taps.push(Tap::on(pad));
+    shown.taps.push(Tap::on(pipeline, pad));
     drop(shown);
     // A pad that cannot be linked stays unlinked: its demuxer goes on with the others.
     let _ = sink_into_nothing(pipeline, pad);

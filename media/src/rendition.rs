@@ -11,7 +11,7 @@ use framefleet_model::time::{MediaTime, Rational, Span};
 use gst::prelude::*;
 
 use crate::decode::pull;
-use crate::demux::running_time;
+use crate::demux::{running_time, time_segment};
 use crate::pipe::{Pipe, internal, make};
 use crate::segment::{Extent, SegmentWriter, Sync};
 use crate::{encoder, formats};
@@ -158,8 +158,7 @@ pub(crate) fn fingerprint(factory: &str) -> String {
 fn write(pipe: &Pipe, sink: &gst_app::AppSink, mut writer: SegmentWriter) -> Result<SegmentWriter, Fault> {
     pull(pipe, sink, &mut |sample| {
         let (Some(buffer), Some(caps)) = (sample.buffer(), sample.caps()) else { return Ok(()) };
-        let segment = sample.segment().and_then(|s| s.downcast_ref::<gst::format::Time>().cloned());
-        let pts = segment.and_then(|segment| running_time(&segment, buffer.pts()));
+        let pts = time_segment(sample).and_then(|segment| running_time(&segment, buffer.pts()));
         let pts = pts.ok_or_else(|| internal("the encoder gave a unit without a time"))?;
         let sync = if buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) { Sync::No } else { Sync::Yes };
         let data = buffer.map_readable().map_err(|_| internal("a unit that cannot be read"))?;

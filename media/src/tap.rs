@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::bitstream::Rules;
 use crate::parameters::ParameterSets;
-use crate::demux::{pad_caps, running_time, track_id};
+use crate::demux::{FilmClock, pad_caps, track_id};
 
 /// Enough for the first picture of any codec's reordering to come out.
 const HEAD_UNITS_MAX: usize = 64;
@@ -41,6 +41,7 @@ pub(crate) struct Heard {
     pub(crate) span: Option<Span>,
     /// Why its pictures cannot be counted from its bits, if they cannot.
     pub(crate) odd: Option<String>,
+    clock: FilmClock,
     segment: Option<gst::FormattedSegment<gst::format::Time>>,
     rules: Option<Rules>,
     parameters: Option<ParameterSets>,
@@ -50,7 +51,7 @@ pub(crate) struct Heard {
 
 impl Tap {
     /// Listens to everything that passes `pad` from now on.
-    pub(crate) fn on(pad: &gst::Pad) -> Self {
+    pub(crate) fn on(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Self {
         let caps = pad_caps(pad);
         let heard = Heard {
             id: track_id(pad),
@@ -66,6 +67,7 @@ impl Tap {
             flags: gst::StreamFlags::empty(),
             span: None,
             odd: None,
+            clock: FilmClock::of(pipeline),
             segment: None,
             rules: None,
             head_keyed: false,
@@ -142,8 +144,8 @@ impl Heard {
     }
 
     fn buffer(&mut self, buffer: &gst::Buffer) {
-        let Some(segment) = &self.segment else { return };
-        let (pts, dts) = (running_time(segment, buffer.pts()), running_time(segment, buffer.dts()));
+        let place = |time| self.clock.place(self.segment.as_ref(), time);
+        let (pts, dts) = (place(buffer.pts()), place(buffer.dts()));
         let duration = buffer.duration().and_then(|d| i64::try_from(d.nseconds()).ok()).map(MediaTime);
         self.stretch_span(pts.or(dts), duration);
         let container_key = if buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) { Key::No } else { Key::Yes };
