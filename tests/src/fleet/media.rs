@@ -1,0 +1,243 @@
+//! Media work without media: films, segments and outputs are short texts, made alike by every attempt.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use framefleet_common::child::{Attempt, Media, Objects};
+use framefleet_model::fault::{Fault, FaultKind};
+use framefleet_model::id::Digest;
+use framefleet_model::index::{AudioTrack, Divisible, Index, IndexHeader, Key, Method, Unit, VideoTrack};
+use framefleet_model::ledger::{AudioProof, AudioReadback, OutputProof, Produced, SegmentProof, VideoReadback};
+use framefleet_model::media::{AudioFormat, Colour, Geometry, Orientation, Scan, Tags, VideoFormat};
+use framefleet_model::plan::{Decode, OutputLine, output_end, output_times, shown_times};
+use framefleet_model::task::{AudioWork, EncodeWork, IndexDone, IndexWork, MergeWork, Outcome, Progress, Work, object};
+use framefleet_model::time::{MediaTime, Rational, Span};
+
+const READ_BYTES: u32 = 1 << 20;
+
+/// How the next attempts fare.
+#[async_trait]
+pub trait Fate: Send + Sync {
+    /// Called as an attempt begins; whatever it answers, time passes first.
+    async fn of(&self, work: &Work) -> Result<(), Fault>;
+}
+
+/// Every attempt succeeds, after this long.
+pub struct Smooth(pub Duration);
+
+#[async_trait]
+impl Fate for Smooth {
+    async fn of(&self, _work: &Work) -> Result<(), Fault> {
+        tokio::time::sleep(self.0).await;
+        Ok(())
+    }
+}
+
+/// Films are texts of `pictures=250 gop=25`: 25 pictures a second, with as much sound.
+pub struct TextMedia<F> {
+    pub fate: F,
+    encodes: AtomicU32,
+}
+
+impl<F: Fate> TextMedia<F> {
+    pub fn new(fate: F) -> Self {
+        Self { fate, encodes: AtomicU32::new(0) }
+    }
+
+    /// Segments encoded so far, by whatever attempt.
+    pub fn encodes(&self) -> u32 {
+        self.encodes.load(Ordering::SeqCst)
+    }
+}
+
+#[async_trait]
+impl<F: Fate> Media for TextMedia<F> {
+    async fn run(&self, work: Work, attempt: Attempt<'_>) -> Result<Outcome, Fault> {
+        let doing = async {
+            self.fate.of(&work).await?;
+            attempt.progress.send_replace(Progress { steps: 1, position: MediaTime::ZERO });
+            match work {
+                Work::Index(work) => index(&work, &attempt).await,
+                Work::Encode(work) => {
+                    self.encodes.fetch_add(1, Ordering::SeqCst);
+                    encode(&work, &attempt).await
+                }
+                Work::Audio(work) => sound(&work, attempt.scratch).await,
+                Work::Merge(work) => merge(&work, &attempt).await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = attempt.cancel.cancelled() => Err(Fault::new(FaultKind::Cancelled, "told to stop")),
+            done = doing => done,
+        }
+    }
+}
+
+async fn index(_work: &IndexWork, attempt: &Attempt<'_>) -> Result<Outcome, Fault> {
+    let text = whole(&attempt.objects, object::SOURCE).await?;
+    let number = |name: &str| {
+        let found = text.split_whitespace().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+        found.and_then(|n| n.parse::<i64>().ok()).ok_or_else(|| Fault::new(FaultKind::Corrupt, "this is no film"))
+    };
+    let (pictures, gop) = (number("pictures")?, number("gop")?);
+    let index = film(pictures, gop);
+    let units = u32::try_from(index.units.len()).unwrap_or(u32::MAX);
+    let file = produce(attempt.scratch, "film.index", &index.to_bytes()).await?;
+    Ok(Outcome::Index(IndexDone { file, units }))
+}
+
+/// An index of closed GOPs without reordering.
+pub fn film(pictures: i64, gop: i64) -> Index {
+    let rate = Rational::new(25, 1).expect("25 is positive");
+    let unit = |n: i64| Unit {
+        pts: Some(rate.time_of(n)),
+        dts: Some(rate.time_of(n)),
+        duration: Some(rate.time_of(1)),
+        size: 100,
+        key: if n % gop == 0 { Key::Yes } else { Key::No },
+        shows: 1,
+        hash: n.unsigned_abs(),
+        offset: None,
+    };
+    let span = Span::new(MediaTime::ZERO, rate.time_of(pictures));
+    let format = VideoFormat {
+        geometry: Geometry { width: 320, height: 180 },
+        layout: "I420".into(),
+        pixel_aspect: Rational::ONE,
+        rate: Some(rate),
+        scan: Scan::Progressive,
+        colour: Colour::UNSPECIFIED,
+        mastering: None,
+        light: None,
+        orientation: Orientation::UPRIGHT,
+    };
+    let video = VideoTrack {
+        id: "video".into(),
+        codec: "video/x-text".into(),
+        decoder: "reader".into(),
+        caps: vec![],
+        format,
+        span,
+        divisible: Divisible::Yes,
+    };
+    let audio = AudioTrack {
+        id: "audio".into(),
+        codec: "audio/x-text".into(),
+        decoder: "reader".into(),
+        format: AudioFormat { rate: 48_000, channels: 2 },
+        language: None,
+        span,
+    };
+    let header = IndexHeader {
+        container: "text/plain".into(),
+        method: Method::Pass,
+        video: Some(video),
+        audio: Some(audio),
+        ignored: vec![],
+        tags: Tags::default(),
+        chapters: vec![],
+        blocks: vec![],
+    };
+    Index { header, units: (0..pictures).map(unit).collect() }
+}
+
+async fn encode(work: &EncodeWork, attempt: &Attempt<'_>) -> Result<Outcome, Fault> {
+    let bytes = read_whole(&attempt.objects, object::INDEX).await?;
+    let index = Index::from_bytes(&bytes).map_err(|e| Fault::new(FaultKind::Internal, e.to_string()))?;
+    let Decode::Slice { from, to, .. } = work.segment.decode else {
+        return Err(Fault::new(FaultKind::Unsupported, "texts are always cut"));
+    };
+    let shown = shown_times(&index.units[from as usize..to as usize], work.segment.span);
+    let mut proofs = Vec::new();
+    for rendition in &work.renditions {
+        let line = OutputLine { origin: work.origin, grid: rendition.format.grid };
+        let times = output_times(&shown, work.segment.span, line);
+        let text: String = times.iter().map(|t| format!("{} {}\n", rendition.number, t.ns())).collect();
+        let file = produce(attempt.scratch, &format!("video-{}.seg", rendition.number), text.as_bytes()).await?;
+        proofs.push(SegmentProof {
+            rendition: rendition.number,
+            decoded: u32::try_from(shown.len()).unwrap_or(u32::MAX),
+            pictures: u32::try_from(times.len()).unwrap_or(u32::MAX),
+            first: times.first().copied().unwrap_or_default(),
+            last: times.last().copied().unwrap_or_default(),
+            end: output_end(work.segment.span, line),
+            header: Digest::of(b"header"),
+            content: Digest::of(text.as_bytes()),
+            dts_need: MediaTime::ZERO,
+            lost: vec![],
+            fingerprint: "text".into(),
+            file,
+        });
+    }
+    Ok(Outcome::Encode(proofs))
+}
+
+async fn sound(work: &AudioWork, scratch: &Path) -> Result<Outcome, Fault> {
+    let mut proofs = Vec::new();
+    for rendition in &work.renditions {
+        let rate = rendition.format.rate;
+        let samples = work.span.len().to_ticks(rate).unsigned_abs();
+        let text = format!("sound {} {samples}\n", rendition.number);
+        let file = produce(scratch, &format!("audio-{}.seg", rendition.number), text.as_bytes()).await?;
+        proofs.push(AudioProof {
+            rendition: rendition.number,
+            samples,
+            first: MediaTime::ZERO,
+            units: 1,
+            silences: vec![],
+            overlapped_samples: 0,
+            header: Digest::of(b"sound"),
+            content: Digest::of(text.as_bytes()),
+            fingerprint: "text".into(),
+            file,
+        });
+    }
+    Ok(Outcome::Audio(proofs))
+}
+
+async fn merge(work: &MergeWork, attempt: &Attempt<'_>) -> Result<Outcome, Fault> {
+    let mut text = String::new();
+    let inputs = work.video.iter().flat_map(|video| &video.segments);
+    for input in inputs {
+        text.push_str(&whole(&attempt.objects, input.object).await?);
+    }
+    let times: Vec<i64> = text.lines().filter_map(|line| line.split(' ').nth(1)?.parse().ok()).collect();
+    if let Some(audio) = &work.audio {
+        text.push_str(&whole(&attempt.objects, audio.input.object).await?);
+    }
+    let file = produce(attempt.scratch, "output", text.as_bytes()).await?;
+    let time = |t: Option<&i64>| MediaTime(t.copied().unwrap_or_default());
+    let video = work.video.as_ref().map(|_| VideoReadback {
+        pictures: u32::try_from(times.len()).unwrap_or(u32::MAX),
+        first: time(times.first()),
+        last: time(times.last()),
+        off_max: MediaTime::ZERO,
+    });
+    let audio =
+        work.audio.as_ref().map(|_| AudioReadback { units: 1, first: MediaTime::ZERO, off_max: MediaTime::ZERO });
+    Ok(Outcome::Merge(OutputProof { output: work.output, file, duration: time(times.last()), video, audio }))
+}
+
+async fn produce(scratch: &Path, name: &str, bytes: &[u8]) -> Result<Produced, Fault> {
+    let written = std::fs::write(scratch.join(name), bytes);
+    written.map_err(|e| Fault::new(FaultKind::ScratchFull, e.to_string()))?;
+    Ok(Produced { name: name.to_owned(), size: bytes.len() as u64, digest: Digest::of(bytes) })
+}
+
+async fn whole(objects: &Arc<dyn Objects>, object: u32) -> Result<String, Fault> {
+    let bytes = read_whole(objects, object).await?;
+    String::from_utf8(bytes).map_err(|e| Fault::new(FaultKind::Corrupt, e.to_string()))
+}
+
+async fn read_whole(objects: &Arc<dyn Objects>, object: u32) -> Result<Vec<u8>, Fault> {
+    let size = objects.size(object).await?;
+    let mut bytes = Vec::new();
+    while (bytes.len() as u64) < size {
+        bytes.extend_from_slice(&objects.read(object, bytes.len() as u64, READ_BYTES).await?);
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,196 @@
+//! A whole fleet in one process: real coordinators and workers, over whatever store and media a test gives them.
+
+/// Media work without media.
+pub mod media;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use framefleet_common::adapters::blob::{Root, url};
+use framefleet_common::adapters::clock::HostClock;
+use framefleet_common::adapters::memory::broker::MemoryBroker;
+use framefleet_common::adapters::memory::store::MemoryStore;
+use framefleet_common::child::Media;
+use framefleet_common::fleet::Fleet;
+use framefleet_common::ports::broker::Class;
+use framefleet_common::ports::clock::Clock;
+use framefleet_common::ports::store::Store;
+use framefleet_coordinator::coordinator::{Coordinator, CoordinatorSettings};
+use framefleet_coordinator::ops::{FleetOps, JobView, Ops as _};
+use framefleet_model::fault::Fault;
+use framefleet_model::id::{JobId, Nonce};
+use framefleet_model::media::{AudioCodec, Container, VideoCodec};
+use framefleet_model::pipeline::{
+    AudioSettings, Damaged, OnExisting, OutputRequest, Preset, Range, RateControl, Request, SegmentDuration,
+    TrackChoice, VideoSettings,
+};
+use framefleet_model::task::SourceLimits;
+use framefleet_model::time::MediaTime;
+use framefleet_worker::slots::{Worker, WorkerSettings};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+const BEAT: Duration = Duration::from_secs(5);
+/// No job of these tests takes so long, by the fleet's own clock.
+const PATIENCE: Duration = Duration::from_secs(24 * 3600);
+
+/// A fleet's shared parts in a folder of its own.
+pub struct Rig {
+    pub folder: tempfile::TempDir,
+    pub fleet: Fleet,
+    pub media: Arc<dyn Media>,
+}
+
+/// A role that runs until it is stopped or killed.
+pub struct Role {
+    stop: CancellationToken,
+    running: JoinHandle<()>,
+}
+
+impl Rig {
+    pub fn new(media: Arc<dyn Media>) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(HostClock::start());
+        Self::over(Arc::new(MemoryStore::new(clock.clone())), clock, media)
+    }
+
+    pub fn over(store: Arc<dyn Store>, clock: Arc<dyn Clock>, media: Arc<dyn Media>) -> Self {
+        let folder = tempfile::tempdir().expect("the temporary folder takes a folder");
+        let work = Root::folder(&folder.path().join("work"));
+        let fleet = Fleet { store, broker: Arc::new(MemoryBroker::default()), clock, work, mint: mint(1) };
+        Self { folder, fleet, media }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn film(&self, name: &str, text: &str) -> String {
+        let path = self.path(name);
+        std::fs::write(&path, text).expect("the temporary folder takes a film");
+        url::of_path(&path)
+    }
+
+    pub fn coordinator(&self, name: &str) -> Coordinator {
+        let settings = CoordinatorSettings {
+            name: name.to_owned(),
+            merge_slots: 2,
+            live_slots: 4,
+            scratch: self.path("merge"),
+            beat: BEAT,
+        };
+        Coordinator::new(self.fleet.clone(), self.media.clone(), settings)
+    }
+
+    pub fn worker(&self, name: &str) -> Worker {
+        let settings = WorkerSettings {
+            name: name.to_owned(),
+            slots: vec![(Class::light(), 1), (Class::standard(), 2), (Class::long(), 1)],
+            scratch: self.path(name),
+            beat: BEAT,
+            limits: SourceLimits::DEFAULT,
+        };
+        Worker::new(self.fleet.clone(), self.media.clone(), settings)
+    }
+
+    pub fn ops(&self) -> FleetOps {
+        self.coordinator("ops").ops()
+    }
+
+    pub fn start_coordinator(&self, name: &str) -> Role {
+        let coordinator = self.coordinator(name);
+        Role::start(move |stop| async move { coordinator.run(stop).await })
+    }
+
+    pub fn start_worker(&self, name: &str) -> Role {
+        let worker = self.worker(name);
+        Role::start(move |stop| async move { worker.run(stop).await })
+    }
+
+    /// Waits for the job's end, all cleaned up.
+    pub async fn end_of(&self, id: &JobId) -> Result<JobView, Fault> {
+        let ops = self.ops();
+        let waiting = async {
+            let mut seen = None;
+            loop {
+                seen = ops.watch(id, seen.as_ref()).await?;
+                if let Some(view) = seen.as_ref().filter(|view| view.is_over()) {
+                    return Ok(view.clone());
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("job {id} did not end in {PATIENCE:?}"))
+    }
+
+    /// Files under a folder that nobody should have left there.
+    pub fn hidden_in(&self, folder: &Path) -> Vec<PathBuf> {
+        let listed = std::fs::read_dir(folder).expect("the folder is there");
+        let paths = listed.filter_map(|entry| entry.ok().map(|entry| entry.path()));
+        paths.filter(|path| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'))).collect()
+    }
+}
+
+impl Role {
+    pub fn start<F>(run: impl FnOnce(CancellationToken) -> F) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let stop = CancellationToken::new();
+        Self { running: tokio::spawn(run(stop.clone())), stop }
+    }
+
+    /// As by SIGTERM: it hands back what it holds.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.running.await.expect("a role ends without a panic");
+    }
+
+    /// As by SIGKILL: it ends wherever it happens to be.
+    pub async fn kill(self) {
+        self.running.abort();
+        drop(self.running.await);
+    }
+}
+
+/// Nonces that are the same in every run of a test.
+pub fn mint(seed: u64) -> framefleet_common::board::Mint {
+    let next = AtomicU64::new(0);
+    Arc::new(move || {
+        let n = next.fetch_add(1, Ordering::SeqCst);
+        // The first half is spread, as backoff draws from it.
+        let spread = (n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(seed);
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&spread.to_be_bytes());
+        bytes[8..].copy_from_slice(&n.to_be_bytes());
+        Nonce::from_bytes(bytes)
+    })
+}
+
+/// Segments of a second each, to these places.
+pub fn request(source: &str, to: &[PathBuf]) -> Request {
+    let video = VideoSettings {
+        codec: VideoCodec::H264,
+        preset: Preset::Ultrafast,
+        rate: RateControl::Crf(23),
+        size: None,
+        fps: None,
+        keyframe_interval: None,
+    };
+    let audio = AudioSettings { codec: AudioCodec::Aac, bitrate: 128_000, sample_rate: None, channels: None };
+    let outputs = to.iter().map(|path| OutputRequest {
+        to: url::of_path(path),
+        container: Container::Mp4,
+        video: Some(video.clone()),
+        audio: Some(audio.clone()),
+    });
+    Request {
+        source: source.to_owned(),
+        outputs: outputs.collect(),
+        segments: SegmentDuration::Every(MediaTime::from_secs(1)),
+        damaged: Damaged::Fail,
+        range: Range::default(),
+        audio_track: TrackChoice::Default,
+        on_existing: OnExisting::Fail,
+    }
+}

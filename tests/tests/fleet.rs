@@ -1,0 +1,159 @@
+//! The life of jobs, from submission to output, in one process on stores in memory and on disk, without media.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use framefleet_common::adapters::clock::HostClock;
+use framefleet_common::adapters::sqlite::SqliteStore;
+use framefleet_common::ports::clock::Clock;
+use framefleet_coordinator::inbox::Submitted;
+use framefleet_coordinator::ops::Ops as _;
+use framefleet_model::fault::FaultKind;
+use framefleet_model::job::JobState;
+use framefleet_tests::fleet::media::{Smooth, TextMedia};
+use framefleet_tests::fleet::{Rig, request};
+
+const FILM: &str = "pictures=250 gop=25";
+
+fn smooth() -> Arc<TextMedia<Smooth>> {
+    Arc::new(TextMedia::new(Smooth(Duration::from_secs(3))))
+}
+
+/// What the film's output must be, whoever makes it.
+fn expected() -> String {
+    let pictures: String = (0..250_i64).map(|n| format!("0 {}\n", n * 40_000_000)).collect();
+    format!("{pictures}sound 0 480000\n")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_film_is_cut_encoded_joined_proved_and_published() {
+    let rig = Rig::new(smooth());
+    let out = rig.path("out.mp4");
+    let asked = request(&rig.film("film.mov", FILM), &[out.clone()]);
+    let (id, submitted) = rig.ops().submit(&asked).await.unwrap();
+    assert_eq!(submitted, Submitted::New);
+    let roles = [rig.start_coordinator("c"), rig.start_worker("w")];
+    let view = rig.end_of(&id).await.unwrap();
+    assert!(matches!(view.job.state, JobState::Completed(_)), "{:?}", view.job.state);
+    assert_eq!((view.segments.done, view.segments.total, view.encoded), (10, 10, view.length));
+    assert_eq!(std::fs::read_to_string(&out).unwrap(), expected());
+    assert_eq!(rig.hidden_in(rig.folder.path()), Vec::<std::path::PathBuf>::new());
+    let ledger = rig.ops().ledger(&id).await.unwrap().unwrap();
+    assert_eq!((ledger.segments.len(), ledger.seams.len(), ledger.outputs.len()), (10, 9, 1));
+    assert_eq!(rig.ops().submit(&asked).await.unwrap(), (id, Submitted::Done));
+    for role in roles {
+        role.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn the_same_film_comes_out_of_a_store_on_disk() {
+    let clock: Arc<dyn Clock> = Arc::new(HostClock::start());
+    let state = tempfile::tempdir().unwrap();
+    let store = Arc::new(SqliteStore::open(state.path(), clock.clone()).unwrap());
+    let rig = Rig::over(store, clock, Arc::new(TextMedia::new(Smooth(Duration::ZERO))));
+    let outs = [rig.path("a.mp4"), rig.path("b.mp4")];
+    let (id, _) = rig.ops().submit(&request(&rig.film("film.mov", FILM), &outs)).await.unwrap();
+    let roles = [rig.start_coordinator("c"), rig.start_worker("w")];
+    let view = rig.end_of(&id).await.unwrap();
+    assert!(matches!(view.job.state, JobState::Completed(_)), "{:?}", view.job.state);
+    for out in outs {
+        assert_eq!(std::fs::read_to_string(out).unwrap(), expected());
+    }
+    for role in roles {
+        role.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_encoded_before_a_kill_is_not_encoded_again() {
+    let media = smooth();
+    let rig = Rig::new(media.clone());
+    let out = rig.path("out.mp4");
+    let asked = request(&rig.film("film.mov", FILM), &[out.clone()]);
+    let (id, _) = rig.ops().submit(&asked).await.unwrap();
+    let (coordinator, worker) = (rig.start_coordinator("c"), rig.start_worker("w"));
+    let mut view = None;
+    while view.as_ref().is_none_or(|v: &framefleet_coordinator::ops::JobView| v.segments.done < 4) {
+        view = rig.ops().watch(&id, view.as_ref()).await.unwrap();
+    }
+    coordinator.kill().await;
+    worker.kill().await;
+    let settled = view.map(|v| v.segments.done).unwrap();
+    let before = media.encodes();
+    assert_eq!(rig.ops().submit(&asked).await.unwrap(), (id.clone(), Submitted::Joined));
+    rig.coordinator("again").adopt().await.unwrap();
+    let roles = [rig.start_coordinator("c2"), rig.start_worker("w2")];
+    let view = rig.end_of(&id).await.unwrap();
+    assert!(matches!(view.job.state, JobState::Completed(_)), "{:?}", view.job.state);
+    assert!(media.encodes() - before <= 10 - settled, "{} after {settled} were settled", media.encodes() - before);
+    assert_eq!(std::fs::read_to_string(out).unwrap(), expected());
+    for role in roles {
+        role.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_job_ends_and_leaves_nothing_and_may_be_asked_for_again() {
+    let media = smooth();
+    let rig = Rig::new(media.clone());
+    let out = rig.path("out.mp4");
+    let asked = request(&rig.film("film.mov", FILM), &[out.clone()]);
+    let (id, _) = rig.ops().submit(&asked).await.unwrap();
+    let roles = [rig.start_coordinator("c"), rig.start_worker("w")];
+    let mut view = None;
+    while view.as_ref().is_none_or(|v: &framefleet_coordinator::ops::JobView| v.segments.done < 4) {
+        view = rig.ops().watch(&id, view.as_ref()).await.unwrap();
+    }
+    rig.ops().cancel(&id, "asked for").await.unwrap();
+    let view = rig.end_of(&id).await.unwrap();
+    assert!(matches!(view.job.state, JobState::Cancelled(_)), "{:?}", view.job.state);
+    assert!(!out.exists());
+    assert_eq!(rig.hidden_in(rig.folder.path()), Vec::<std::path::PathBuf>::new());
+    let before = media.encodes();
+    assert_eq!(rig.ops().submit(&asked).await.unwrap(), (id.clone(), Submitted::Again));
+    let view = rig.end_of(&id).await.unwrap();
+    assert!(matches!(view.job.state, JobState::Completed(_)), "{:?}", view.job.state);
+    assert!(media.encodes() - before <= 6, "settled segments are used again");
+    assert_eq!(std::fs::read_to_string(out).unwrap(), expected());
+    for role in roles {
+        role.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_destination_that_cannot_take_the_output_fails_the_job_before_any_work() {
+    let media = smooth();
+    let rig = Rig::new(media.clone());
+    let film = rig.film("film.mov", FILM);
+    std::fs::write(rig.path("there.mp4"), "mine").unwrap();
+    let roles = [rig.start_coordinator("c"), rig.start_worker("w")];
+    for (out, kind) in [
+        (rig.path("there.mp4"), FaultKind::DestinationExists),
+        (rig.path("nowhere/out.mp4"), FaultKind::DestinationMissing),
+    ] {
+        let (id, _) = rig.ops().submit(&request(&film, &[out])).await.unwrap();
+        let view = rig.end_of(&id).await.unwrap();
+        assert!(matches!(&view.job.state, JobState::Failed(end) if end.fault.kind == kind), "{:?}", view.job.state);
+    }
+    assert_eq!(media.encodes(), 0);
+    assert_eq!(std::fs::read_to_string(rig.path("there.mp4")).unwrap(), "mine");
+    for role in roles {
+        role.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_film_that_is_none_fails_with_the_childs_own_fault() {
+    let rig = Rig::new(smooth());
+    let out = rig.path("out.mp4");
+    let (id, _) = rig.ops().submit(&request(&rig.film("film.mov", "nothing"), &[out.clone()])).await.unwrap();
+    let roles = [rig.start_coordinator("c"), rig.start_worker("w")];
+    let view = rig.end_of(&id).await.unwrap();
+    let JobState::Failed(end) = &view.job.state else { panic!("{:?}", view.job.state) };
+    assert_eq!((end.fault.kind, end.fault.message.as_str()), (FaultKind::Corrupt, "this is no film"));
+    assert!(!out.exists());
+    for role in roles {
+        role.stop().await;
+    }
+}
