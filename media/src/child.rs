@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use framefleet_model::fault::{Fault, FaultKind};
-use framefleet_model::task::{CHILD_PROTOCOL, ChildSpec, Line, Outcome, Progress, Work, object};
+use framefleet_model::task::{CHILD_PROTOCOL, ChildLimits, ChildSpec, Line, Outcome, Progress, Work, object};
 use framefleet_model::time::MediaTime;
 
 use crate::pipe::internal;
@@ -70,9 +70,30 @@ fn answer() -> Result<Outcome, Fault> {
     if spec.protocol != CHILD_PROTOCOL {
         return Err(internal(format!("a spec of protocol {}, this child speaks {CHILD_PROTOCOL}", spec.protocol)));
     }
+    confine(&spec.limits)?;
     gst::init().map_err(|e| Fault::new(FaultKind::PluginMissing, format!("GStreamer does not start: {e}")))?;
     allow::close_all_but_the_list();
     work(&reader, &spec)
+}
+
+/// Binds this process before it opens anything: it dies with its parent, gains no rights, and its data, files and
+/// descriptors are bounded.
+fn confine(limits: &ChildLimits) -> Result<(), Fault> {
+    let refused = |what: &str, e: rustix::io::Errno| internal(format!("the child cannot set {what}: {e}"));
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
+        .map_err(|e| refused("its death signal", e))?;
+    rustix::thread::set_no_new_privs(true).map_err(|e| refused("no_new_privs", e))?;
+    let bounds = [
+        (rustix::process::Resource::Data, limits.data_bytes_max),
+        (rustix::process::Resource::Fsize, limits.file_bytes_max),
+        (rustix::process::Resource::Nofile, limits.open_files_max),
+        (rustix::process::Resource::Core, 0),
+    ];
+    for (resource, bound) in bounds {
+        let limit = rustix::process::Rlimit { current: Some(bound), maximum: Some(bound) };
+        rustix::process::setrlimit(resource, limit).map_err(|e| refused("its limits", e))?;
+    }
+    Ok(())
 }
 
 fn work(reader: &Reader, spec: &ChildSpec) -> Result<Outcome, Fault> {

@@ -2,6 +2,10 @@
 
 /// The child process: one piece of work, one answer.
 pub mod child;
+/// What of GStreamer is needed, and what is there.
+pub mod doctor;
+/// A numbered, beeping clip.
+pub mod sample;
 mod allow;
 mod audio;
 mod decode;
