@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Transcodes films in parallel segments, joins them exactly, and proves it.
 #[derive(Debug, Parser)]
-#[command(name = "framefleet", version, max_term_width = 100, propagate_version = true)]
+#[command(name = "framefleet", version, max_term_width = 100)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -19,6 +19,10 @@ pub enum Command {
     Transcode(TranscodeArgs),
     /// Show where SRC would be cut, and why, without encoding anything
     Plan(PlanArgs),
+    /// Make a clip of numbered pictures with a beep a second
+    Sample(SampleArgs),
+    /// Say which plugins and encoders are here, and what to install
+    Doctor(DoctorArgs),
     /// A child at work: its parent talks to it
     #[command(hide = true)]
     Media,

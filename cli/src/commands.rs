@@ -7,13 +7,15 @@ use framefleet_common::process::telemetry::{Format, Telemetry};
 use framefleet_model::fault::{Fault, FaultKind};
 
 use crate::args::Command;
-use crate::{exit, plan, transcode};
+use crate::{doctor, exit, plan, sample, transcode};
 
 pub fn run(command: Command) -> ExitCode {
     match command {
         Command::Media => framefleet_media::child::run(),
         Command::MediaRegistry => framefleet_media::child::scan_registry(),
         Command::Transcode(args) => exit::code_of(parent(transcode::run(&args))),
+        Command::Sample(args) => exit::code_of(parent(sample::run(&args))),
+        Command::Doctor(args) => exit::code_of(doctor::run(&args)),
         Command::Plan(args) => exit::code_of(parent(plan::run(&args))),
     }
 }

@@ -8,6 +8,8 @@ pub mod args;
 pub mod asked;
 /// Which command is which function.
 pub mod commands;
+/// `framefleet doctor`.
+pub mod doctor;
 /// How a command ends.
 pub mod exit;
 /// Where a command keeps what it must find again.
@@ -30,6 +32,8 @@ pub mod progress;
 pub mod render;
 /// From what was asked to a request.
 pub mod request;
+/// `framefleet sample`.
+pub mod sample;
 /// Settings of pictures and sound, checked.
 pub mod settings;
 /// `framefleet transcode`.

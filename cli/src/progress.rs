@@ -18,7 +18,7 @@ pub struct Bar {
 
 impl Bar {
     /// Draws on standard error, and only if that is a terminal.
-    pub fn new() -> Self {
+    pub fn on_terminal() -> Self {
         let bar = ProgressBar::new(0);
         bar.set_style(ProgressStyle::with_template(TEMPLATE).expect("the template is ours").progress_chars("=> "));
         if !bar.is_hidden() {

@@ -99,7 +99,7 @@ async fn job(checked: &Checked, folder: &Path, crew: Crew) -> Result<Made, Fault
 
 /// Until the job is over and nothing half-made is left.
 async fn follow(ops: &FleetOps, id: &JobId) -> Result<JobView, Fault> {
-    let mut bar = Bar::new();
+    let mut bar = Bar::on_terminal();
     let mut seen = None;
     loop {
         let view = ops.watch(id, seen.as_ref()).await?;

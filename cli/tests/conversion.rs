@@ -1,5 +1,7 @@
 //! Flags to requests: what each means, and every refusal with its value and bound.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use clap::Parser;
 use framefleet_cli::args::{Cli, Command};
 use framefleet_cli::asked::Asked;
