@@ -41,7 +41,7 @@ impl Effects {
 
     pub(crate) async fn perform(&self, job: &Job, effect: Effect) -> Result<Finding, Fault> {
         match effect {
-            Effect::Check => self.check(job).await.map(|()| Finding::Checked(Ok(()))),
+            Effect::Check => self.check(job).await.map(|index| Finding::Checked(Ok(index))),
             Effect::Plan => self.plan(job).await.map(|planned| Finding::Planned(Ok(planned))),
             Effect::Compare => self.compare(job).await.map(Finding::Compared),
             Effect::Prove => self.prove(job).await.map(|ledger| Finding::Proved(Ok(ledger))),
@@ -50,12 +50,13 @@ impl Effects {
         }
     }
 
-    async fn check(&self, job: &Job) -> Result<(), Fault> {
+    async fn check(&self, job: &Job) -> Result<Need, Fault> {
         let request = self.request(job).await?;
         for output in &request.outputs {
             publish::check(&output.to, request.on_existing).await?;
         }
-        Ok(())
+        let index = self.tasks(job, &[TaskId::INDEX]).await?.into_iter().next().flatten();
+        Ok(if index.is_some_and(|task| task.settled().is_some()) { Need::Settled } else { Need::Open })
     }
 
     async fn plan(&self, job: &Job) -> Result<Planned, Fault> {

@@ -151,7 +151,7 @@ impl FleetOps {
             }
             JobState::Encoding(state) => {
                 let part = plan.as_ref().map_or(MediaTime::ZERO, |plan| encoded(plan, |n| state.encodes.has(n)));
-                ((count(&state.encodes), count(&state.audios), merges), part)
+                ((count(&state.encodes), count(&state.audios), count(&state.merges)), part)
             }
             JobState::Merging(state) => ((full(segments), full(sounds), count(&state.merges)), length),
             JobState::Publishing(_) | JobState::Completed(_) => ((full(segments), full(sounds), full(merges)), length),

@@ -58,7 +58,8 @@ pub struct Encoding {
     pub plan: Digest,
     pub encodes: Tally,
     pub audios: Tally,
-    pub merges: u32,
+    /// A merge that began early may be done before the headers were compared.
+    pub merges: Tally,
     pub headers: Headers,
 }
 

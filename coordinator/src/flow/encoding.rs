@@ -59,15 +59,20 @@ pub(crate) fn compared(job: &Job, odd: &[TaskId], now: StoreTime) -> Result<Step
 }
 
 fn merge(job: &Job, state: &Encoding) -> Step {
-    let numbers = 0..state.merges;
-    let turn = numbers.map(|number| TaskId::new(TaskKind::Merge, number));
+    let open = (0..state.merges.total()).filter(|number| !state.merges.has(*number));
+    let turn = open.map(|number| TaskId::new(TaskKind::Merge, number));
     let tasks = turn.map(|task| TaskChange::Order { task, order: order(job, task) }).collect();
-    let merging = Merging { plan: state.plan.clone(), merges: Tally::new(state.merges) };
+    let merging = Merging { plan: state.plan.clone(), merges: state.merges.clone() };
     Step::to(JobState::Merging(merging)).with_tasks(tasks)
 }
 
 fn encode_again(state: &Encoding, odd: &[TaskId]) -> Step {
     let mut next = Encoding { headers: Headers::EncodedAgain, ..state.clone() };
     odd.iter().for_each(|task| next.encodes.untick(task.number));
-    Step::to(JobState::Encoding(next)).with_tasks(odd.iter().map(|task| TaskChange::Again(*task)).collect())
+    // Merges read what is made again.
+    let merged = (0..state.merges.total()).filter(|number| state.merges.has(*number));
+    let merged = merged.map(|number| TaskId::new(TaskKind::Merge, number));
+    let again = odd.iter().copied().chain(merged).map(TaskChange::Again).collect();
+    next.merges = Tally::new(state.merges.total());
+    Step::to(JobState::Encoding(next)).with_tasks(again)
 }

@@ -7,12 +7,15 @@ use framefleet_model::job::{IndexStep, Job, JobState};
 use framefleet_model::time::StoreTime;
 
 use crate::flow::dispatching::{CLASS_LIGHT, order};
-use crate::flow::{Rejected, Step, TaskChange, failing, out_of_place};
+use crate::flow::{Need, Rejected, Step, TaskChange, failing, out_of_place};
 
-pub(crate) fn checked(job: &Job, checked: &Result<(), Fault>, now: StoreTime) -> Result<Step, Rejected> {
+pub(crate) fn checked(job: &Job, checked: &Result<Need, Fault>, now: StoreTime) -> Result<Step, Rejected> {
     let JobState::Accepted = &job.state else { return Err(out_of_place(job)) };
-    if let Err(fault) = checked {
-        return Ok(failing::fail(job, fault.clone(), now));
+    match checked {
+        Err(fault) => return Ok(failing::fail(job, fault.clone(), now)),
+        // An earlier generation made it, of the same source.
+        Ok(Need::Settled) => return Ok(Step::to(JobState::Indexing(IndexStep::Found))),
+        Ok(Need::Open) => {}
     }
     let place = Place { class: CLASS_LIGHT.to_owned(), order: order(job, TaskId::INDEX) };
     let index = TaskChange::Create(Box::new(Task::new(TaskId::INDEX, None, place)));

@@ -38,8 +38,8 @@ pub enum News {
 /// What an effect found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
-    /// Whether the destinations can take what is asked for.
-    Checked(Result<(), Fault>),
+    /// Whether the destinations can take what is asked for, and then whether the index is still to be made.
+    Checked(Result<Need, Fault>),
     Planned(Result<Planned, Fault>),
     /// Tasks whose headers differ from most others'.
     Compared(Vec<TaskId>),

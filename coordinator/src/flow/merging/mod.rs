@@ -11,10 +11,20 @@ use framefleet_model::time::StoreTime;
 use crate::flow::{Rejected, Step, failing, out_of_place};
 
 pub(crate) fn settled(job: &Job, task: TaskId) -> Result<Step, Rejected> {
-    let JobState::Merging(state) = &job.state else { return Err(out_of_place(job)) };
-    let mut next = state.clone();
-    match next.merges.tick(task.number) {
-        Tallied::First => Ok(Step::to(JobState::Merging(next))),
+    let mut state = job.state.clone();
+    let merges = match &mut state {
+        JobState::Merging(state) => &mut state.merges,
+        // It began early, and ended before the headers were compared.
+        JobState::Encoding(state) => &mut state.merges,
+        JobState::Accepted
+        | JobState::Indexing(_)
+        | JobState::Publishing(_)
+        | JobState::Completed(_)
+        | JobState::Failed(_)
+        | JobState::Cancelled(_) => return Err(out_of_place(job)),
+    };
+    match merges.tick(task.number) {
+        Tallied::First => Ok(Step::to(state)),
         Tallied::Again => Err(Rejected::Duplicate),
         Tallied::Unknown => Err(Rejected::Stale),
     }

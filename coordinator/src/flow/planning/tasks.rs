@@ -54,7 +54,7 @@ pub(crate) fn planned(job: &Job, planned: &Result<Planned, Fault>, now: StoreTim
         plan: planned.plan.clone(),
         encodes: tally(planned, TaskKind::Encode),
         audios: tally(planned, TaskKind::Audio),
-        merges: tally(planned, TaskKind::Merge).total(),
+        merges: tally(planned, TaskKind::Merge),
         headers: Headers::FirstTime,
     };
     let open = planned.tasks.iter().filter(|task| task.need == Need::Open);
