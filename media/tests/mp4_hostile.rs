@@ -1,10 +1,12 @@
 //! Our reader of sample tables, on our own files and on damaged ones.
 
 use std::io::Cursor;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use framefleet_media::isobmff::reader::{FastTables, Refusal, fast_index};
 use framefleet_media::isobmff::writer::Mp4Writer;
 use framefleet_media::muxing::{Audio, Film, Muxer, Picture, Track, Video};
+use framefleet_media::read_at::ReadAt;
 use framefleet_model::id::Digest;
 use framefleet_model::index::Key;
 use framefleet_model::media::{AudioFormat, Chapter, Colour, Geometry, Tags, VideoCodec};
@@ -117,6 +119,33 @@ fn what_we_write_we_read() {
         assert_eq!(audio.language.as_deref(), Some("fr"));
         assert_eq!(audio.span.end, MediaTime::from_secs(2));
     }
+}
+
+/// Counts what is read of a film that is otherwise huge.
+struct Counted {
+    film: Vec<u8>,
+    read: AtomicUsize,
+}
+
+impl ReadAt for Counted {
+    fn size(&self) -> u64 {
+        self.film.size()
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> std::io::Result<usize> {
+        self.read.fetch_add(buf.len(), Ordering::Relaxed);
+        self.film.read_at(offset, buf)
+    }
+}
+
+#[test]
+fn little_more_than_the_movie_box_is_read() {
+    let film = bytes(film(MediaTime::ZERO));
+    let bound = movie(&film).len() + (64 << 10) + 512;
+    let counted = Counted { film, read: AtomicUsize::new(0) };
+    fast_index(&counted).expect("our own files are plain");
+    let read = counted.read.load(Ordering::Relaxed);
+    assert!(read <= bound, "{read} bytes, bound {bound}");
 }
 
 /// Finds the movie box, whose bytes are the ones worth damaging.

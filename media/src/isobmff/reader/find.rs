@@ -6,8 +6,8 @@ use crate::read_at::ReadAt;
 
 /// A film has a handful of boxes outside of fragments.
 const BOXES_MAX: usize = 64;
-/// A film of 100 hours with three tracks has no larger one.
-const MOVIE_BYTES_MAX: u64 = 256 << 20;
+/// More take the pass: a film of 18 hours with three tracks has no larger one.
+const MOVIE_BYTES_MAX: u64 = 128 << 20;
 const HEAD_BYTES: usize = 16;
 
 /// A box of the file itself: its kind, and where its payload begins and ends.

@@ -15,8 +15,10 @@ pub(crate) struct Sample {
     pub(crate) sync: bool,
 }
 
-/// No film has more: a hundred hours at 120 pictures a second are 43 million.
-const SAMPLES_MAX: usize = 50_000_000;
+/// More take the pass: 18 hours at 60 pictures a second.
+const SAMPLES_MAX: usize = 4_000_000;
+/// Of one size, for which a table is no longer than this sentence; coded pictures are never that.
+const EQUAL_SAMPLES_MAX: usize = 100_000;
 
 /// All samples of a track, from its `stbl`, with what is needed of its file's size.
 pub(crate) fn read(table: Bytes<'_>, file_size: u64) -> Result<Vec<Sample>, Refusal> {
@@ -66,7 +68,7 @@ fn sizes(table: Bytes<'_>, file_size: u64) -> Option<Vec<u32>> {
         let count = bytes.count(4).filter(|count| *count <= SAMPLES_MAX)?;
         return (0..count).map(|_| bytes.u32()).collect();
     }
-    let count = usize::try_from(bytes.u32()?).ok().filter(|count| *count <= SAMPLES_MAX)?;
+    let count = usize::try_from(bytes.u32()?).ok().filter(|count| *count <= EQUAL_SAMPLES_MAX)?;
     let fits = (count as u64).checked_mul(u64::from(constant))? <= file_size;
     fits.then(|| vec![constant; count])
 }
