@@ -16,6 +16,7 @@ Needs ffmpeg and ffprobe. Exit status: 0 all as expected, 1 something differs, 2
 """
 import argparse
 import array
+import bisect
 import collections
 import json
 import os
@@ -95,10 +96,10 @@ def make(args):
 
 
 def probe(path):
-    """Times of decoded pictures, start of sound, whether there is any, and decoding times of video packets."""
+    """Times of decoded pictures, of blocks of sound with their samples, and decoding times of video packets."""
     out = subprocess.run(["ffprobe", "-v", "quiet", "-show_packets", "-show_frames", "-show_streams", "-show_entries",
-                          "stream=index,codec_type,disposition:packet=stream_index,dts_time:"
-                          "frame=stream_index,best_effort_timestamp_time", "-of", "json", path],
+                          "stream=index,codec_type,sample_rate,disposition:packet=stream_index,dts_time:"
+                          "frame=stream_index,best_effort_timestamp_time,nb_samples", "-of", "json", path],
                          stdout=subprocess.PIPE, text=True).stdout
     told = json.loads(out or "{}")
     first = {}
@@ -109,11 +110,13 @@ def probe(path):
     seconds = lambda e, key: float(e[key]) if e.get(key, "N/A") != "N/A" else None
     of = lambda kind, key, type_: [seconds(e, key) for e in entries
                                    if e["type"] == type_ and e["stream_index"] == first.get(kind)]
-    heard = of("audio", "best_effort_timestamp_time", "frame")
+    heard = [(seconds(e, "best_effort_timestamp_time"), int(e.get("nb_samples", 0))) for e in entries
+             if e["type"] == "frame" and e["stream_index"] == first.get("audio")]
+    rate = next((int(s["sample_rate"]) for s in told.get("streams", []) if s["index"] == first.get("audio")), RATE)
     return {"times": [t for t in of("video", "best_effort_timestamp_time", "frame") if t is not None],
             "dts": [t for t in of("video", "dts_time", "packet") if t is not None],
             "video": "video" in first, "sound": "audio" in first and bool(heard),
-            "sound_start": (heard[0] or 0.0) if heard else None}
+            "sound_start": (heard[0][0] or 0.0) if heard else None, "blocks": heard, "rate": rate}
 
 
 def read(path, video, sound, strict):
@@ -156,7 +159,23 @@ def read(path, video, sound, strict):
     return rows, bytes(heard), errors, ended
 
 
-def beeps(raw, start):
+def clock(blocks, rate):
+    """From a count of samples to the file's own time: blocks of sound need not touch each other."""
+    counts, count = [], 0
+    for _, samples in blocks:
+        counts.append(count)
+        count += samples
+
+    def time(seconds):
+        at = max(0, bisect.bisect_right(counts, seconds * rate) - 1)
+        # a block without a time follows the one before
+        while at and blocks[at][0] is None:
+            at -= 1
+        return (blocks[at][0] or 0.0) + seconds - counts[at] / rate
+    return time
+
+
+def beeps(raw, time):
     """Where each beep stands on the file's own time line, in seconds.
 
     A codec smears an onset to both sides, so a beep's place is the centre of its energy less half a beep.
@@ -178,7 +197,7 @@ def beeps(raw, start):
         lo, hi = max(0, i - 60), min(len(energy), end + 60)
         mass = sum(energy[lo:hi])
         centre = sum((k + 0.5) * e for k, e in enumerate(energy[lo:hi], lo)) / mass / 1000
-        places.append(start + centre - BEEP / 2)
+        places.append(time(centre) - BEEP / 2)
         i = end + 60
     return places
 
@@ -192,7 +211,7 @@ def facts(path):
     return {"numbers": [decode(rows[i:i + BITS]) for i in range(0, len(rows), BITS)],
             "times": told["times"], "dts": told["dts"], "errors": errors, "samples": len(heard) // 2,
             "sound_start": told["sound_start"],
-            "beeps": beeps(heard, told["sound_start"]) if told["sound"] else None}
+            "beeps": beeps(heard, clock(told["blocks"], told["rate"])) if told["sound"] else None}
 
 
 def numbers(path):

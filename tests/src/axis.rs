@@ -149,10 +149,6 @@ impl Container {
     fn may_vary(self) -> bool {
         !matches!(self, Self::Ps | Self::Avi)
     }
-
-    fn is_isobmff(self) -> bool {
-        matches!(self, Self::Mp4 | Self::Mov | Self::FragmentedMp4)
-    }
 }
 
 impl Rate {
@@ -182,10 +178,13 @@ impl Rate {
 /// Whether a source of these properties exists.
 pub fn exists(codec: Codec, container: Container, rate: Rate, shape: Shape) -> bool {
     let varies = rate != Rate::Variable || (codec.may_vary() && container.may_vary());
+    let is_plain_isobmff = matches!(container, Container::Mp4 | Container::Mov);
     let shaped = match shape {
         Shape::Plain => true,
-        Shape::EditList => matches!(container, Container::Mp4 | Container::Mov),
-        Shape::NegativeCts => container.is_isobmff() && codec.has_b_pictures(),
+        // ffmpeg's AV1 decoder shows what an edit list hides, and ffmpeg reads negative offsets in fragments late:
+        // there would be no oracle
+        Shape::EditList => is_plain_isobmff && codec != Codec::Av1,
+        Shape::NegativeCts => is_plain_isobmff && codec.has_b_pictures(),
         Shape::OddSize => codec != Codec::H264Field,
     };
     codec.containers().contains(&container) && varies && shaped

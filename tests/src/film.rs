@@ -64,7 +64,8 @@ fn check_source(source: &Source, told: &Facts) -> Result<(), String> {
     let hidden = source.shape == axis::Shape::EditList;
     let consecutive = told.numbers.iter().zip(first..).all(|(number, due)| *number == Some(due));
     // xvid keeps its last two pictures
-    let whole = first + told.numbers.len() as u64 + 2 >= count && (hidden || first == 0);
+    let whole =
+        first + told.numbers.len() as u64 + 2 >= count && first == if hidden { recipe::EDIT_PICTURE } else { 0 };
     if !consecutive || !whole {
         return Err(format!("{source:?} shows {:?}, not {count} pictures in order", told.numbers));
     }

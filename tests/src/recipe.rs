@@ -25,8 +25,8 @@ pub struct Command {
     pub arguments: Vec<String>,
 }
 
-/// An edit list begins the film here: on no picture's time, inside a GOP.
-const EDIT_START: &str = "0.73";
+/// An edit list begins the film at this picture, inside a GOP. (Between two pictures ffmpeg would move the next one.)
+pub const EDIT_PICTURE: u64 = 18;
 
 impl Source {
     pub fn seconds(&self) -> u32 {
@@ -140,9 +140,6 @@ impl Source {
         match self.container {
             Container::Mp4 if negative => vec!["-movflags", "+faststart+negative_cts_offsets"],
             Container::Mov if negative => vec!["-movflags", "+negative_cts_offsets"],
-            Container::FragmentedMp4 if negative => {
-                vec!["-movflags", "+frag_keyframe+empty_moov+default_base_moof+negative_cts_offsets"]
-            }
             Container::FragmentedMp4 => vec!["-movflags", "+frag_keyframe+empty_moov+default_base_moof"],
             Container::Mp4 => vec!["-movflags", "+faststart"],
             Container::Ts => vec!["-output_ts_offset", "3600"],
@@ -154,7 +151,12 @@ impl Source {
     }
 
     fn cut_by_edit_list(&self) -> Command {
-        let mut arguments = strings(&["-v", "error", "-y", "-ss", EDIT_START, "-i", "{base}", "-c", "copy"]);
+        let microseconds = match self.rate {
+            Rate::Film | Rate::Ntsc | Rate::Ntsc2 => 1_001_000,
+            Rate::Pal | Rate::Pal2 | Rate::Variable => 1_000_000,
+        };
+        let start = format!("{}us", EDIT_PICTURE * microseconds / u64::from(self.rate.pictures_per_second()));
+        let mut arguments = strings(&["-v", "error", "-y", "-ss", &start, "-i", "{base}", "-c", "copy"]);
         arguments.extend(self.muxing().into_iter().map(str::to_owned));
         arguments.push("{out}".to_owned());
         Command { program: "ffmpeg", arguments }
