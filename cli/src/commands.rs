@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use framefleet_common::process::privacy;
-use framefleet_common::process::telemetry::{Format, Telemetry};
+use framefleet_common::process::telemetry::{Format, Telemetry, VARIABLE};
 use framefleet_model::fault::{Fault, FaultKind};
 
 use crate::args::Command;
@@ -24,7 +24,9 @@ pub fn run(command: Command) -> ExitCode {
 fn parent(command: impl Future<Output = Result<(), Fault>>) -> Result<(), Fault> {
     let ours = |what: &str, e: String| Fault::new(FaultKind::Internal, format!("{what}: {e}"));
     privacy::seal().map_err(|e| ours("this process cannot be sealed", e.to_string()))?;
-    let logs = Telemetry::new(Format::Text, None).start();
+    // A command ends with its one line; the log is for those who ask for it.
+    let quiet = std::env::var_os(VARIABLE).is_none().then(|| "off".to_owned());
+    let logs = Telemetry::new(Format::Text, quiet).start();
     logs.map_err(|e| Fault::new(FaultKind::Settings, e.to_string()))?;
     let runtime = tokio::runtime::Runtime::new().map_err(|e| ours("no runtime", e.to_string()))?;
     let ended = runtime.block_on(command);

@@ -10,6 +10,7 @@ pub fn code_of(result: Result<(), Fault>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
             eprintln!("{}", line(&fault));
+            evidence(&fault).iter().for_each(|seen| eprintln!("  {}", printable(seen)));
             ExitCode::from(fault.kind.exit_code())
         }
     }
@@ -47,8 +48,19 @@ pub fn line(fault: &Fault) -> String {
         Retry::Never => "not retried".to_owned(),
         Retry::Times(times) => format!("retried up to {times} times"),
     };
-    let message: String = fault.message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    format!("framefleet: {message} [F{}, {whose}; {retry}]", fault.kind.code())
+    format!("framefleet: {} [F{}, {whose}; {retry}]", printable(&fault.message), fault.kind.code())
+}
+
+/// What was seen of a fault of ours: somebody has to look into it. Others are told by their line.
+fn evidence(fault: &Fault) -> &[String] {
+    match fault.kind.whose() {
+        Whose::Ours => &fault.evidence,
+        Whose::Input | Whose::Destination => &[],
+    }
+}
+
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]
