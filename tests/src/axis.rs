@@ -181,9 +181,9 @@ pub fn exists(codec: Codec, container: Container, rate: Rate, shape: Shape) -> b
     let is_plain_isobmff = matches!(container, Container::Mp4 | Container::Mov);
     let shaped = match shape {
         Shape::Plain => true,
-        // ffmpeg's AV1 decoder shows what an edit list hides, and ffmpeg reads negative offsets in fragments late:
-        // there would be no oracle
-        Shape::EditList => is_plain_isobmff && codec != Codec::Av1,
+        // ffmpeg's AV1 decoder shows what an edit list hides, it hides half of the field pictures, and it reads
+        // negative offsets in fragments late: there would be no oracle
+        Shape::EditList => is_plain_isobmff && !matches!(codec, Codec::Av1 | Codec::H264Field),
         Shape::NegativeCts => is_plain_isobmff && codec.has_b_pictures(),
         Shape::OddSize => codec != Codec::H264Field,
     };

@@ -172,11 +172,6 @@ impl Source {
         arguments.extend(strings(&["-f", "lavfi", "-i", &beeps, "-map", "0:v", "-map", "1:a", "-c:v", "copy"]));
         arguments.extend(strings(&["-bsf:v", &stamp]));
         arguments.extend(self.sound().iter().map(|&word| word.to_owned()));
-        if self.shape == Shape::EditList {
-            arguments.push("{out}".to_owned());
-            let base = Command { program: "ffmpeg", arguments };
-            return vec![Command { program: "python3", arguments: strings(&fields) }, base, self.cut_by_edit_list()];
-        }
         arguments.extend(self.muxing().into_iter().map(str::to_owned));
         arguments.push("{out}".to_owned());
         vec![Command { program: "python3", arguments: strings(&fields) }, Command { program: "ffmpeg", arguments }]
