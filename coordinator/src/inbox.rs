@@ -83,9 +83,10 @@ impl Inbox {
 }
 
 async fn again(job: &Job, request: &Request) -> Result<Submitted, Fault> {
-    match (&job.state, job.state.closing()) {
-        (_, None) => Ok(Submitted::Joined),
-        (JobState::Completed(_), Some(_)) => {
+    match job.state.closing() {
+        // Being closed is being under way: what the next generation stages must not be swept with the last one's.
+        None | Some(Closing::Open) => Ok(Submitted::Joined),
+        Some(Closing::Closed) if matches!(job.state, JobState::Completed(_)) => {
             for output in &request.outputs {
                 if Object::open(&output.to, Side::Destination)?.presence().await? == Presence::Absent {
                     return Ok(Submitted::Again);
@@ -93,11 +94,7 @@ async fn again(job: &Job, request: &Request) -> Result<Submitted, Fault> {
             }
             Ok(Submitted::Done)
         }
-        // It is still being cleaned up: the next generation would lose what it stages.
-        (_, Some(Closing::Open)) => {
-            Err(Fault::new(FaultKind::StoreAway, format!("job {} is still being closed, ask again", job.id)))
-        }
-        (_, Some(Closing::Closed)) => Ok(Submitted::Again),
+        Some(Closing::Closed) => Ok(Submitted::Again),
     }
 }
 

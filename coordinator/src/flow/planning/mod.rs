@@ -154,3 +154,6 @@ fn chapters(chapters: &[Chapter], span: Span) -> Vec<Chapter> {
     });
     clipped.filter(|chapter| chapter.start < chapter.end).collect()
 }
+
+#[cfg(test)]
+mod tests;
