@@ -39,10 +39,10 @@ fn units(path: &Path) -> Vec<Vec<u8>> {
     for line in text.lines() {
         if line == "data=" {
             units.push(Vec::new());
-        } else if let (Some(unit), Some((_, dump))) = (units.last_mut(), line.split_once(": ")) {
-            if line.len() > 9 && line.as_bytes()[8] == b':' {
-                unit.extend(hex_of(dump));
-            }
+        } else if let (Some(unit), Some((_, dump))) = (units.last_mut(), line.split_once(": "))
+            && line.as_bytes().get(8) == Some(&b':')
+        {
+            unit.extend(hex_of(dump));
         }
     }
     assert_eq!(units.len(), packets(path, "v").len());
