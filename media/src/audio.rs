@@ -27,10 +27,10 @@ pub(crate) fn run(work: &AudioWork, film: Arc<dyn ReadAt>, scratch: &Path, telle
     let sink = gst_app::AppSink::builder().sync(false).max_buffers(32).build();
     sink.set_property("enable-last-sample", false);
     let trouble = Arc::new(Mutex::new(None));
-    let (target, wanted, told) = (sink.clone(), work.track.clone(), trouble.clone());
+    let (target, wanted, told) = (sink.clone(), (work.track.clone(), work.decoder.clone()), trouble.clone());
     let demux = Demux::open(film, move |pipeline, pad| {
-        if track_id(pad) == wanted
-            && let Err(fault) = link(pipeline, pad, target.upcast_ref())
+        if track_id(pad) == wanted.0
+            && let Err(fault) = link(pipeline, pad, (&wanted.1, target.upcast_ref()))
         {
             *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
         }
@@ -60,15 +60,13 @@ pub(crate) fn run(work: &AudioWork, film: Arc<dyn ReadAt>, scratch: &Path, telle
 /// ```text
 /// pad ─▶ {decoder} ! {audioconvert} ! F32LE interleaved ! {appsink}
 /// ```
-fn link(pipeline: &gst::Pipeline, pad: &gst::Pad, sink: &gst::Element) -> Result<(), Fault> {
+fn link(pipeline: &gst::Pipeline, pad: &gst::Pad, (name, sink): (&str, &gst::Element)) -> Result<(), Fault> {
     let caps = pad_caps(pad);
     let convert = make("audioconvert")?;
     let filter = make("capsfilter")?;
     filter.set_property("caps", gst::Caps::builder("audio/x-raw").field("format", "F32LE").field("layout", "interleaved").build());
     let mut row = vec![convert, filter];
     if !caps.structure(0).is_some_and(|s| s.name() == "audio/x-raw") {
-        let names = decoder::candidates(&caps, gst::ElementFactoryType::MEDIA_AUDIO);
-        let name = names.first().ok_or_else(|| internal(format!("no decoder takes {caps}")))?;
         row.insert(0, decoder::build(name)?);
     }
     for element in &row {

@@ -121,6 +121,7 @@ impl Known {
         let track = self.header.audio.as_ref().ok_or_else(|| internal("the film has no sound".to_owned()))?;
         Ok(AudioWork {
             track: track.id.clone(),
+            decoder: track.decoder.clone(),
             origin: self.plan.origin,
             span: self.plan.span,
             renditions: self.plan.audio.clone(),

@@ -92,6 +92,8 @@ pub struct EncodeWork {
 pub struct AudioWork {
     /// The track's id in the index.
     pub track: String,
+    /// The decoder that gave its first sound, by GStreamer's name.
+    pub decoder: String,
     pub origin: MediaTime,
     /// The wanted part, in source running time.
     pub span: Span,
