@@ -29,9 +29,11 @@ pub(crate) fn run(work: &AudioWork, film: Arc<dyn ReadAt>, scratch: &Path, telle
     let trouble = Arc::new(Mutex::new(None));
     let (target, wanted, told) = (sink.clone(), (work.track.clone(), work.decoder.clone()), trouble.clone());
     let demux = Demux::open(film, move |pipeline, pad| {
-        if track_id(pad) == wanted.0
-            && let Err(fault) = link(pipeline, pad, (&wanted.1, target.upcast_ref()))
-        {
+        let linked = match track_id(pad) == wanted.0 {
+            true => link(pipeline, pad, (&wanted.1, target.upcast_ref())),
+            false => demux::sink_into_nothing(pipeline, pad),
+        };
+        if let Err(fault) = linked {
             *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
         }
     })?;

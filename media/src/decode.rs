@@ -67,10 +67,11 @@ pub(crate) fn whole(film: &Arc<dyn ReadAt>, (track, name): (&str, &str), picture
     let sink = appsink();
     let (target, wanted, name) = (sink.clone(), track.to_owned(), name.to_owned());
     let demux = Demux::open(film.clone(), move |pipeline, pad| {
-        if track_id(pad) == wanted {
-            // A track that cannot be linked shows as a film without pictures.
-            let _ = link_decoder(pipeline, pad, (&name, target.upcast_ref()));
-        }
+        // A track that cannot be linked shows as a film without pictures.
+        let _ = match track_id(pad) == wanted {
+            true => link_decoder(pipeline, pad, (&name, target.upcast_ref())),
+            false => demux::sink_into_nothing(pipeline, pad),
+        };
     })?;
     demux::place(demux.pipe.element(), sink.upcast_ref())?;
     demux.pipe.play()?;

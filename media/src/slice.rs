@@ -16,8 +16,8 @@ use framefleet_model::time::MediaTime;
 use gst::prelude::*;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::demux::{Demux, attach, track_id};
-use crate::pipe::{STEP_DEADLINE, internal, make};
+use crate::demux::{Demux, sink_into_nothing, track_id};
+use crate::pipe::{STEP_DEADLINE, internal};
 use crate::read_at::ReadAt;
 
 /// How far before the slice the search begins; the last rung is the film's start, where places are known by counting.
@@ -217,7 +217,7 @@ const UNITS_AHEAD: usize = 16;
 impl Stream {
     /// ```text
     /// {fleetsrc} ! {parsebin} ─ the track ─▶ gate ─▶ channel
-    ///                         ─ others ─▶ (unlinked)
+    ///                         ─ others ─▶ {fakesink}
     /// ```
     fn open(film: &Arc<dyn ReadAt>, track: &str) -> Result<Self, Fault> {
         let gate = Arc::new(Gate { state: Mutex::new(GateState::Closed), changed: Condvar::new() });
@@ -226,14 +226,9 @@ impl Stream {
         let demux = Demux::open(film.clone(), move |pipeline, pad| {
             if track_id(pad) == wanted {
                 listen(pad, &listener, &sender);
-                if let Ok(sink) = make("fakesink") {
-                    sink.set_property("sync", false);
-                    sink.set_property("async", false);
-                    sink.set_property("enable-last-sample", false);
-                    // An unlinked pad shows as a stream that does not come.
-                    let _ = attach(pipeline, pad, &sink);
-                }
             }
+            // FLV's demuxer stops at a stream that nobody takes. A pad without a sink shows as one that does not come.
+            let _ = sink_into_nothing(pipeline, pad);
         })?;
         demux.pipe.play()?;
         let stream = Self { demux, units, gate };
