@@ -10,6 +10,8 @@ const LONE_PICTURE: MediaTime = MediaTime::from_millis(40);
 /// Units before an open key that are decoded for their reference numbers alone: H.264 has at most 16 references, and
 /// libav makes up for missing ones in the units that follow, which then do not decode.
 const RUN_UP: u32 = 24;
+/// The tick of Matroska and FLV.
+const COARSE_CLOCK: MediaTime = MediaTime::from_millis(1);
 
 pub(crate) struct Film<'a> {
     pub(crate) track: &'a VideoTrack,
@@ -18,7 +20,7 @@ pub(crate) struct Film<'a> {
     pub(crate) shown: Vec<MediaTime>,
     /// Where decoding may begin: ascending in time and in place.
     pub(crate) keys: Vec<KeyUnit>,
-    /// Median distance of two pictures.
+    /// The usual distance of two pictures.
     pub(crate) distance: MediaTime,
     /// Where the last picture ends.
     pub(crate) end: MediaTime,
@@ -56,7 +58,7 @@ impl<'a> Film<'a> {
             let text = format!("the index lists {} access units, none of which shows a picture", units.len());
             return Err(Fault::new(FaultKind::Corrupt, text));
         };
-        let distance = median_distance(&shown).unwrap_or(LONE_PICTURE);
+        let distance = usual_distance(&shown).unwrap_or(LONE_PICTURE);
         let listed = units.iter().find(|u| u.pts == Some(*last)).and_then(|u| u.duration);
         let plausible = |d: &MediaTime| *d > MediaTime::ZERO && d.ns() <= distance.ns().saturating_mul(10);
         let end = match counting {
@@ -161,10 +163,14 @@ fn shown(units: &[Unit], keys: &[KeyUnit], counting: &Counting) -> Vec<MediaTime
     times
 }
 
-fn median_distance(shown: &[MediaTime]) -> Option<MediaTime> {
+/// The median; where the mean is as good as the same, the mean, which the container's coarse clock does not round.
+fn usual_distance(shown: &[MediaTime]) -> Option<MediaTime> {
     let mut distances: Vec<MediaTime> = shown.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let (first, last) = (shown.first()?, shown.last()?);
+    let mean = MediaTime((*last - *first).ns() / i64::try_from(distances.len()).ok().filter(|n| *n > 0)?);
     let middle = distances.len() / 2;
-    (!distances.is_empty()).then(|| *distances.select_nth_unstable(middle).1)
+    let median = *distances.select_nth_unstable(middle).1;
+    Some(if (mean - median).ns().abs() <= COARSE_CLOCK.ns() { mean } else { median })
 }
 
 fn reach(units: &[Unit]) -> Vec<(MediaTime, u32)> {

@@ -374,3 +374,6 @@ fn lose(task: &Task, lease: &Lease) -> Moved {
     let text = format!("{} was lost {} times with its worker, {} of them alone", task.id, tries.lost, tries.lost_alone);
     dead(lost, Fault::new(FaultKind::Crashed, text).with_evidence(format!("last held by {}", lease.worker)))
 }
+
+#[cfg(test)]
+mod tests;
