@@ -140,7 +140,7 @@ impl Source {
         match self.container {
             Container::Mp4 if negative => vec!["-movflags", "+faststart+negative_cts_offsets"],
             Container::Mov if negative => vec!["-movflags", "+negative_cts_offsets"],
-            Container::FragmentedMp4 => vec!["-movflags", "+frag_keyframe+empty_moov+default_base_moof"],
+            Container::FragmentedMp4 => vec!["-movflags", "+frag_keyframe+delay_moov+default_base_moof"],
             Container::Mp4 => vec!["-movflags", "+faststart"],
             Container::Ts => vec!["-output_ts_offset", "3600"],
             // the clock of 33 bits at 90 kHz wraps at 95443.7 s
