@@ -14,9 +14,11 @@ pub struct Limits {
     pub silence: Duration,
     /// CPU time within one silence that still counts as nothing.
     pub silence_cpu: Duration,
+    /// A child that for so long reads nothing and steps nowhere runs in circles, however busy it is.
+    pub spin: Duration,
     /// How often it is looked at.
     pub watch_interval: Duration,
-    /// Resident memory beyond which it is killed, before the kernel kills somebody else.
+    /// Resident memory of all children together beyond which the heaviest is killed, before the kernel chooses.
     pub resident_bytes_max: u64,
     /// From SIGTERM to SIGKILL when it is cancelled, and from its last word to its exit.
     pub end_grace: Duration,
@@ -29,9 +31,10 @@ impl Limits {
     pub fn of_memory(bytes: u64) -> Self {
         let resident_bytes_max = bytes / 10 * 9;
         Self {
-            deadline: Duration::from_secs(12 * 3600),
+            deadline: Duration::from_secs(48 * 3600),
             silence: Duration::from_secs(60),
             silence_cpu: Duration::from_secs(1),
+            spin: Duration::from_secs(20 * 60),
             watch_interval: Duration::from_millis(250),
             resident_bytes_max,
             end_grace: Duration::from_secs(5),

@@ -18,6 +18,7 @@ pub mod registry;
 /// A child process from spawn to outcome or fault.
 pub mod run;
 
+mod crowd;
 mod evidence;
 mod output;
 mod read_ahead;

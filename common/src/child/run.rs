@@ -13,13 +13,14 @@ use async_trait::async_trait;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::reads::SPEC_BYTES_MAX;
 use framefleet_model::task::{CHILD_PROTOCOL, ChildSpec, Line, Outcome, Progress, Work};
-use rustix::process::{Pid, Signal};
+use rustix::process::Signal;
 use tokio::process::{Child, ChildStdout};
 use tokio::sync::watch::Sender;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::crowd::{Crowd, Member};
 use super::evidence::Remains;
 use super::limits::Limits;
 use super::output::{LastLines, OutputError, Words};
@@ -38,12 +39,13 @@ pub struct ChildMedia {
     registry: PathBuf,
     limits: Limits,
     spawner: Spawner,
+    crowd: Crowd,
 }
 
 /// A child at work, as its parent hears and sees it.
 struct Running {
     child: Child,
-    pid: Pid,
+    weight: Member,
     words: Words<ChildStdout>,
     progress: Sender<Progress>,
     traffic: Arc<Traffic>,
@@ -65,7 +67,7 @@ enum Hearing {
 impl ChildMedia {
     /// `registry` is what [`super::registry::prepare`] made.
     pub fn new(program: PathBuf, registry: PathBuf, limits: Limits) -> io::Result<Self> {
-        Ok(Self { program, registry, limits, spawner: Spawner::start()? })
+        Ok(Self { program, registry, limits, spawner: Spawner::start()?, crowd: Crowd::default() })
     }
 
     async fn spawn(&self, scratch: &Path) -> Result<Spawned, Fault> {
@@ -100,8 +102,18 @@ impl Media for ChildMedia {
         collecting.spawn(last_lines.clone().collect(stderr));
         let traffic = Arc::<Traffic>::default();
         let reads = serve(socket, &spec, attempt.objects, Arc::clone(&traffic));
-        let words = Words::new(stdout);
-        let mut running = Running::new((child, pid), words, attempt.progress, (Arc::clone(&traffic), self.limits));
+        let mut running = Running {
+            child,
+            weight: self.crowd.join(pid),
+            words: Words::new(stdout),
+            progress: attempt.progress,
+            traffic: Arc::clone(&traffic),
+            limits: self.limits,
+            started: Instant::now(),
+            usage: Usage::default(),
+            last: None,
+            hearing: Hearing::Open,
+        };
         let ended = running.conduct(reads, &attempt.cancel).await;
         let status = running.end().await;
         // A grandchild may hold the pipe open: what was heard until then must do.
@@ -113,16 +125,6 @@ impl Media for ChildMedia {
 }
 
 impl Running {
-    fn new(
-        (child, pid): (Child, Pid),
-        words: Words<ChildStdout>,
-        progress: Sender<Progress>,
-        (traffic, limits): (Arc<Traffic>, Limits),
-    ) -> Self {
-        let (started, usage, hearing) = (Instant::now(), Usage::default(), Hearing::Open);
-        Self { child, pid, words, progress, traffic, limits, started, usage, last: None, hearing }
-    }
-
     /// Until the child has exited or must. Takes `reads`, so that the socket is closed when it returns.
     async fn conduct(
         &mut self,
@@ -171,10 +173,12 @@ impl Running {
         if let Hearing::Over(since) = self.hearing {
             return (since.elapsed() >= self.limits.end_grace).then_some(Ended::Lingered);
         }
-        self.usage = Usage::of(self.pid).unwrap_or(self.usage);
+        self.usage = Usage::of(self.weight.pid()).unwrap_or(self.usage);
         let steps = self.progress.borrow().steps;
         let (bytes_served, waits) = (self.traffic.bytes_served(), self.traffic.is_pending());
-        let sample = Sample { at: self.started.elapsed(), bytes_served, steps, waits, usage: self.usage };
+        let charged_bytes = self.weight.charge(self.usage.resident_bytes);
+        let at = self.started.elapsed();
+        let sample = Sample { at, bytes_served, steps, waits, usage: self.usage, charged_bytes };
         watch.look(sample).map(Ended::Watched)
     }
 
@@ -199,14 +203,14 @@ impl Running {
             Ended::Watched(_) | Ended::Babbled(_) | Ended::Broke(_) | Ended::Lingered => Signal::KILL,
         };
         if matches!(self.child.try_wait(), Ok(None)) {
-            signal_group(self.pid, signal);
+            signal_group(self.weight.pid(), signal);
         }
     }
 
     /// Sees to it that the child is dead and reaped.
     async fn end(&mut self) -> ExitStatus {
         if timeout(self.limits.end_grace, self.child.wait()).await.is_err() {
-            signal_group(self.pid, Signal::KILL);
+            signal_group(self.weight.pid(), Signal::KILL);
         }
         let status = self.child.wait().await;
         status.expect("a child of ours that nobody else waits for can be waited for")

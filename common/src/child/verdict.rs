@@ -108,9 +108,16 @@ fn watched(limits: &Limits, verdict: Verdict) -> Fault {
             let message = format!("the media child read, made and computed nothing for {:?}", limits.silence);
             Fault::new(FaultKind::Hung, message)
         }
-        Verdict::OutOfMemory { resident_bytes } => {
+        Verdict::Spinning => {
+            let message = format!("the media child computed for {:?} and got nowhere", limits.spin);
+            Fault::new(FaultKind::Hung, message)
+        }
+        Verdict::OutOfMemory { charged_bytes } => {
             let bound = limits.resident_bytes_max;
-            let message = format!("the media child took {resident_bytes} bytes of memory, the bound is {bound}");
+            let message = format!(
+                "the media child, alone or as the heaviest of several, took {charged_bytes} bytes of memory, the bound is \
+                 {bound}"
+            );
             Fault::new(FaultKind::OutOfMemory, message)
         }
     }

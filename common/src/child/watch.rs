@@ -16,6 +16,8 @@ pub(crate) struct Sample {
     /// A read of it waits for us.
     pub(crate) waits: bool,
     pub(crate) usage: Usage,
+    /// Resident memory that it answers for: its own, or that of all if it is the heaviest.
+    pub(crate) charged_bytes: u64,
 }
 
 /// What the kernel says of a process.
@@ -31,7 +33,8 @@ pub(crate) struct Usage {
 pub(crate) enum Verdict {
     Overrun,
     Silent,
-    OutOfMemory { resident_bytes: u64 },
+    Spinning,
+    OutOfMemory { charged_bytes: u64 },
 }
 
 /// Remembers when the child last showed life.
@@ -39,27 +42,36 @@ pub(crate) struct Watch {
     limits: Limits,
     /// The look at which it last did.
     lively: Sample,
+    /// The look at which it last got anywhere.
+    moved: Sample,
 }
 
 impl Watch {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { limits, lively: Sample::default() }
+        Self { limits, lively: Sample::default(), moved: Sample::default() }
     }
 
     pub(crate) fn look(&mut self, now: Sample) -> Option<Verdict> {
-        let resident_bytes = now.usage.resident_bytes;
-        if resident_bytes > self.limits.resident_bytes_max {
-            return Some(Verdict::OutOfMemory { resident_bytes });
+        let charged_bytes = now.charged_bytes;
+        if charged_bytes > self.limits.resident_bytes_max {
+            return Some(Verdict::OutOfMemory { charged_bytes });
         }
         if now.at >= self.limits.deadline {
             return Some(Verdict::Overrun);
         }
-        let then = &self.lively;
-        let computed = now.usage.cpu.saturating_sub(then.usage.cpu) >= self.limits.silence_cpu;
-        if now.waits || computed || now.bytes_served != then.bytes_served || now.steps != then.steps {
+        let moves = now.waits || now.bytes_served != self.moved.bytes_served || now.steps != self.moved.steps;
+        let computed = now.usage.cpu.saturating_sub(self.lively.usage.cpu) >= self.limits.silence_cpu;
+        if moves {
+            self.moved = now;
+        }
+        if moves || computed {
             self.lively = now;
         }
-        (now.at.saturating_sub(self.lively.at) >= self.limits.silence).then_some(Verdict::Silent)
+        let since = |then: &Sample| now.at.saturating_sub(then.at);
+        if since(&self.moved) >= self.limits.spin {
+            return Some(Verdict::Spinning);
+        }
+        (since(&self.lively) >= self.limits.silence).then_some(Verdict::Silent)
     }
 }
 
@@ -132,9 +144,17 @@ mod tests {
         let limits = Limits { deadline: SECOND * 10, ..Limits::of_memory(1 << 30) };
         let lively = Sample { steps: 7, ..at(10) };
         assert_eq!(Watch::new(limits).look(lively), Some(Verdict::Overrun));
-        let resident_bytes = limits.resident_bytes_max + 1;
-        let fat = Sample { usage: Usage { resident_bytes, ..Usage::default() }, ..at(1) };
-        assert_eq!(Watch::new(limits).look(fat), Some(Verdict::OutOfMemory { resident_bytes }));
+        let charged_bytes = limits.resident_bytes_max + 1;
+        let fat = Sample { charged_bytes, ..at(1) };
+        assert_eq!(Watch::new(limits).look(fat), Some(Verdict::OutOfMemory { charged_bytes }));
+    }
+
+    #[test]
+    fn a_busy_child_that_gets_nowhere_spins() {
+        let mut watch = watch();
+        let busy = |minutes: u32| Sample { steps: 1, usage: busy(SECOND * 60 * minutes), ..at(60 * minutes) };
+        assert!((1..=20).all(|minutes| watch.look(busy(minutes)).is_none()));
+        assert_eq!(watch.look(busy(21)), Some(Verdict::Spinning));
     }
 
     #[test]
