@@ -270,11 +270,10 @@ fn flags_are_refused_with_value_and_bound() {
         (&["--damaged", "perhaps"], &["perhaps", "fail", "keep"]),
         (&["--no-such-flag"], &["--no-such-flag"]),
     ];
+    let control = Bench::new();
+    control.transcode(&film, &["--crf", "51"]).done().unwrap();
     for (flags, words) in cases {
         let bench = Bench::new();
-        let ran = bench.transcode(&film, &[]).done().err();
-        assert_eq!(ran, None);
-        std::fs::remove_file(bench.at("out/film.mp4")).unwrap();
         let state = bench.at("state").display().to_string();
         let target = bench.at("out/film.mp4");
         let plain = [Path::new("transcode"), &film, &target, Path::new("--state-dir"), Path::new(&state)];

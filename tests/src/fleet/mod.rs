@@ -1,5 +1,7 @@
 //! A whole fleet in one process: real coordinators and workers, over whatever store and media a test gives them.
 
+/// Seeded misfortune.
+pub mod chaos;
 /// Media work without media.
 pub mod media;
 
