@@ -1,6 +1,7 @@
 //! The dispatcher: hints ready tasks to the broker, no more of them than slots can soon take. What it marks as hinted
 //! and dies before publishing, the sweeper makes ready again.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,41 +29,55 @@ pub(crate) struct Dispatcher {
     pub(crate) live_slots: usize,
 }
 
+/// What was last seen of a class in each shard: only shards that changed are looked at again.
+#[derive(Default)]
+struct Seen {
+    ready: BTreeMap<Shard, Vec<Entry>>,
+    on_their_way: BTreeMap<Shard, usize>,
+}
+
 impl Dispatcher {
     pub(crate) async fn run(&self, stop: CancellationToken) {
         let mut rounds = Rounds::new(&*self.store, self.clock.clone(), POLL);
+        let mut seen: [Seen; CLASSES.len()] = std::array::from_fn(|_| Seen::default());
         loop {
-            tokio::select! {
-                _ = rounds.next(None) => {}
+            let shards = tokio::select! {
+                shards = rounds.next(None) => shards,
                 () = stop.cancelled() => return,
-            }
-            for class in CLASSES {
-                if let Err(error) = self.dispatch(class).await {
+            };
+            for (class, seen) in CLASSES.iter().zip(&mut seen) {
+                if let Err(error) = self.round(class, seen, &shards).await {
                     observe::store_away(&error);
                 }
             }
         }
     }
 
-    async fn dispatch(&self, class: &str) -> Result<(), StoreError> {
-        let (mut ready, mut on_their_way): (Vec<Entry>, usize) = (Vec::new(), 0);
-        for shard in Shard::of_jobs() {
-            on_their_way += self.scan(Scan::all(rows::hinted(shard, class), ENTRIES_PER_SHARD)).await?.len();
-            ready.extend(self.scan(Scan::all(rows::ready(shard, class), ENTRIES_PER_SHARD)).await?);
+    async fn round(&self, class: &str, seen: &mut Seen, shards: &[Shard]) -> Result<(), StoreError> {
+        for shard in shards {
+            let ready = self.scan(Scan::all(rows::ready(*shard, class), ENTRIES_PER_SHARD)).await?;
+            let hinted = self.scan(Scan::all(rows::hinted(*shard, class), ENTRIES_PER_SHARD)).await?;
+            seen.ready.insert(*shard, ready);
+            seen.on_their_way.insert(*shard, hinted.len());
         }
+        let on_their_way = seen.on_their_way.values().sum();
+        let mut ready: Vec<&Entry> = seen.ready.values().flatten().collect();
         ready.sort_unstable();
         let Ok(class) = Class::new(class) else { return Ok(()) };
-        let mut left = credit(self.live_slots, on_their_way);
+        self.dispatch(&class, ready, credit(self.live_slots, on_their_way)).await
+    }
+
+    async fn dispatch(&self, class: &Class, ready: Vec<&Entry>, mut credit: usize) -> Result<(), StoreError> {
         for at in ready.iter().filter_map(|entry| entry.member.parse::<TaskRef>().ok()) {
-            if left == 0 {
+            if credit == 0 {
                 return Ok(());
             }
             if !self.board.hint(&at).await? {
                 continue;
             }
-            left -= 1;
+            credit -= 1;
             let hint = Hint { job: at.job, task: at.task };
-            if let Err(error) = self.broker.publish_hint(&class, &hint).await {
+            if let Err(error) = self.broker.publish_hint(class, &hint).await {
                 observe::broker_away(&error);
                 return Ok(());
             }

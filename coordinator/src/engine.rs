@@ -190,7 +190,7 @@ impl Engine {
             let changed = match change {
                 TaskChange::Create(task) => (**task).clone(),
                 TaskChange::Again(_) => board::again(&task),
-                TaskChange::Order { order, .. } => Task { order: *order, ..task },
+                TaskChange::Order { order, .. } => board::at_turn(&task, *order),
             };
             txn = rows::put_task(txn.expect(&at.row(), row.version), &at, &changed);
         }

@@ -3,7 +3,9 @@
 //! It may be claimed while its segments are still being encoded: a read of a segment that is not settled yet waits for
 //! it. What it read is written down, and its settle is refused if any of that is no longer the segment's result.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,13 +18,14 @@ use framefleet_common::ports::store::{Entry, Scan, Shard, Store, StoreError};
 use framefleet_common::tending::{Tending, Told};
 use framefleet_model::board::{Claimant, Heard};
 use framefleet_model::fault::Fault;
+use framefleet_model::pipeline::Damaged;
 use framefleet_model::plan::Plan;
 use framefleet_model::task::{MergeAudio, MergeInput, MergeVideo, MergeWork, Outcome, Progress, Work, object};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::effects::{Effects, internal};
-use crate::flow::dispatching::CLASS_MERGE;
+use crate::flow::dispatching::{CLASS_MERGE, is_early};
 use crate::inputs::{Inputs, Source};
 use crate::observe;
 use crate::rounds::Rounds;
@@ -32,6 +35,8 @@ const MERGES_PER_SHARD: usize = 64;
 /// A result that the store is away for is kept, and settled again, so often, ever later.
 const SETTLES_MAX: u32 = 60;
 const SETTLE_PAUSE: Duration = Duration::from_secs(5);
+/// Between looks for a merge that should have this slot; a free slot takes it much sooner.
+const YIELD_PAUSE: Duration = Duration::from_secs(10);
 
 pub(crate) struct MergeSlot {
     pub(crate) effects: Effects,
@@ -41,6 +46,13 @@ pub(crate) struct MergeSlot {
     pub(crate) name: String,
     pub(crate) scratch: PathBuf,
     pub(crate) beat: Duration,
+}
+
+/// Whether a merge gave its slot to another that is at its turn.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Yielded {
+    No,
+    Yes,
 }
 
 /// A merge under way.
@@ -53,23 +65,24 @@ struct Merge {
 impl MergeSlot {
     pub(crate) async fn run(&self, stop: CancellationToken) {
         let mut rounds = Rounds::new(&*self.store(), self.effects.clock(), POLL);
+        let mut seen = BTreeMap::new();
         loop {
-            tokio::select! {
-                _ = rounds.next(None) => {}
+            let shards = tokio::select! {
+                shards = rounds.next(None) => shards,
                 () = stop.cancelled() => return,
-            }
-            loop {
-                match self.claim_next().await {
-                    Ok(Some(merge)) => self.attempt(merge, &stop).await,
-                    Ok(None) => break,
-                    Err(error) => {
-                        observe::store_away(&error);
-                        break;
-                    }
+            };
+            let claimed = match self.look(&mut seen, &shards).await {
+                Ok(()) => self.claim_next(&seen).await,
+                Err(error) => Err(error),
+            };
+            match claimed {
+                Ok(Some(merge)) => {
+                    self.attempt(merge, &stop).await;
+                    // Much may have changed meanwhile.
+                    rounds.begin_again();
                 }
-                if stop.is_cancelled() {
-                    return;
-                }
+                Ok(None) => {}
+                Err(error) => observe::store_away(&error),
             }
         }
     }
@@ -86,12 +99,17 @@ impl MergeSlot {
         &self.effects.work
     }
 
-    async fn claim_next(&self) -> Result<Option<Merge>, StoreError> {
-        let mut ready: Vec<Entry> = Vec::new();
-        for shard in Shard::of_jobs() {
-            let scan = Scan::all(rows::ready(shard, CLASS_MERGE), MERGES_PER_SHARD);
-            ready.extend(self.store().scan(scan).await?.entries);
+    async fn look(&self, seen: &mut BTreeMap<Shard, Vec<Entry>>, shards: &[Shard]) -> Result<(), StoreError> {
+        for shard in shards {
+            let scan = Scan::all(rows::ready(*shard, CLASS_MERGE), MERGES_PER_SHARD);
+            seen.insert(*shard, self.store().scan(scan).await?.entries);
         }
+        Ok(())
+    }
+
+    /// Merges at their turn go before those that would begin early.
+    async fn claim_next(&self, seen: &BTreeMap<Shard, Vec<Entry>>) -> Result<Option<Merge>, StoreError> {
+        let mut ready: Vec<&Entry> = seen.values().flatten().collect();
         ready.sort_unstable();
         for at in ready.iter().filter_map(|entry| entry.member.parse::<TaskRef>().ok()) {
             let claimant = Claimant { nonce: (self.mint)(), worker: self.name.clone(), heard: Heard::First };
@@ -120,24 +138,68 @@ impl MergeSlot {
             let attempt = Running { scratch: &scratch, progress: sender, cancel: cancel.clone() };
             self.merge(&merge, attempt).await
         };
-        let (ended, told) = tending.during(working, progress, &cancel).await;
+        let early = self.until_anothers_turn(&merge);
+        let working = async {
+            let mut working = pin!(working);
+            tokio::select! {
+                ended = &mut working => return (ended, Yielded::No),
+                () = early => cancel.cancel(),
+            }
+            (working.await, Yielded::Yes)
+        };
+        let ((ended, yielded), told) = tending.during(working, progress, &cancel).await;
         // What is left of a scratch folder is no reason to fail: the next start clears it.
         drop(tokio::fs::remove_dir_all(&scratch).await);
         let result = match (ended, told) {
             (Ok(()), _) => Ok("settled"),
             (Err(_), Told::Cancelled | Told::Lost) => Ok("no longer wanted"),
-            (Err(_), Told::Nothing) if stop.is_cancelled() => {
+            (Err(_), Told::Nothing) if stop.is_cancelled() || yielded == Yielded::Yes => {
                 self.board.hand_back(at, &claimant.nonce).await.map(|()| "handed back")
             }
-            (Err(fault), Told::Nothing) => {
-                observe::merge_failed(&at.job, at.task, &fault);
-                self.board.fail(at, &claimant.nonce, &fault).await.map(|()| "failed")
-            }
+            (Err(fault), Told::Nothing) => self.fail(&merge, &fault).await,
         };
         match result {
             Ok(how) => observe::merge_ended(&at.job, at.task, how),
             Err(error) => observe::store_away(&error),
         }
+    }
+
+    /// Before its turn a merge may fail of segments that will be made again.
+    async fn fail(&self, merge: &Merge, fault: &Fault) -> Result<&'static str, StoreError> {
+        let (at, nonce) = (&merge.at, &merge.claimant.nonce);
+        observe::merge_failed(&at.job, at.task, fault);
+        if self.board.order(at).await?.is_some_and(is_early) {
+            return self.board.put_off(at, nonce).await.map(|()| "put off");
+        }
+        self.board.fail(at, nonce, fault).await.map(|()| "failed")
+    }
+
+    /// Ends only if this merge began before its turn, still waits for it, and another job's merge is at its own with
+    /// no slot free for it.
+    async fn until_anothers_turn(&self, merge: &Merge) {
+        loop {
+            self.clock().sleep(YIELD_PAUSE).await;
+            match self.must_yield(merge).await {
+                Ok(Yielded::Yes) => return,
+                Ok(Yielded::No) => {}
+                Err(error) => observe::store_away(&error),
+            }
+        }
+    }
+
+    async fn must_yield(&self, merge: &Merge) -> Result<Yielded, StoreError> {
+        if !self.board.order(&merge.at).await?.is_some_and(is_early) {
+            return Ok(Yielded::No);
+        }
+        for shard in Shard::of_jobs() {
+            let scan = Scan::all(rows::ready(shard, CLASS_MERGE), MERGES_PER_SHARD);
+            let ready = self.store().scan(scan).await?.entries;
+            let of_job = |entry: &Entry| entry.member.parse::<TaskRef>().is_ok_and(|at| at.job == merge.at.job);
+            if ready.iter().any(|entry| !is_early(entry.score) && !of_job(entry)) {
+                return Ok(Yielded::Yes);
+            }
+        }
+        Ok(Yielded::No)
     }
 
     async fn merge(&self, merge: &Merge, running: Running<'_>) -> Result<(), Fault> {
@@ -210,11 +272,15 @@ fn merge_work(plan: &Plan, number: u32) -> Result<(MergeWork, Vec<crate::inputs:
         MergeInput { object: objects.next().unwrap_or(u32::MAX), pictures }
     };
     let video = output.video.map(|rendition| {
+        let planned = plan.video.iter().find(|r| r.number == rendition).cloned();
+        // A grid sets the pictures anew, and damaged ones may be missing: the ledger counts those.
+        let as_source = planned.as_ref().is_some_and(|r| r.format.grid.is_none()) && plan.damaged == Damaged::Fail;
         let segments = plan.segments.iter();
-        let segments =
-            segments.map(|s| input(crate::inputs::Wanted::segment(s.number, rendition), s.pictures)).collect();
-        let rendition = plan.video.iter().find(|r| r.number == rendition).cloned();
-        rendition.map(|rendition| MergeVideo { rendition, segments }).ok_or_else(|| missing("video rendition"))
+        let segments = segments.map(|s| {
+            input(crate::inputs::Wanted::segment(s.number, rendition), s.pictures.filter(|_| as_source))
+        });
+        let segments = segments.collect();
+        planned.map(|rendition| MergeVideo { rendition, segments }).ok_or_else(|| missing("video rendition"))
     });
     let audio = output.audio.map(|rendition| {
         let input = input(crate::inputs::Wanted::sound(rendition), None);

@@ -27,6 +27,11 @@ impl Rounds {
         Self { changes: store.subscribe(), clock, every, begun: Begun::No }
     }
 
+    /// Whoever did not listen for a while looks at all shards next.
+    pub(crate) fn begin_again(&mut self) {
+        self.begun = Begun::No;
+    }
+
     /// All shards at first, then those that changed, then all again after the interval or what is left of `due`.
     pub(crate) async fn next(&mut self, due: Option<Duration>) -> Vec<Shard> {
         if self.begun == Begun::No {
@@ -35,7 +40,7 @@ impl Rounds {
         }
         let wait = due.map_or(self.every, |due| due.min(self.every));
         tokio::select! {
-            changed = self.changes.next() => changed,
+            changed = self.changes.next() => changed.into_iter().filter(|shard| *shard != Shard::GLOBAL).collect(),
             () = self.clock.sleep(wait) => Shard::of_jobs().collect(),
         }
     }

@@ -207,3 +207,6 @@ impl Step {
 pub(crate) fn out_of_place(job: &Job) -> Rejected {
     if job.state.has_ended() { Rejected::Terminal } else { Rejected::Stale }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::fault::{Fault, FaultKind, Retry};
-use crate::id::{Digest, Nonce, TaskId};
+use crate::id::{Digest, Nonce, TaskId, TaskKind};
 use crate::task::{Outcome, Progress};
 use crate::time::StoreTime;
 
@@ -28,6 +28,8 @@ pub const LEASE_MS: i64 = 30_000;
 pub const LEASE_DOUBTED_MS: i64 = 10_000;
 /// A hint that nobody answered for so long is given again.
 pub const HINT_MS: i64 = 60_000;
+/// Longer than most films take to encode; its turn comes before.
+const PUT_OFF_MS: i64 = 3_600_000;
 const BACKOFF_FIRST_MS: i64 = 2_000;
 const BACKOFF_MAX_MS: i64 = 300_000;
 /// Handed back so often, a task needs workers with a longer grace.
@@ -330,9 +332,30 @@ pub fn hand_back(task: &Task, nonce: &Nonce, long_class: &str) -> Option<Task> {
         return None;
     }
     let handed_back = task.tries.handed_back.saturating_add(1);
-    let class = if handed_back >= HAND_BACKS_MAX { long_class.to_owned() } else { task.class.clone() };
+    // Merges wait for their segments wherever they run.
+    let too_long = handed_back >= HAND_BACKS_MAX && task.id.kind != TaskKind::Merge;
+    let class = if too_long { long_class.to_owned() } else { task.class.clone() };
     let tries = Tries { handed_back, ..task.tries };
     Some(Task { tries, class, state: TaskState::Ready, ..task.bereft() })
+}
+
+/// An attempt that began before its turn failed, perhaps only of that: it is tried again at its turn.
+pub fn put_off(task: &Task, nonce: &Nonce, now: StoreTime) -> Option<Task> {
+    let until = now.after_ms(PUT_OFF_MS);
+    task.held_by(nonce).then(|| task.bereft().with(TaskState::Waiting { until }))
+}
+
+/// The task's turn has come: it goes by this order from now on.
+pub fn at_turn(task: &Task, order: i64) -> Task {
+    let state = match &task.state {
+        TaskState::Waiting { .. } => TaskState::Ready,
+        state @ (TaskState::Ready
+        | TaskState::Hinted { .. }
+        | TaskState::Claimed(_)
+        | TaskState::Settled(_)
+        | TaskState::Dead(_)) => state.clone(),
+    };
+    Task { order, state, ..task.clone() }
 }
 
 /// Nobody holds leases any more, as when the only process that ever did has just been started again.

@@ -1,0 +1,209 @@
+//! A job's way, step by step and in any disorder.
+
+use framefleet_model::fault::{Fault, FaultKind};
+use framefleet_model::id::{Digest, JobId, Nonce, TaskId, TaskKind};
+use framefleet_model::job::{Closing, Job, JobState, Report};
+use framefleet_model::plan::SourceFacts;
+use framefleet_model::time::StoreTime;
+use proptest::prelude::*;
+
+use super::*;
+
+const NOW: StoreTime = StoreTime(1_000_000);
+
+fn job() -> Job {
+    let source = SourceFacts { url: "file:///film".into(), size: 1, version: "1".into() };
+    Job::new(JobId::of_parts(&["film"]), source, NOW)
+}
+
+fn settled(kind: TaskKind, number: u32) -> News {
+    News::Mail(Report::Settled { task: TaskId::new(kind, number), nonce: Nonce::from_bytes([1; 16]) })
+}
+
+fn planned(encodes: u32) -> Planned {
+    let task = |kind, number, class: &str| PlannedTask {
+        id: TaskId::new(kind, number),
+        class: class.to_owned(),
+        need: Need::Open,
+    };
+    let encodes = (0..encodes).map(|n| task(TaskKind::Encode, n, "standard"));
+    let others = [task(TaskKind::Audio, 0, "standard"), task(TaskKind::Merge, 0, "merge")];
+    Planned { plan: Digest::of(b"plan"), tasks: encodes.chain(others).collect() }
+}
+
+/// What a smooth run brings, in order.
+fn smooth() -> Vec<News> {
+    vec![
+        News::Found(Finding::Checked(Ok(Need::Open))),
+        settled(TaskKind::Index, 0),
+        News::Found(Finding::Planned(Ok(planned(2)))),
+        settled(TaskKind::Encode, 1),
+        settled(TaskKind::Audio, 0),
+        settled(TaskKind::Encode, 0),
+        News::Found(Finding::Compared(vec![])),
+        settled(TaskKind::Merge, 0),
+        News::Found(Finding::Proved(Ok(Digest::of(b"ledger")))),
+        News::Found(Finding::Published(Ok(()))),
+        News::Found(Finding::Closed),
+    ]
+}
+
+fn states(news: &[News]) -> Vec<&'static str> {
+    let mut job = job();
+    let step = |item: &News| {
+        let decision = decide(&job, std::slice::from_ref(item), NOW);
+        job = decision.job;
+        job.state.name()
+    };
+    news.iter().map(step).collect()
+}
+
+#[test]
+fn a_job_goes_through_its_states_once() {
+    let way = states(&smooth());
+    assert_eq!(
+        way,
+        [
+            "indexing",
+            "indexing",
+            "encoding",
+            "encoding",
+            "encoding",
+            "encoding",
+            "merging",
+            "merging",
+            "publishing",
+            "completed",
+            "completed"
+        ]
+    );
+}
+
+#[test]
+fn what_is_to_be_done_follows_from_the_row_alone() {
+    let mut at = job();
+    let mut effects = vec![effect(&at)];
+    for item in smooth() {
+        at = decide(&at, &[item], NOW).job;
+        effects.push(effect(&at));
+    }
+    use Effect::{Check, Close, Compare, Plan, Prove, Publish};
+    let expected = [
+        Some(Check),
+        None,
+        Some(Plan),
+        None,
+        None,
+        None,
+        Some(Compare),
+        None,
+        Some(Prove),
+        Some(Publish),
+        Some(Close),
+        None,
+    ];
+    assert_eq!(effects, expected);
+}
+
+#[test]
+fn one_turn_with_all_mail_decides_as_many_turns_with_one() {
+    let whole = decide(&job(), &smooth(), NOW);
+    assert_eq!(whole.job.state.closing(), Some(Closing::Closed));
+    assert_eq!(whole.outbox.len(), 1);
+    assert_eq!(whole.rejected, []);
+}
+
+#[test]
+fn repeated_news_changes_nothing() {
+    let twice: Vec<News> = smooth().into_iter().flat_map(|item| [item.clone(), item]).collect();
+    let decision = decide(&job(), &twice, NOW);
+    assert_eq!(decision.job, decide(&job(), &smooth(), NOW).job);
+    assert_eq!((decision.outbox.len(), decision.rejected.len()), (1, smooth().len()));
+}
+
+#[test]
+fn a_merge_that_ends_before_the_headers_were_compared_counts() {
+    let mut news = smooth();
+    news.swap(6, 7);
+    let decision = decide(&job(), &news, NOW);
+    assert_eq!((decision.job.state.name(), decision.rejected.len()), ("completed", 0));
+}
+
+#[test]
+fn odd_headers_are_encoded_again_once() {
+    let odd = TaskId::new(TaskKind::Encode, 1);
+    let until = decide(&job(), &smooth()[..6], NOW).job;
+    let again = decide(&until, &[News::Found(Finding::Compared(vec![odd]))], NOW);
+    assert_eq!(again.tasks, [TaskChange::Again(odd)]);
+    assert_eq!((again.job.state.name(), effect(&again.job)), ("encoding", None));
+    let settled = decide(&again.job, &[settled(TaskKind::Encode, 1)], NOW).job;
+    let failed = decide(&settled, &[News::Found(Finding::Compared(vec![odd]))], NOW).job;
+    assert!(matches!(failed.state, JobState::Failed(end) if end.fault.kind == FaultKind::LedgerOpen));
+}
+
+#[test]
+fn a_job_can_be_cancelled_until_it_publishes() {
+    let cancel = News::Mail(Report::Cancel { reason: "asked for".into() });
+    for before in 0..=smooth().len() {
+        let at = decide(&job(), &smooth()[..before], NOW).job;
+        let decision = decide(&at, std::slice::from_ref(&cancel), NOW);
+        match at.state.name() {
+            "publishing" | "completed" => assert_eq!(decision.rejected, [Rejected::Terminal]),
+            _ => assert_eq!(decision.job.state.name(), "cancelled"),
+        }
+    }
+}
+
+#[test]
+fn a_dead_task_fails_its_job_with_the_tasks_own_fault() {
+    let fault = Fault::new(FaultKind::Corrupt, "nothing decodes");
+    let task = TaskId::new(TaskKind::Encode, 1);
+    let at = decide(&job(), &smooth()[..4], NOW).job;
+    let decision = decide(&at, &[News::Mail(Report::Dead { task, fault: fault.clone() })], NOW);
+    let JobState::Failed(end) = &decision.job.state else { panic!("{:?}", decision.job.state) };
+    assert_eq!((&end.fault, end.task), (&fault, Some(task)));
+    assert_eq!(decision.outbox[0].id, format!("{}:1:failed", at.id));
+}
+
+#[test]
+fn outputs_that_are_gone_are_merged_again() {
+    let merge = TaskId::new(TaskKind::Merge, 0);
+    let at = decide(&job(), &smooth()[..9], NOW).job;
+    let gone = News::Found(Finding::Published(Err(Unpublished::Gone(vec![merge]))));
+    let again = decide(&at, &[gone], NOW);
+    assert_eq!((again.job.state.name(), effect(&again.job)), ("merging", None));
+    assert_eq!(again.tasks[0], TaskChange::Again(merge));
+}
+
+fn any_news() -> impl Strategy<Value = News> {
+    let fault = || Fault::new(FaultKind::Internal, "x");
+    let extras = vec![
+        News::Mail(Report::Cancel { reason: "r".into() }),
+        News::Mail(Report::Dead { task: TaskId::new(TaskKind::Encode, 0), fault: fault() }),
+        News::Found(Finding::Planned(Err(fault()))),
+        News::Found(Finding::Proved(Err(fault()))),
+        News::Found(Finding::Compared(vec![TaskId::new(TaskKind::Encode, 0)])),
+        News::Found(Finding::Published(Err(Unpublished::Gone(vec![TaskId::new(TaskKind::Merge, 0)])))),
+        settled(TaskKind::Encode, 9),
+    ];
+    // Mostly what a smooth run brings, so that most runs get far.
+    prop_oneof![10 => prop::sample::select(smooth()), 1 => prop::sample::select(extras)]
+}
+
+proptest! {
+    #[test]
+    fn every_disorder_ends_once_or_not_yet(news in prop::collection::vec(any_news(), 0..120)) {
+        let mut at = job();
+        let mut told = Vec::new();
+        for item in news {
+            let decision = decide(&at, std::slice::from_ref(&item), NOW);
+            if at.state.has_ended() {
+                prop_assert_eq!(decision.job.state.name(), at.state.name(), "an end is the end");
+            }
+            prop_assert!(decision.rejected.is_empty() || decision.job == at, "what is rejected changes nothing");
+            told.extend(decision.outbox);
+            at = decision.job;
+        }
+        prop_assert_eq!(told.len(), usize::from(at.state.has_ended()));
+    }
+}
