@@ -29,7 +29,8 @@ pub(crate) fn run(work: &AudioWork, film: Arc<dyn ReadAt>, scratch: &Path, telle
     let trouble = Arc::new(Mutex::new(None));
     let (target, wanted, told) = (sink.clone(), (work.track.clone(), work.decoder.clone()), trouble.clone());
     let demux = Demux::open(film, move |pipeline, pad| {
-        let linked = match track_id(pad) == wanted.0 {
+        let first = target.static_pad("sink").is_some_and(|sink| !sink.is_linked());
+        let linked = match first && track_id(pad) == wanted.0 {
             true => link(pipeline, pad, (&wanted.1, target.upcast_ref())),
             false => demux::sink_into_nothing(pipeline, pad),
         };
@@ -41,12 +42,16 @@ pub(crate) fn run(work: &AudioWork, film: Arc<dyn ReadAt>, scratch: &Path, telle
     demux.pipe.play()?;
     let mut sound = Sound { work, scratch, run: None, encoders: Vec::new() };
     let mut clock = None;
+    let mut refused = None;
     let pulled = pull(&demux.pipe, &sink, &mut |sample| {
         let clock = *clock.get_or_insert_with(|| FilmClock::of(demux.pipe.element()));
-        let heard = sound.take(sample, clock)?;
+        let heard = sound.take(sample, clock).inspect_err(|fault| refused = Some(fault.clone()))?;
         teller.step(heard, MediaTime::ZERO);
         Ok(())
     });
+    if let Some(fault) = refused {
+        return Err(fault);
+    }
     if let Some(fault) = trouble.lock().unwrap_or_else(PoisonError::into_inner).take() {
         return Err(fault);
     }

@@ -68,7 +68,8 @@ pub(crate) fn whole(film: &Arc<dyn ReadAt>, (track, name): (&str, &str), picture
     let (target, wanted, name) = (sink.clone(), track.to_owned(), name.to_owned());
     let demux = Demux::open(film.clone(), move |pipeline, pad| {
         // A track that cannot be linked shows as a film without pictures.
-        let _ = match track_id(pad) == wanted {
+        let first = target.static_pad("sink").is_some_and(|sink| !sink.is_linked());
+        let _ = match first && track_id(pad) == wanted {
             true => link_decoder(pipeline, pad, (&name, target.upcast_ref())),
             false => demux::sink_into_nothing(pipeline, pad),
         };

@@ -53,6 +53,11 @@ fn decode_slice(pictures: &mut Pictures<'_>, (from, units): (u32, &[Unit]), film
     let slice = Slice { track: &work.track.id, method: work.method, from: from as usize, units };
     let caps = work.track.caps_at(from).ok_or_else(|| internal("the index has no caps"))?;
     let coded = Coded { caps, decoder: &work.track.decoder, slice };
+    if work.segment.pictures.is_none() {
+        // The film's bits do not tell its pictures: what decodes is what there is.
+        let mut clock = WholeClock::new(work);
+        return decode::slice(film, &coded, &mut |sample, time| pictures.take(sample, clock.place(time)));
+    }
     decode::slice(film, &coded, &mut |sample, time| pictures.take(sample, time))?;
     let due = shown_times(units, work.segment.span);
     pictures.settle_against(&due)
@@ -79,7 +84,7 @@ struct Pictures<'a> {
 
 impl Pictures<'_> {
     fn take(&mut self, sample: &gst::Sample, time: MediaTime) -> Result<(), Fault> {
-        if !self.work.segment.span.contains(time) {
+        if !self.wants(time) {
             self.teller.step(self.decoded.len() as u64, MediaTime::ZERO);
             return Ok(());
         }
@@ -94,6 +99,13 @@ impl Pictures<'_> {
         self.held = Some((sample.clone(), time));
         self.teller.step(self.decoded.len() as u64, time - self.work.origin);
         Ok(())
+    }
+
+    /// Where the film's bits do not tell its pictures, its end is where they end, unless an earlier one was asked for.
+    fn wants(&self, time: MediaTime) -> bool {
+        let span = self.work.segment.span;
+        let open_end = self.work.segment.pictures.is_none() && span.end >= self.work.track.span.end;
+        time >= span.start && (open_end || time < span.end)
     }
 
     /// Encodes the held picture, which lasts until `next`.
@@ -140,7 +152,8 @@ impl Pictures<'_> {
 
     fn finish(mut self) -> Result<Vec<SegmentProof>, Fault> {
         let span = self.work.segment.span;
-        self.emit(span.end)?;
+        let last = self.held.as_ref().map_or(span.end, |(_, time)| *time);
+        self.emit(span.end.max(last + MediaTime(1)))?;
         let settled = Settled {
             span,
             origin: self.work.origin,
@@ -163,10 +176,11 @@ impl WholeClock {
         Self { step: rate.map_or(MediaTime::from_millis(40), |rate| rate.time_of(1)), last: None }
     }
 
-    /// The decoder's time, unless it does not lie after the last picture's.
+    /// The decoder's time, unless it does not lie well after the last picture's.
     fn place(&mut self, told: MediaTime) -> MediaTime {
+        let apart = MediaTime(self.step.ns() / 4);
         let placed = match self.last {
-            Some(last) if told <= last => last + self.step,
+            Some(last) if told < last + apart => last + self.step,
             _ => told,
         };
         self.last = Some(placed);

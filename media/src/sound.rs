@@ -133,7 +133,8 @@ impl Encoder {
         let side = |v: u32| i32::try_from(v).unwrap_or(i32::MAX);
         let wanted = gst::Caps::builder("audio/x-raw")
             .field("rate", side(rendition.format.rate))
-            .field("channels", i32::from(rendition.format.channels));
+            .field("channels", i32::from(rendition.format.channels))
+            .field_if_some("channel-mask", channel_mask(rendition.format.channels));
         filter.set_property("caps", wanted.build());
         let sink = gst_app::AppSink::builder().sync(false).max_buffers(64).build();
         sink.set_property("enable-last-sample", false);
@@ -201,6 +202,18 @@ fn aac(rendition: &AudioRendition) -> Result<gst::Element, Fault> {
     encoder.set_property("perfect-timestamp", false);
     encoder.set_property("hard-resync", false);
     Ok(encoder)
+}
+
+/// Which loudspeakers the channels of AAC's configurations mean (ISO 14496-3, table 1.19).
+fn channel_mask(channels: u16) -> Option<gst::Bitmask> {
+    let mask = match channels {
+        3 => 0x07,
+        4 => 0x107,
+        5 => 0x37,
+        6 => 0x3f,
+        _ => return None,
+    };
+    Some(gst::Bitmask::new(mask))
 }
 
 fn count_samples(filter: &gst::Element, channels: u16) -> Result<Arc<AtomicU64>, Fault> {

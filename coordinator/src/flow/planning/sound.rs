@@ -9,8 +9,8 @@ use framefleet_model::plan::AudioRendition;
 /// The sampling frequencies that AAC can write (ISO 14496-3, table 1.18).
 const AAC_RATES: [u32; 13] =
     [7_350, 8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000];
-/// Channel counts that have a configuration of their own (same, table 1.19).
-const AAC_CHANNELS: [u16; 7] = [1, 2, 3, 4, 5, 6, 8];
+/// Channel counts that have a configuration of their own (same, table 1.19) and that libav's encoder takes.
+const AAC_CHANNELS: [u16; 6] = [1, 2, 3, 4, 5, 6];
 const BITRATE_MIN: u32 = 8_000;
 /// An access unit of 1024 samples holds at most 6144 bits a channel.
 const AAC_BITS_PER_SAMPLE: u32 = 6;
@@ -22,12 +22,12 @@ pub(crate) fn rendition(
     known: &mut Vec<AudioRendition>,
 ) -> Result<u32, Fault> {
     let format = format(settings, track.format)?;
-    check_bitrate(settings, format)?;
-    if let Some(same) = known.iter().find(|r| r.settings == *settings && r.format == format) {
+    let settings = AudioSettings { bitrate: bitrate(settings, format)?, ..settings.clone() };
+    if let Some(same) = known.iter().find(|r| r.settings == settings && r.format == format) {
         return Ok(same.number);
     }
     let number = u32::try_from(known.len()).unwrap_or(u32::MAX);
-    known.push(AudioRendition { number, settings: settings.clone(), format, language: track.language.clone() });
+    known.push(AudioRendition { number, settings, format, language: track.language.clone() });
     Ok(number)
 }
 
@@ -59,15 +59,12 @@ fn refused<T: std::fmt::Display>(what: &str, value: T, known: &[T]) -> Fault {
     Fault::new(FaultKind::Settings, format!("the {what} {value} is none of AAC's: {}", list.join(", ")))
 }
 
-fn check_bitrate(settings: &AudioSettings, format: AudioFormat) -> Result<(), Fault> {
-    let most = format.rate.saturating_mul(u32::from(format.channels)).saturating_mul(AAC_BITS_PER_SAMPLE);
-    if (BITRATE_MIN..=most).contains(&settings.bitrate) {
-        return Ok(());
+/// What is asked for, or the most that the format can hold: a slow mono track has no room for the usual rate.
+fn bitrate(settings: &AudioSettings, format: AudioFormat) -> Result<u32, Fault> {
+    if settings.bitrate < BITRATE_MIN {
+        let text = format!("an audio bitrate of {} bit/s is below {BITRATE_MIN}", settings.bitrate);
+        return Err(Fault::new(FaultKind::Settings, text));
     }
-    let AudioFormat { rate, channels } = format;
-    let text = format!(
-        "an audio bitrate of {} bit/s is not from {BITRATE_MIN} to {most}, the bounds at {rate} Hz and {channels} channels",
-        settings.bitrate
-    );
-    Err(Fault::new(FaultKind::Settings, text))
+    let most = format.rate.saturating_mul(u32::from(format.channels)).saturating_mul(AAC_BITS_PER_SAMPLE);
+    Ok(settings.bitrate.min(most))
 }
