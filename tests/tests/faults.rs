@@ -18,7 +18,7 @@ use framefleet_tests::fleet::chaos::{Dice, FlakyStore, Misfortune};
 use framefleet_tests::fleet::media::TextMedia;
 use framefleet_tests::fleet::{Rig, Role, mint, request};
 
-const SEEDS: u64 = 12;
+const SEEDS: u64 = 5;
 const JOBS: usize = 3;
 const KILLS: u64 = 14;
 

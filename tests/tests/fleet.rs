@@ -29,7 +29,7 @@ fn expected() -> String {
 async fn a_film_is_cut_encoded_joined_proved_and_published() {
     let rig = Rig::new(smooth());
     let out = rig.path("out.mp4");
-    let asked = request(&rig.film("film.mov", FILM), &[out.clone()]);
+    let asked = request(&rig.film("film.mov", FILM), std::slice::from_ref(&out));
     let (id, submitted) = rig.ops().submit(&asked).await.unwrap();
     assert_eq!(submitted, Submitted::New);
     let roles = [rig.start_coordinator("c"), rig.start_worker("w")];
@@ -70,7 +70,7 @@ async fn what_was_encoded_before_a_kill_is_not_encoded_again() {
     let media = smooth();
     let rig = Rig::new(media.clone());
     let out = rig.path("out.mp4");
-    let asked = request(&rig.film("film.mov", FILM), &[out.clone()]);
+    let asked = request(&rig.film("film.mov", FILM), std::slice::from_ref(&out));
     let (id, _) = rig.ops().submit(&asked).await.unwrap();
     let (coordinator, worker) = (rig.start_coordinator("c"), rig.start_worker("w"));
     let mut view = None;
@@ -98,7 +98,7 @@ async fn a_cancelled_job_ends_and_leaves_nothing_and_may_be_asked_for_again() {
     let media = smooth();
     let rig = Rig::new(media.clone());
     let out = rig.path("out.mp4");
-    let asked = request(&rig.film("film.mov", FILM), &[out.clone()]);
+    let asked = request(&rig.film("film.mov", FILM), std::slice::from_ref(&out));
     let (id, _) = rig.ops().submit(&asked).await.unwrap();
     let roles = [rig.start_coordinator("c"), rig.start_worker("w")];
     let mut view = None;
@@ -147,7 +147,8 @@ async fn a_destination_that_cannot_take_the_output_fails_the_job_before_any_work
 async fn a_film_that_is_none_fails_with_the_childs_own_fault() {
     let rig = Rig::new(smooth());
     let out = rig.path("out.mp4");
-    let (id, _) = rig.ops().submit(&request(&rig.film("film.mov", "nothing"), &[out.clone()])).await.unwrap();
+    let (id, _) =
+        rig.ops().submit(&request(&rig.film("film.mov", "nothing"), std::slice::from_ref(&out))).await.unwrap();
     let roles = [rig.start_coordinator("c"), rig.start_worker("w")];
     let view = rig.end_of(&id).await.unwrap();
     let JobState::Failed(end) = &view.job.state else { panic!("{:?}", view.job.state) };
