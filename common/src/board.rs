@@ -169,11 +169,6 @@ impl Board {
         self.shift(at, |task, _| board::hand_back(task, nonce, long.as_str()).map(Moved::Back)).await
     }
 
-    /// The attempt began before its turn and failed: it is tried again at its turn, and nothing is counted.
-    pub async fn put_off(&self, at: &TaskRef, nonce: &Nonce) -> Result<(), StoreError> {
-        self.shift(at, |task, now| board::put_off(task, nonce, now).map(Moved::Back)).await
-    }
-
     /// The task's place among the ready ones of its class; `None`: there is no such task.
     pub async fn order(&self, at: &TaskRef) -> Result<Option<i64>, StoreError> {
         Ok(self.see(at).await?.task.map(|(task, _)| task.order))

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::dispatcher::Dispatcher;
 use crate::effects::Effects;
 use crate::engine::Engine;
+use crate::health::Health;
 use crate::inbox::Inbox;
 use crate::merge::MergeSlot;
 use crate::ops::FleetOps;
@@ -37,11 +38,12 @@ pub struct Coordinator {
     fleet: Fleet,
     media: Arc<dyn Media>,
     settings: CoordinatorSettings,
+    health: Health,
 }
 
 impl Coordinator {
     pub fn new(fleet: Fleet, media: Arc<dyn Media>, settings: CoordinatorSettings) -> Self {
-        Self { fleet, media, settings }
+        Self { fleet, media, settings, health: Health::default() }
     }
 
     /// What users ask of a fleet.
@@ -73,7 +75,7 @@ impl Coordinator {
 
     fn effects(&self) -> Effects {
         let Fleet { store, work, clock, .. } = self.fleet.clone();
-        Effects { store, work, clock }
+        Effects { store, work, clock, health: self.health.clone() }
     }
 
     fn engine(&self) -> Engine {

@@ -22,6 +22,7 @@ use framefleet_model::task::Outcome;
 use crate::flow::merging::proof::{Evidence, prove};
 use crate::flow::planning::{Asked, plan, tasks::tasks};
 use crate::flow::{Effect, Finding, Need, Planned, PlannedTask, encoding};
+use crate::health::Health;
 use crate::publish;
 
 /// A plan or an index of a hundred hours stays below.
@@ -32,6 +33,7 @@ pub(crate) struct Effects {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) work: Root,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) health: Health,
 }
 
 impl Effects {

@@ -86,7 +86,7 @@ impl Engine {
             for shard in shards {
                 match self.round(shard).await {
                     Ok(next) => due = [due, next].into_iter().flatten().min(),
-                    Err(error) => observe::store_away(&error),
+                    Err(error) => self.effects.health.heard(&error),
                 }
             }
         }
@@ -102,7 +102,7 @@ impl Engine {
         turns
             .for_each_concurrent(TURNS_AT_ONCE, |id| async move {
                 if let Err(error) = self.turn(&id).await {
-                    observe::store_away(&error);
+                    self.effects.health.heard(&error);
                 }
             })
             .await;

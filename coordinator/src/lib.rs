@@ -10,6 +10,8 @@ mod effects;
 pub mod engine;
 /// The stages of a job, pure.
 pub mod flow;
+/// Whether the store can still be written.
+mod health;
 /// What is asked for becomes a job, once.
 pub mod inbox;
 /// What a merge reads.

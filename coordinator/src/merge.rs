@@ -16,7 +16,7 @@ use framefleet_common::ports::clock::Clock;
 use framefleet_common::ports::rows::{self, TaskRef};
 use framefleet_common::ports::store::{Entry, Scan, Shard, Store, StoreError};
 use framefleet_common::tending::{Tending, Told};
-use framefleet_model::board::{Claimant, Heard};
+use framefleet_model::board::{Claimant, Heard, is_before_turn};
 use framefleet_model::fault::Fault;
 use framefleet_model::pipeline::Damaged;
 use framefleet_model::plan::Plan;
@@ -25,7 +25,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::effects::{Effects, internal};
-use crate::flow::dispatching::{CLASS_MERGE, is_early};
+use crate::flow::dispatching::CLASS_MERGE;
 use crate::inputs::{Inputs, Source};
 use crate::observe;
 use crate::rounds::Rounds;
@@ -156,22 +156,15 @@ impl MergeSlot {
             (Err(_), Told::Nothing) if stop.is_cancelled() || yielded == Yielded::Yes => {
                 self.board.hand_back(at, &claimant.nonce).await.map(|()| "handed back")
             }
-            (Err(fault), Told::Nothing) => self.fail(&merge, &fault).await,
+            (Err(fault), Told::Nothing) => {
+                observe::merge_failed(&at.job, at.task, &fault);
+                self.board.fail(at, &claimant.nonce, &fault).await.map(|()| "failed")
+            }
         };
         match result {
             Ok(how) => observe::merge_ended(&at.job, at.task, how),
             Err(error) => observe::store_away(&error),
         }
-    }
-
-    /// Before its turn a merge may fail of segments that will be made again.
-    async fn fail(&self, merge: &Merge, fault: &Fault) -> Result<&'static str, StoreError> {
-        let (at, nonce) = (&merge.at, &merge.claimant.nonce);
-        observe::merge_failed(&at.job, at.task, fault);
-        if self.board.order(at).await?.is_some_and(is_early) {
-            return self.board.put_off(at, nonce).await.map(|()| "put off");
-        }
-        self.board.fail(at, nonce, fault).await.map(|()| "failed")
     }
 
     /// Ends only if this merge began before its turn, still waits for it, and another job's merge is at its own with
@@ -188,14 +181,14 @@ impl MergeSlot {
     }
 
     async fn must_yield(&self, merge: &Merge) -> Result<Yielded, StoreError> {
-        if !self.board.order(&merge.at).await?.is_some_and(is_early) {
+        if !self.board.order(&merge.at).await?.is_some_and(is_before_turn) {
             return Ok(Yielded::No);
         }
         for shard in Shard::of_jobs() {
             let scan = Scan::all(rows::ready(shard, CLASS_MERGE), MERGES_PER_SHARD);
             let ready = self.store().scan(scan).await?.entries;
             let of_job = |entry: &Entry| entry.member.parse::<TaskRef>().is_ok_and(|at| at.job == merge.at.job);
-            if ready.iter().any(|entry| !is_early(entry.score) && !of_job(entry)) {
+            if ready.iter().any(|entry| !is_before_turn(entry.score) && !of_job(entry)) {
                 return Ok(Yielded::Yes);
             }
         }
@@ -276,9 +269,8 @@ fn merge_work(plan: &Plan, number: u32) -> Result<(MergeWork, Vec<crate::inputs:
         // A grid sets the pictures anew, and damaged ones may be missing: the ledger counts those.
         let as_source = planned.as_ref().is_some_and(|r| r.format.grid.is_none()) && plan.damaged == Damaged::Fail;
         let segments = plan.segments.iter();
-        let segments = segments.map(|s| {
-            input(crate::inputs::Wanted::segment(s.number, rendition), s.pictures.filter(|_| as_source))
-        });
+        let segments = segments
+            .map(|s| input(crate::inputs::Wanted::segment(s.number, rendition), s.pictures.filter(|_| as_source)));
         let segments = segments.collect();
         planned.map(|rendition| MergeVideo { rendition, segments }).ok_or_else(|| missing("video rendition"))
     });

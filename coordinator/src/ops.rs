@@ -176,6 +176,7 @@ impl Ops for FleetOps {
 
     async fn watch(&self, id: &JobId, seen: Option<&JobView>) -> Result<Option<JobView>, Fault> {
         let mut changes = self.effects.store.subscribe();
+        self.effects.health.check()?;
         let view = self.show(id).await?;
         let same = |view: &JobView| seen.is_some_and(|seen| JobView { now: seen.now, ..view.clone() } == *seen);
         if view.as_ref().is_none_or(|view| view.is_over() || !same(view)) {

@@ -1,6 +1,7 @@
 //! Dispatching: which ready tasks are hinted. Ready tasks wait in the store; only as many as the slots can soon take
 //! are on their way, so that priority and cancellation mean something on any broker.
 
+use framefleet_model::board::BEFORE_TURN;
 use framefleet_model::id::{TaskId, TaskKind};
 use framefleet_model::job::Job;
 
@@ -18,8 +19,6 @@ pub const CLASSES: [&str; 3] = [CLASS_LIGHT, CLASS_STANDARD, CLASS_LONG];
 const WINDOW_MIN: usize = 8;
 /// More tasks than any job has: they share a job's place in the order.
 const TASKS_PER_PLACE: i64 = 1 << 16;
-/// Beyond every order that a task has at its turn, and still exact as a double.
-const BEFORE_TURN: i64 = 1 << 52;
 
 /// How many more hints may be on their way.
 pub fn credit(live_slots: usize, on_their_way: usize) -> usize {
@@ -40,9 +39,4 @@ pub(crate) fn order(job: &Job, task: TaskId) -> i64 {
 /// The place of a merge whose segments are still being encoded: behind all others.
 pub(crate) fn early_order(job: &Job, task: TaskId) -> i64 {
     order(job, task) + BEFORE_TURN
-}
-
-/// Whether a merge with this order would begin before its segments are there.
-pub fn is_early(order: i64) -> bool {
-    order >= BEFORE_TURN
 }

@@ -16,7 +16,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::fault::{Fault, FaultKind, Retry};
+use crate::fault::{Fault, FaultKind, Retry, Whose};
 use crate::id::{Digest, Nonce, TaskId, TaskKind};
 use crate::task::{Outcome, Progress};
 use crate::time::StoreTime;
@@ -28,6 +28,8 @@ pub const LEASE_MS: i64 = 30_000;
 pub const LEASE_DOUBTED_MS: i64 = 10_000;
 /// A hint that nobody answered for so long is given again.
 pub const HINT_MS: i64 = 60_000;
+/// Orders from here on are before their task's turn: behind all others, and still exact as doubles.
+pub const BEFORE_TURN: i64 = 1 << 52;
 /// Longer than most films take to encode; its turn comes before.
 const PUT_OFF_MS: i64 = 3_600_000;
 const BACKOFF_FIRST_MS: i64 = 2_000;
@@ -235,6 +237,11 @@ pub struct Place {
     pub order: i64,
 }
 
+/// Whether a task of this order may be begun only where nothing else is to do.
+pub fn is_before_turn(order: i64) -> bool {
+    order >= BEFORE_TURN
+}
+
 /// Somebody has been told, or is about to be.
 pub fn hint(task: &Task, now: StoreTime) -> Option<Task> {
     (task.state == TaskState::Ready).then(|| task.with(TaskState::Hinted { at: now }))
@@ -302,6 +309,11 @@ pub fn fail(task: &Task, nonce: &Nonce, fault: Fault, now: StoreTime) -> Option<
         return None;
     }
     let failed = task.tries.failed.saturating_add(1);
+    if is_before_turn(task.order) && fault.kind.whose() == Whose::Ours {
+        // Perhaps only of what it reads, which is not all there yet: it is tried again at its turn, uncounted.
+        let until = now.after_ms(PUT_OFF_MS);
+        return Some(Moved::Back(task.bereft().with(TaskState::Waiting { until })));
+    }
     let task = Task { tries: Tries { failed, ..task.tries }, ..task.bereft() };
     let state = match fault.kind.retry() {
         Retry::Times(times) if failed <= times => TaskState::Waiting { until: now.after_ms(backoff(failed, nonce)) },
@@ -337,12 +349,6 @@ pub fn hand_back(task: &Task, nonce: &Nonce, long_class: &str) -> Option<Task> {
     let class = if too_long { long_class.to_owned() } else { task.class.clone() };
     let tries = Tries { handed_back, ..task.tries };
     Some(Task { tries, class, state: TaskState::Ready, ..task.bereft() })
-}
-
-/// An attempt that began before its turn failed, perhaps only of that: it is tried again at its turn.
-pub fn put_off(task: &Task, nonce: &Nonce, now: StoreTime) -> Option<Task> {
-    let until = now.after_ms(PUT_OFF_MS);
-    task.held_by(nonce).then(|| task.bereft().with(TaskState::Waiting { until }))
 }
 
 /// The task's turn has come: it goes by this order from now on.

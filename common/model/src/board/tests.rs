@@ -161,3 +161,17 @@ fn a_settled_task_can_be_asked_for_again() {
     let again = again(&done);
     assert_eq!((again.state, again.past), (TaskState::Ready, vec![nonce(1)]));
 }
+
+#[test]
+fn a_merge_that_fails_before_its_turn_is_tried_again_at_its_turn() {
+    let early = Task { order: BEFORE_TURN + 7, ..task() };
+    let ours = Fault::new(FaultKind::Internal, "unequal headers");
+    let put_off = back(fail(&claimed(&early, 1, NOW), &nonce(1), ours.clone(), NOW));
+    assert_eq!((put_off.tries, claim(&put_off, &claimant(2), NOW)), (Tries::default(), ClaimAnswer::NotYet));
+    assert_eq!((at_turn(&put_off, 7).state, at_turn(&put_off, 7).order), (TaskState::Ready, 7));
+    let full = Fault::new(FaultKind::DestinationFull, "no room");
+    assert!(matches!(fail(&claimed(&early, 1, NOW), &nonce(1), full, NOW), Some(Moved::Dead(..))));
+    // Its turn came while it ran.
+    let turned = at_turn(&claimed(&early, 1, NOW), 7);
+    assert_eq!(back(fail(&turned, &nonce(1), ours, NOW)).tries.failed, 1);
+}
