@@ -23,7 +23,12 @@ use crate::read_at::ReadAt;
 use crate::sound::{Encoder, Run};
 use crate::{decoder, formats};
 
-pub(crate) fn run(work: &AudioWork, film: Arc<dyn ReadAt>, scratch: &Path, teller: &Teller) -> Result<Vec<AudioProof>, Fault> {
+pub(crate) fn run(
+    work: &AudioWork,
+    film: Arc<dyn ReadAt>,
+    scratch: &Path,
+    teller: &Teller,
+) -> Result<Vec<AudioProof>, Fault> {
     let sink = gst_app::AppSink::builder().sync(false).max_buffers(32).build();
     sink.set_property("enable-last-sample", false);
     let trouble = Arc::new(Mutex::new(None));
@@ -71,9 +76,12 @@ fn link(pipeline: &gst::Pipeline, pad: &gst::Pad, (name, sink): (&str, &gst::Ele
     let caps = pad_caps(pad);
     let convert = make("audioconvert")?;
     let filter = make("capsfilter")?;
-    filter.set_property("caps", gst::Caps::builder("audio/x-raw").field("format", "F32LE").field("layout", "interleaved").build());
+    filter.set_property(
+        "caps",
+        gst::Caps::builder("audio/x-raw").field("format", "F32LE").field("layout", "interleaved").build(),
+    );
     let mut row = vec![convert, filter];
-    if !caps.structure(0).is_some_and(|s| s.name() == "audio/x-raw") {
+    if caps.structure(0).is_none_or(|s| s.name() != "audio/x-raw") {
         row.insert(0, decoder::build(name)?);
     }
     for element in &row {
@@ -130,7 +138,8 @@ impl Sound<'_> {
 
     fn finish(self) -> Result<Vec<AudioProof>, Fault> {
         let run = self.run.filter(|run| run.heard() > 0);
-        let run = run.ok_or_else(|| Fault::new(FaultKind::Corrupt, "the audio track has no sound in the wanted part"))?;
+        let run =
+            run.ok_or_else(|| Fault::new(FaultKind::Corrupt, "the audio track has no sound in the wanted part"))?;
         let first = run.first() - self.work.origin;
         self.encoders.into_iter().map(|encoder| encoder.finish(first, &run)).collect()
     }

@@ -55,7 +55,8 @@ impl Teller {
 
     pub(crate) fn step(&self, steps: u64, position: MediaTime) {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let progress = Progress { steps: told.progress.steps.max(steps), position: told.progress.position.max(position) };
+        let progress =
+            Progress { steps: told.progress.steps.max(steps), position: told.progress.position.max(position) };
         if progress == told.progress || told.at.is_some_and(|at| at.elapsed() < PROGRESS_EVERY) {
             return;
         }

@@ -46,7 +46,8 @@ pub(crate) fn slice(film: &Arc<dyn ReadAt>, coded: &Coded<'_>, picture: &mut Pic
     std::thread::scope(|scope| {
         let feeder = scope.spawn(|| feed(film, coded, &source));
         let pulled = pull(&pipe, &sink, &mut |sample| {
-            let time = sample.buffer().and_then(gst::BufferRef::pts).map(|t| MediaTime(t.nseconds().cast_signed()) - BASE);
+            let time =
+                sample.buffer().and_then(gst::BufferRef::pts).map(|t| MediaTime(t.nseconds().cast_signed()) - BASE);
             time.map_or(Ok(()), |time| picture(sample, time))
         });
         if pulled.is_err() {
@@ -63,7 +64,11 @@ pub(crate) fn slice(film: &Arc<dyn ReadAt>, coded: &Coded<'_>, picture: &mut Pic
 /// ```text
 /// {fleetsrc} ! {parsebin} ─ the track ─▶ {decoder} ! {appsink} ─▶ picture
 /// ```
-pub(crate) fn whole(film: &Arc<dyn ReadAt>, (track, name): (&str, &str), picture: &mut Picture<'_>) -> Result<(), Fault> {
+pub(crate) fn whole(
+    film: &Arc<dyn ReadAt>,
+    (track, name): (&str, &str),
+    picture: &mut Picture<'_>,
+) -> Result<(), Fault> {
     let sink = appsink();
     let (target, wanted, name) = (sink.clone(), track.to_owned(), name.to_owned());
     let demux = Demux::open(film.clone(), move |pipeline, pad| {

@@ -8,7 +8,8 @@ use crate::pipe::make;
 
 /// Decoders that take `caps`, best first, by name.
 pub(crate) fn candidates(caps: &gst::Caps, kind: gst::ElementFactoryType) -> Vec<String> {
-    let factories = gst::ElementFactory::factories_with_type(gst::ElementFactoryType::DECODER | kind, gst::Rank::MARGINAL);
+    let factories =
+        gst::ElementFactory::factories_with_type(gst::ElementFactoryType::DECODER | kind, gst::Rank::MARGINAL);
     let mut fitting: Vec<_> = factories
         .into_iter()
         .filter(|f| allow::is_allowed(&f.name()) && f.can_sink_any_caps(caps))

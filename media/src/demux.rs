@@ -62,7 +62,9 @@ pub(crate) fn place(pipeline: &gst::Pipeline, element: &gst::Element) -> Result<
 pub(crate) fn link(pad: &gst::Pad, element: &gst::Element) -> Result<(), Fault> {
     let target = element.static_pad("sink").ok_or_else(|| internal("an element without a sink pad"))?;
     // A pad's caps may still be wider than the stream's: what does not fit fails when the stream comes.
-    pad.link_full(&target, gst::PadLinkCheck::HIERARCHY).map(drop).map_err(|e| internal(format!("cannot link {}: {e:?}", pad.name())))
+    pad.link_full(&target, gst::PadLinkCheck::HIERARCHY)
+        .map(drop)
+        .map_err(|e| internal(format!("cannot link {}: {e:?}", pad.name())))
 }
 
 /// Adds a sink and links the pad to it.

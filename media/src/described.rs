@@ -61,11 +61,33 @@ fn canonical(code: &str) -> String {
     let code = code.to_ascii_lowercase();
     let base = code.split(['-', '_']).next().unwrap_or_default();
     const PAIRS: &[(&str, &[&str])] = &[
-        ("en", &["eng"]), ("de", &["deu", "ger"]), ("fr", &["fra", "fre"]), ("es", &["spa"]), ("it", &["ita"]),
-        ("zh", &["zho", "chi"]), ("ja", &["jpn"]), ("ko", &["kor"]), ("ru", &["rus"]), ("pt", &["por"]),
-        ("nl", &["nld", "dut"]), ("pl", &["pol"]), ("sv", &["swe"]), ("cs", &["ces", "cze"]), ("el", &["ell", "gre"]),
-        ("tr", &["tur"]), ("ar", &["ara"]), ("he", &["heb"]), ("hi", &["hin"]), ("da", &["dan"]), ("fi", &["fin"]),
-        ("no", &["nor"]), ("hu", &["hun"]), ("ro", &["ron", "rum"]), ("uk", &["ukr"]), ("vi", &["vie"]), ("th", &["tha"]),
+        ("en", &["eng"]),
+        ("de", &["deu", "ger"]),
+        ("fr", &["fra", "fre"]),
+        ("es", &["spa"]),
+        ("it", &["ita"]),
+        ("zh", &["zho", "chi"]),
+        ("ja", &["jpn"]),
+        ("ko", &["kor"]),
+        ("ru", &["rus"]),
+        ("pt", &["por"]),
+        ("nl", &["nld", "dut"]),
+        ("pl", &["pol"]),
+        ("sv", &["swe"]),
+        ("cs", &["ces", "cze"]),
+        ("el", &["ell", "gre"]),
+        ("tr", &["tur"]),
+        ("ar", &["ara"]),
+        ("he", &["heb"]),
+        ("hi", &["hin"]),
+        ("da", &["dan"]),
+        ("fi", &["fin"]),
+        ("no", &["nor"]),
+        ("hu", &["hun"]),
+        ("ro", &["ron", "rum"]),
+        ("uk", &["ukr"]),
+        ("vi", &["vie"]),
+        ("th", &["tha"]),
     ];
     let short = PAIRS.iter().find(|(_, long)| long.contains(&base)).map(|(short, _)| *short);
     short.unwrap_or(base).to_owned()

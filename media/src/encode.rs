@@ -23,7 +23,12 @@ pub(crate) struct Sources {
     pub(crate) index: Arc<dyn ReadAt>,
 }
 
-pub(crate) fn run(work: &EncodeWork, sources: &Sources, scratch: &Path, teller: &Teller) -> Result<Vec<SegmentProof>, Fault> {
+pub(crate) fn run(
+    work: &EncodeWork,
+    sources: &Sources,
+    scratch: &Path,
+    teller: &Teller,
+) -> Result<Vec<SegmentProof>, Fault> {
     let number = work.segment.number;
     let mut encoders = Vec::new();
     for rendition in &work.renditions {
@@ -48,7 +53,11 @@ pub(crate) fn run(work: &EncodeWork, sources: &Sources, scratch: &Path, teller: 
     pictures.finish()
 }
 
-fn decode_slice(pictures: &mut Pictures<'_>, (from, units): (u32, &[Unit]), film: &Arc<dyn ReadAt>) -> Result<(), Fault> {
+fn decode_slice(
+    pictures: &mut Pictures<'_>,
+    (from, units): (u32, &[Unit]),
+    film: &Arc<dyn ReadAt>,
+) -> Result<(), Fault> {
     let work = pictures.work;
     let slice = Slice { track: &work.track.id, method: work.method, from: from as usize, units };
     let caps = work.track.caps_at(from).ok_or_else(|| internal("the index has no caps"))?;

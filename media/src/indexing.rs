@@ -22,7 +22,12 @@ use crate::{described, formats, trial};
 /// 32 fields): farther back, times are out of order.
 const REORDER_UNITS_MAX: usize = 33;
 
-pub(crate) fn run(work: &IndexWork, film: Arc<dyn ReadAt>, scratch: &Path, step: impl FnMut(u64)) -> Result<IndexDone, Fault> {
+pub(crate) fn run(
+    work: &IndexWork,
+    film: Arc<dyn ReadAt>,
+    scratch: &Path,
+    step: impl FnMut(u64),
+) -> Result<IndexDone, Fault> {
     if film.size() == 0 {
         return Err(Fault::new(FaultKind::Corrupt, "the source is empty (0 bytes)"));
     }
@@ -97,7 +102,8 @@ fn choose(passed: &Passed, audio_choice: &TrackChoice) -> Result<Chosen, Fault> 
 }
 
 fn by_preference(taps: &[Tap], kind: Kind) -> Vec<Tap> {
-    let mut fitting: Vec<Tap> = taps.iter().filter(|t| t.heard().kind == kind && t.heard().count > 0).cloned().collect();
+    let mut fitting: Vec<Tap> =
+        taps.iter().filter(|t| t.heard().kind == kind && t.heard().count > 0).cloned().collect();
     fitting.sort_by_key(|t| !t.heard().flags.contains(gst::StreamFlags::SELECT));
     fitting
 }
@@ -107,9 +113,11 @@ fn audio_candidates(taps: &[Tap], choice: &TrackChoice) -> Result<Vec<Tap>, Faul
     let count = in_order.len();
     match choice {
         TrackChoice::Default => Ok(by_preference(taps, Kind::Audio)),
-        TrackChoice::Number(n) => in_order.into_iter().nth((*n as usize).wrapping_sub(1)).map(|t| vec![t]).ok_or_else(|| {
-            Fault::new(FaultKind::Settings, format!("audio track {n} was asked for, the source has {count}"))
-        }),
+        TrackChoice::Number(n) => {
+            in_order.into_iter().nth((*n as usize).wrapping_sub(1)).map(|t| vec![t]).ok_or_else(|| {
+                Fault::new(FaultKind::Settings, format!("audio track {n} was asked for, the source has {count}"))
+            })
+        }
         TrackChoice::Language(language) => {
             let spoken = |t: &Tap| described::language(&t.heard().tags).unwrap_or_else(|| "und".to_owned());
             let languages: Vec<String> = in_order.iter().map(&spoken).collect();
@@ -130,7 +138,8 @@ fn note_ignored(tap: &Tap, ignored: &mut Vec<String>, tried: &mut Vec<String>) {
 
 fn video_track(heard: &Heard) -> Option<VideoTrack> {
     let (_, caps) = heard.caps.first()?;
-    let trial = trial::decode(caps, &heard.head, gst::ElementFactoryType::MEDIA_VIDEO | gst::ElementFactoryType::MEDIA_IMAGE)?;
+    let trial =
+        trial::decode(caps, &heard.head, gst::ElementFactoryType::MEDIA_VIDEO | gst::ElementFactoryType::MEDIA_IMAGE)?;
     let mut format = formats::video_format(&trial.raw, caps, &heard.tags)?;
     if format.rate.is_none() {
         format.rate = described::caps_rate(caps);

@@ -1,6 +1,6 @@
 //! A pipeline that is stopped when it is dropped, and the one loop that waits for its end.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use framefleet_model::fault::{Fault, FaultKind};
 use gst::prelude::*;
@@ -19,10 +19,6 @@ impl Pipe {
 
     pub(crate) fn element(&self) -> &gst::Pipeline {
         &self.pipeline
-    }
-
-    pub(crate) fn add(&self, element: &impl IsA<gst::Element>) -> Result<(), Fault> {
-        self.pipeline.add(element).map_err(|e| internal(format!("cannot add {}: {e}", element.as_ref().name())))
     }
 
     /// Adds the elements and links them in a row.
@@ -99,20 +95,6 @@ pub(crate) fn internal(message: impl Into<String>) -> Fault {
     Fault::new(FaultKind::Internal, message)
 }
 
-/// Polls `ready` until it gives a value, the pipeline fails, or [`STEP_DEADLINE`] passes.
-pub(crate) fn await_step<T>(pipe: &Pipe, what: &str, mut ready: impl FnMut(Duration) -> Option<T>) -> Result<T, Fault> {
-    let begun = Instant::now();
-    while begun.elapsed() < STEP_DEADLINE {
-        if let Some(value) = ready(Duration::from_millis(100)) {
-            return Ok(value);
-        }
-        if let Some(fault) = pipe.error() {
-            return Err(fault);
-        }
-    }
-    Err(Fault::new(FaultKind::Hung, format!("{what} did not happen within {} s", STEP_DEADLINE.as_secs())))
-}
-
 fn fault_of(error: &gst::message::Error) -> Fault {
     let source = error.src().map_or_else(String::new, |s| s.name().to_string());
     let glib_error = error.error();
@@ -124,9 +106,10 @@ fn fault_of(error: &gst::message::Error) -> Fault {
             gst::StreamError::CodecNotFound | gst::StreamError::WrongType | gst::StreamError::TypeNotFound => {
                 FaultKind::Unsupported
             }
-            gst::StreamError::Decode | gst::StreamError::Demux | gst::StreamError::Format | gst::StreamError::Failed => {
-                FaultKind::Corrupt
-            }
+            gst::StreamError::Decode
+            | gst::StreamError::Demux
+            | gst::StreamError::Format
+            | gst::StreamError::Failed => FaultKind::Corrupt,
             _ => FaultKind::Internal,
         }
     } else if glib_error.matches(gst::CoreError::MissingPlugin) {

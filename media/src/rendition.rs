@@ -70,7 +70,8 @@ impl Encoder {
         let caps = self.input_caps(caps)?;
         let mut copy = buffer.copy();
         if let Some(buffer) = copy.get_mut() {
-            let at = u64::try_from(time.ns()).map_err(|_| internal(format!("a picture at {time}, before the origin")))?;
+            let at =
+                u64::try_from(time.ns()).map_err(|_| internal(format!("a picture at {time}, before the origin")))?;
             buffer.set_pts(gst::ClockTime::from_nseconds(at));
             buffer.set_dts(gst::ClockTime::NONE);
             buffer.set_duration(gst::ClockTime::NONE);
@@ -99,9 +100,11 @@ impl Encoder {
         if written.entries.first().is_some_and(|first| first.sync == Sync::No || first.pts != sorted[0]) {
             return Err(Fault::new(FaultKind::LedgerOpen, "the segment does not begin with a key picture"));
         }
-        let need = sorted.iter().zip(&order).map(|(due, pts)| *due - *pts).max().unwrap_or_default().max(MediaTime::ZERO);
+        let need =
+            sorted.iter().zip(&order).map(|(due, pts)| *due - *pts).max().unwrap_or_default().max(MediaTime::ZERO);
         if self.rendition.dts_delay.is_some_and(|delay| need > delay) {
-            let message = format!("the encoder reorders by {need}, the plan has room for {:?}", self.rendition.dts_delay);
+            let message =
+                format!("the encoder reorders by {need}, the plan has room for {:?}", self.rendition.dts_delay);
             return Err(Fault::new(FaultKind::LedgerOpen, message));
         }
         Ok(SegmentProof {

@@ -177,7 +177,9 @@ fn picture(size: Geometry, number: u32) -> Vec<u8> {
     let rows = height.div_ceil(2);
     for plane in 0..2 {
         for y in 0..rows {
-            out.extend((0..chroma_stride).map(|x| 96 + ((x * 64 / chroma_stride + y * 32 / rows + plane * 32) % 64) as u8));
+            out.extend(
+                (0..chroma_stride).map(|x| 96 + ((x * 64 / chroma_stride + y * 32 / rows + plane * 32) % 64) as u8),
+            );
         }
     }
     out
@@ -209,7 +211,10 @@ fn code(number: u32) -> [u8; BITS as usize] {
 }
 
 /// Seven segments a digit: top, upper left, upper right, middle, lower left, lower right, bottom.
-const SEGMENTS: [u8; 10] = [0b111_0111, 0b010_0100, 0b101_1101, 0b110_1101, 0b010_1110, 0b110_1011, 0b111_1011, 0b010_0101, 0b111_1111, 0b110_1111];
+const SEGMENTS: [u8; 10] = [
+    0b111_0111, 0b010_0100, 0b101_1101, 0b110_1101, 0b010_1110, 0b110_1011, 0b111_1011, 0b010_0101, 0b111_1111,
+    0b110_1111,
+];
 
 fn draw_digits(luma: &mut [u8], (stride, width, height): (usize, usize, usize), number: u32) {
     let unit = (height / 60).max(2);

@@ -85,7 +85,12 @@ impl SegmentWriter {
         Ok(writer)
     }
 
-    pub(crate) fn push(&mut self, caps: &gst::CapsRef, (pts, sync): (MediaTime, Sync), data: &[u8]) -> Result<(), Fault> {
+    pub(crate) fn push(
+        &mut self,
+        caps: &gst::CapsRef,
+        (pts, sync): (MediaTime, Sync),
+        data: &[u8],
+    ) -> Result<(), Fault> {
         match &self.caps {
             None => self.caps = Some(caps.to_string()),
             Some(first) if *first == caps.to_string() => {}
@@ -170,7 +175,9 @@ impl SegmentReader {
             return Err(damaged("a trailer that contradicts its size"));
         }
         let caps_at = table_at - caps_len;
-        let text = object.read_exact_at(caps_at, usize::try_from(trailer_at - caps_at).unwrap_or(0)).map_err(|e| read_fault(&e))?;
+        let text = object
+            .read_exact_at(caps_at, usize::try_from(trailer_at - caps_at).unwrap_or(0))
+            .map_err(|e| read_fault(&e))?;
         let (caps, table) = text.split_at(usize::try_from(caps_len).unwrap_or(0));
         let entries = table.chunks_exact(ENTRY_BYTES).map(entry_of).collect();
         let caps = String::from_utf8(caps.to_vec()).map_err(|_| damaged("caps that are no text"))?;

@@ -259,10 +259,13 @@ impl Stream {
     fn seek(&self, to: MediaTime) -> Result<(), Fault> {
         let position = gst::ClockTime::from_nseconds(u64::try_from(to.ns()).unwrap_or(0));
         let flags = gst::SeekFlags::FLUSH | gst::SeekFlags::KEY_UNIT | gst::SeekFlags::SNAP_BEFORE;
-        let event = gst::event::Seek::new(1.0, flags, gst::SeekType::Set, position, gst::SeekType::None, gst::ClockTime::NONE);
+        let event =
+            gst::event::Seek::new(1.0, flags, gst::SeekType::Set, position, gst::SeekType::None, gst::ClockTime::NONE);
         let pad = match &*self.gate.lock() {
             GateState::Waiting(pad) => pad.clone(),
-            GateState::Closed | GateState::Seeking(_) | GateState::Open => return Err(internal("a seek before any data")),
+            GateState::Closed | GateState::Seeking(_) | GateState::Open => {
+                return Err(internal("a seek before any data"));
+            }
         };
         self.gate.set(GateState::Seeking(event.seqnum()));
         // A demuxer that cannot seek goes on from the start, and the search finds the slice there.

@@ -87,7 +87,8 @@ impl Run {
 
     fn fill(&mut self, samples: u64, blocks: &mut Vec<Vec<u8>>) {
         let length = scale_round(samples.cast_signed(), NS_PER_SECOND, i64::from(self.format.rate));
-        let at = self.begun + MediaTime(scale_round(self.placed.cast_signed(), NS_PER_SECOND, i64::from(self.format.rate)));
+        let at =
+            self.begun + MediaTime(scale_round(self.placed.cast_signed(), NS_PER_SECOND, i64::from(self.format.rate)));
         self.silences.push(Silence { at, length: MediaTime(length) });
         let frame = SAMPLE_BYTES * u64::from(self.format.channels);
         let mut left = samples;
@@ -231,7 +232,11 @@ fn count_samples(filter: &gst::Element, channels: u16) -> Result<Arc<AtomicU64>,
 }
 
 /// Units are placed by counting: the first holds the priming alone.
-fn write(pipe: &Pipe, sink: &gst_app::AppSink, (mut writer, rate): (SegmentWriter, u32)) -> Result<SegmentWriter, Fault> {
+fn write(
+    pipe: &Pipe,
+    sink: &gst_app::AppSink,
+    (mut writer, rate): (SegmentWriter, u32),
+) -> Result<SegmentWriter, Fault> {
     let mut unit = 0_i64;
     pull(pipe, sink, &mut |sample| {
         let (Some(buffer), Some(caps)) = (sample.buffer(), sample.caps()) else { return Ok(()) };

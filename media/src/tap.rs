@@ -8,8 +8,8 @@ use gst::prelude::*;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::bitstream::Rules;
-use crate::parameters::ParameterSets;
 use crate::demux::{FilmClock, pad_caps, track_id};
+use crate::parameters::ParameterSets;
 
 /// Enough for the first picture of any codec's reordering to come out.
 const HEAD_UNITS_MAX: usize = 64;

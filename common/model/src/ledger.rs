@@ -87,6 +87,8 @@ pub struct VideoReadback {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AudioReadback {
     pub units: u32,
+    /// Units at the head that a demuxer leaves out: priming, or what comes before the first clock reference.
+    pub left_out: u32,
     pub first: MediaTime,
     pub off_max: MediaTime,
 }

@@ -12,8 +12,6 @@ pub mod index;
 pub mod job;
 /// The names of all objects under the work store.
 pub mod key;
-/// The socket between a media child and its parent.
-pub mod reads;
 /// The proof that an output is whole.
 pub mod ledger;
 /// What pictures and sound are: codecs, containers, formats, tags.
@@ -22,6 +20,8 @@ pub mod media;
 pub mod pipeline;
 /// How a film is cut and who does what: immutable, with a digest.
 pub mod plan;
+/// The socket between a media child and its parent.
+pub mod reads;
 /// What a media child is told, and what it answers.
 pub mod task;
 /// Durations, rates and half-open ranges of media time.

@@ -115,7 +115,12 @@ impl BaseSrcImpl for FleetSrc {
         self.object().map(|o| o.size())
     }
 
-    fn create(&self, offset: u64, room: Option<&mut gst::BufferRef>, length: u32) -> Result<CreateSuccess, gst::FlowError> {
+    fn create(
+        &self,
+        offset: u64,
+        room: Option<&mut gst::BufferRef>,
+        length: u32,
+    ) -> Result<CreateSuccess, gst::FlowError> {
         let object = self.object().ok_or(gst::FlowError::Error)?;
         if offset >= object.size() {
             return Err(gst::FlowError::Eos);

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::Digest;
 use framefleet_model::ledger::{AudioReadback, OutputProof, Produced, VideoReadback};
-use framefleet_model::media::Container;
 use framefleet_model::task::MergeWork;
 use framefleet_model::time::MediaTime;
 use sha2::{Digest as _, Sha256};
@@ -20,6 +19,8 @@ use crate::tap::{Heard, Kind};
 
 /// What a container's clock may round off a picture's time.
 const OFF_MAX: MediaTime = MediaTime::from_millis(1);
+/// The same for sound beside pictures: both clocks round.
+const SOUND_OFF_MAX: MediaTime = MediaTime::from_millis(2);
 const TRACKS: u32 = 8;
 
 pub(crate) fn of(work: &MergeWork, inputs: &Inputs, path: &Path, name: String) -> Result<OutputProof, Fault> {
@@ -31,7 +32,8 @@ pub(crate) fn of(work: &MergeWork, inputs: &Inputs, path: &Path, name: String) -
     }
     let track = |kind: Kind| passed.taps.iter().find(|tap| tap.heard().kind == kind).cloned();
     let missing = |what: &str| Fault::new(FaultKind::LedgerOpen, format!("the output has no {what} track"));
-    let mut proof = OutputProof { output: work.output, file: produced, duration: MediaTime::ZERO, video: None, audio: None };
+    let mut proof =
+        OutputProof { output: work.output, file: produced, duration: MediaTime::ZERO, video: None, audio: None };
     if let Some(pictures) = &inputs.pictures {
         let tap = track(Kind::Video).ok_or_else(|| missing("video"))?;
         proof.video = Some(pictures_of(&tap.heard(), pictures)?);
@@ -39,8 +41,9 @@ pub(crate) fn of(work: &MergeWork, inputs: &Inputs, path: &Path, name: String) -
     }
     if let Some(sound) = &inputs.sound {
         let tap = track(Kind::Audio).ok_or_else(|| missing("audio"))?;
-        let zero = zero_of(work.container, &passed.taps.iter().filter_map(|t| t.heard().span).map(|s| s.start).min());
-        proof.audio = Some(sound_of(&tap.heard(), sound, zero)?);
+        let beside = inputs.pictures.as_ref().and_then(|p| p.times.first().copied());
+        let shown = track(Kind::Video).and_then(|tap| first_shown(&tap.heard()));
+        proof.audio = Some(sound_of(&tap.heard(), sound, shown.zip(beside))?);
         proof.duration = proof.duration.max(sound.track.extent.end);
     }
     Ok(proof)
@@ -61,12 +64,8 @@ fn produced(mut file: &File, name: String) -> std::io::Result<Produced> {
     Ok(Produced { name, size, digest: Digest::from_bytes(hasher.finalize().into()) })
 }
 
-/// Transport streams have no zero of their own.
-fn zero_of(container: Container, earliest: &Option<MediaTime>) -> Option<MediaTime> {
-    match container {
-        Container::Mp4 | Container::Mkv => None,
-        Container::Ts => *earliest,
-    }
+fn first_shown(heard: &Heard) -> Option<MediaTime> {
+    heard.units.iter().filter(|u| u.shows > 0).filter_map(|u| u.pts).min()
 }
 
 fn pictures_of(heard: &Heard, input: &PictureInput) -> Result<VideoReadback, Fault> {
@@ -88,13 +87,38 @@ fn pictures_of(heard: &Heard, input: &PictureInput) -> Result<VideoReadback, Fau
     Ok(VideoReadback { pictures: u32::try_from(times.len()).unwrap_or(u32::MAX), first: due, last, off_max })
 }
 
-fn sound_of(heard: &Heard, input: &SoundInput, _zero: Option<MediaTime>) -> Result<AudioReadback, Fault> {
+/// Every unit is there, and the first stands where it must beside the first picture.
+fn sound_of(
+    heard: &Heard,
+    input: &SoundInput,
+    pictures: Option<(MediaTime, MediaTime)>,
+) -> Result<AudioReadback, Fault> {
+    let open = |what: String| Err(Fault::new(FaultKind::LedgerOpen, what));
     let due = input.track.entries.len() as u64;
-    // A unit that holds priming alone may be told to a player, and left out by a demuxer.
-    if heard.count != due && heard.count + 1 != due {
-        let message = format!("{} sound units read back from the output, {due} went in", heard.count);
-        return Err(Fault::new(FaultKind::LedgerOpen, message));
+    // Priming may be told to a player and left out by a demuxer, and a transport stream's demuxer begins at the first
+    // clock reference, which comes with the first picture: nothing that stands later may be missing.
+    let begins = pictures.map_or(MediaTime::ZERO, |(_, due_at)| due_at.max(MediaTime::ZERO));
+    let early = input.track.entries.iter().filter(|e| e.pts < begins.max(MediaTime(1))).count() as u64;
+    if heard.count > due || heard.count + early < due {
+        return open(format!("{} sound units read back from the output, {due} went in", heard.count));
     }
-    let first = input.first();
-    Ok(AudioReadback { units: u32::try_from(heard.count).unwrap_or(u32::MAX), first, off_max: MediaTime::ZERO })
+    let mut off_max = MediaTime::ZERO;
+    if let (Some((heard_at, due_at)), Some(span)) = (pictures, heard.span) {
+        let stands = span.start - heard_at + due_at;
+        let left_out = usize::try_from(due - heard.count).unwrap_or(0);
+        let must = input.track.entries.get(left_out).map_or(MediaTime::ZERO, |e| e.pts);
+        // Matroska's demuxer puts a priming unit that would stand before zero at zero.
+        off_max = [must, must.max(MediaTime::ZERO)]
+            .map(|must| MediaTime((stands - must).ns().abs()))
+            .into_iter()
+            .min()
+            .unwrap_or_default();
+        if off_max > SOUND_OFF_MAX {
+            return open(format!(
+                "the sound of the output stands {off_max} off its place, the bound is {SOUND_OFF_MAX}"
+            ));
+        }
+    }
+    let count = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+    Ok(AudioReadback { units: count(heard.count), left_out: count(due - heard.count), first: input.first(), off_max })
 }

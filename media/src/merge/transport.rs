@@ -42,7 +42,10 @@ pub(crate) fn mux(inputs: &mut Inputs, path: &Path, teller: &Teller) -> Result<(
             // Pushing threads may wait for room in a pipeline that no longer moves.
             let _ = pipe.element().set_state(gst::State::Null);
         }
-        let pushed = [video, audio].into_iter().flatten().map(|t| t.join().unwrap_or_else(|_| Err(internal("a pushing thread panicked"))));
+        let pushed = [video, audio]
+            .into_iter()
+            .flatten()
+            .map(|t| t.join().unwrap_or_else(|_| Err(internal("a pushing thread panicked"))));
         let pushed: Result<(), Fault> = pushed.collect();
         ended.and(pushed)
     })

@@ -217,8 +217,12 @@ async fn merge(work: &MergeWork, attempt: &Attempt<'_>) -> Result<Outcome, Fault
         last: time(times.last()),
         off_max: MediaTime::ZERO,
     });
-    let audio =
-        work.audio.as_ref().map(|_| AudioReadback { units: 1, first: MediaTime::ZERO, off_max: MediaTime::ZERO });
+    let audio = work.audio.as_ref().map(|_| AudioReadback {
+        units: 1,
+        left_out: 0,
+        first: MediaTime::ZERO,
+        off_max: MediaTime::ZERO,
+    });
     Ok(Outcome::Merge(OutputProof { output: work.output, file, duration: time(times.last()), video, audio }))
 }
 

@@ -13,6 +13,8 @@ use framefleet_model::time::{MediaTime, NS_PER_SECOND, scale_round};
 
 /// What the coarsest container clock rounds off.
 const OFF_MAX: MediaTime = MediaTime::from_millis(1);
+/// Sound is placed beside the pictures: both clocks round.
+const SOUND_OFF_MAX: MediaTime = MediaTime::from_millis(2);
 /// Sound that a decoder may owe at the end of a track: its last, incomplete units.
 const SOUND_SHORT_MAX: MediaTime = MediaTime::from_millis(500);
 
@@ -173,7 +175,7 @@ fn prove_output(evidence: &Evidence<'_>, output: &OutputPlan, proof: &OutputProo
                 back.pictures as usize,
                 proofs.map(|p| p.pictures as usize).sum(),
             )?;
-            in_place(&name, "picture", back.off_max)?;
+            in_place(&name, "picture", back.off_max, OFF_MAX)?;
         }
         (None, None) => {}
         (Some(_), None) | (None, Some(_)) => {
@@ -184,11 +186,10 @@ fn prove_output(evidence: &Evidence<'_>, output: &OutputPlan, proof: &OutputProo
         (Some(rendition), Some(back)) => {
             let made =
                 only(evidence.audio.iter().filter(|p| p.rendition == rendition), || format!("the sound of {name}"))?;
-            // Muxers that write where sound begins leave out the unit that only primes the decoder.
-            if back.units != made.units && back.units + 1 != made.units {
+            if back.units.saturating_add(back.left_out) != made.units {
                 return Err(open(format!("{name} holds {} units of sound, {} were made", back.units, made.units)));
             }
-            in_place(&name, "unit of sound", back.off_max)?;
+            in_place(&name, "unit of sound", back.off_max, SOUND_OFF_MAX)?;
         }
         (None, None) => {}
         (Some(_), None) | (None, Some(_)) => return Err(open(format!("{name} differs from the plan in having sound"))),
@@ -196,11 +197,11 @@ fn prove_output(evidence: &Evidence<'_>, output: &OutputPlan, proof: &OutputProo
     Ok(())
 }
 
-fn in_place(name: &str, what: &str, off: MediaTime) -> Result<(), Fault> {
-    if off <= OFF_MAX {
+fn in_place(name: &str, what: &str, off: MediaTime, most: MediaTime) -> Result<(), Fault> {
+    if off <= most {
         return Ok(());
     }
-    Err(open(format!("a {what} of {name} stands {off} off its place, {OFF_MAX} at most")))
+    Err(open(format!("a {what} of {name} stands {off} off its place, {most} at most")))
 }
 
 fn only<'a, T>(mut found: impl Iterator<Item = &'a T>, what: impl Fn() -> String) -> Result<&'a T, Fault> {
