@@ -286,7 +286,7 @@ fn merge_work(plan: &Plan, number: u32) -> Result<(MergeWork, Vec<crate::inputs:
         audio: audio.transpose()?,
         tags: plan.tags.clone(),
         chapters: plan.chapters.clone(),
-        plan: plan.digest(),
+        plan: plan.content_digest(),
     };
     Ok((work, wanted))
 }

@@ -166,6 +166,16 @@ impl Plan {
     pub fn digest(&self) -> Digest {
         Digest::of(&self.to_bytes())
     }
+
+    /// What the plan makes, whoever made it, of whichever copy of the film, to wherever it goes: two plans with equal
+    /// digests of this kind make equal outputs. The index enters by its content.
+    pub fn content_digest(&self) -> Digest {
+        let mut content = self.clone();
+        content.source = SourceFacts { url: String::new(), size: self.source.size, version: String::new() };
+        content.index.key.clear();
+        content.outputs.iter_mut().for_each(|output| output.to.clear());
+        content.digest()
+    }
 }
 
 /// The times of the pictures that `units` show within `span`, ascending, in source running time.

@@ -109,7 +109,7 @@ pub struct MergeWork {
     pub audio: Option<MergeAudio>,
     pub tags: Tags,
     pub chapters: Vec<Chapter>,
-    /// Names that muxers would draw at random come from here.
+    /// Names that muxers would draw at random come from here: the plan's content digest.
     pub plan: Digest,
 }
 

@@ -386,6 +386,20 @@ fn an_output_that_would_be_empty_is_refused() {
 }
 
 #[test]
+fn what_a_plan_makes_does_not_depend_on_names_and_dates() {
+    let index = with_sound(steady(50, 25), 0, 2000);
+    let of = |source: (&str, &str), key: &str, to: &str| {
+        let asked = Request { outputs: vec![output(to, Some(video()), Some(audio()))], ..every(1000) };
+        let source = SourceFacts { url: source.0.into(), size: 1, version: source.1.into() };
+        let index_ref = IndexRef { key: key.into(), size: 1, digest: Digest::of(b"") };
+        plan(Asked { request: &asked, source: &source, index: &index, index_ref: &index_ref }).unwrap()
+    };
+    let (one, other) = (of(("a", "1"), "k", "file:///a"), of(("b", "2"), "l", "file:///b"));
+    assert_ne!(one.digest(), other.digest());
+    assert_eq!(one.content_digest(), other.content_digest());
+}
+
+#[test]
 fn chapters_move_with_the_range() {
     let mut index = steady(250, 25);
     let chapter = |start, end| Chapter { start: ms(start), end: ms(end), title: "c".into() };
