@@ -1,6 +1,8 @@
 //! Whole fleets under seeded misfortune: coordinators and workers are killed anywhere, the store loses calls and
 //! answers, attempts crash and stall. Whatever happens, every job ends once, whole, and leaves nothing behind.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -77,7 +79,7 @@ async fn live_through(seed: u64) {
         let pictures = 150 + 50 * i64::try_from(n).unwrap();
         let out: PathBuf = run.rig.path(&format!("out-{n}.mp4"));
         let film = run.rig.film(&format!("film-{n}.mov"), &format!("pictures={pictures} gop=25"));
-        let (id, _) = calm.ops().submit(&request(&film, &[out.clone()])).await.unwrap();
+        let (id, _) = calm.ops().submit(&request(&film, std::slice::from_ref(&out))).await.unwrap();
         jobs.push((id, out, pictures));
     }
     for place in 0..5 {
