@@ -1,6 +1,7 @@
 //! Sources on disk: made once, kept by the content of their recipe, safe for tests that run side by side.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -31,10 +32,17 @@ pub fn of(source: &Source) -> Result<Film, String> {
     check_source(source, &told)?;
     let facts = making.path().join("facts.json");
     std::fs::write(&facts, told.json()).map_err(|e| e.to_string())?;
-    // whoever is first wins; a second maker replaces it by an equal one
-    std::fs::rename(&made, &film.path).map_err(|e| e.to_string())?;
-    std::fs::rename(&facts, &film.facts).map_err(|e| e.to_string())?;
+    // whoever is first wins, or a film would change under the transcode of a test beside this one
+    keep(&made, &film.path)?;
+    keep(&facts, &film.facts)?;
     Ok(film)
+}
+
+fn keep(made: &Path, name: &Path) -> Result<(), String> {
+    match std::fs::hard_link(made, name) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(format!("{}: {error}", name.display())),
+        _ => Ok(()),
+    }
 }
 
 fn make(source: &Source, folder: &Path) -> Result<PathBuf, String> {
@@ -74,6 +82,9 @@ fn check_source(source: &Source, told: &Facts) -> Result<(), String> {
     if !timed {
         return Err(format!("{source:?} has pictures at {:?}", told.times));
     }
+    if let Some(at) = off_its_rate(source, told) {
+        return Err(format!("{source:?}: picture {at} does not stand at its rate's time: {:?}", told.times));
+    }
     let beeps = told.beeps.as_ref().map_or(0, Vec::len) as u64;
     if beeps + u64::from(hidden) < u64::from(source.seconds()) {
         return Err(format!("{source:?} has {beeps} beeps in {} s", source.seconds()));
@@ -82,6 +93,17 @@ fn check_source(source: &Source, told: &Facts) -> Result<(), String> {
         return Err(format!("{source:?} does not decode cleanly: {:?}", told.errors));
     }
     Ok(())
+}
+
+/// The first picture more than a millisecond off the constant rate, where there is one.
+fn off_its_rate(source: &Source, told: &Facts) -> Option<usize> {
+    if source.rate == axis::Rate::Variable || source.container == axis::Container::Avi {
+        return None;
+    }
+    let (numerator, denominator) = source.rate.ratio().split_once('/').unwrap_or((source.rate.ratio(), "1"));
+    let seconds: f64 = denominator.parse::<f64>().ok()? / numerator.parse::<f64>().ok()?;
+    let off = |(at, time): (usize, &f64)| (time - told.times[0] - at as f64 * seconds).abs() > 0.001_001;
+    told.times.iter().enumerate().position(off)
 }
 
 fn fingerprint(source: &Source) -> u64 {

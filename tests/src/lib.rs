@@ -12,6 +12,8 @@ pub mod covering;
 pub mod film;
 /// A whole fleet in one process.
 pub mod fleet;
+/// Cases that are known to fail.
+pub mod open;
 /// What ffmpeg says about a file.
 pub mod oracle;
 /// Where things are.
@@ -24,5 +26,3 @@ pub mod recipe;
 pub mod running;
 /// The rules of the house.
 pub mod tidy;
-/// Cases that are known to fail.
-pub mod open;

@@ -162,19 +162,23 @@ impl Source {
         Command { program: "ffmpeg", arguments }
     }
 
+    /// Fields first, then frames with times, then the container with sound.
     fn field_coded(&self) -> Vec<Command> {
         let (rate, seconds) = (self.rate.ratio(), self.seconds());
         let (frames, gop) = (self.pictures().to_string(), self.keyframes().to_string());
         let fields = ["tests/oracle/paff.py", "{out}", "--frames", &frames, "--gop", &gop, "--fps", rate];
+        let timed =
+            ["-v", "error", "-y", "-f", "h264", "-framerate", rate, "-i", "{base}", "-c", "copy", "-f", "mp4", "{out}"];
         let beeps = format!(r"aevalsrc=exprs='0.8*sin(2*PI*1000*t)*lt(mod(t\,1)\,0.05)':s=48000:d={seconds}");
-        let stamp = format!("setts=ts=N/({rate}*TB)");
-        let mut arguments = strings(&["-v", "error", "-y", "-f", "h264", "-framerate", rate, "-i", "{base}"]);
-        arguments.extend(strings(&["-f", "lavfi", "-i", &beeps, "-map", "0:v", "-map", "1:a", "-c:v", "copy"]));
-        arguments.extend(strings(&["-bsf:v", &stamp]));
-        arguments.extend(self.sound().iter().map(|&word| word.to_owned()));
-        arguments.extend(self.muxing().into_iter().map(str::to_owned));
-        arguments.push("{out}".to_owned());
-        vec![Command { program: "python3", arguments: strings(&fields) }, Command { program: "ffmpeg", arguments }]
+        let mut whole = strings(&["-v", "error", "-y", "-i", "{base}", "-f", "lavfi", "-i", &beeps]);
+        whole.extend(strings(&["-map", "0:v", "-map", "1:a", "-c:v", "copy"]));
+        whole.extend(self.sound().iter().chain(&self.muxing()).map(|&word| word.to_owned()));
+        whole.push("{out}".to_owned());
+        vec![
+            Command { program: "python3", arguments: strings(&fields) },
+            Command { program: "ffmpeg", arguments: strings(&timed) },
+            Command { program: "ffmpeg", arguments: whole },
+        ]
     }
 }
 
