@@ -97,8 +97,8 @@ fn sound_of(
     let due = input.track.entries.len() as u64;
     // Priming may be told to a player and left out by a demuxer, and a transport stream's demuxer begins at the first
     // clock reference, which comes with the first picture: nothing that stands later may be missing.
-    let begins = pictures.map_or(MediaTime::ZERO, |(_, due_at)| due_at.max(MediaTime::ZERO));
-    let early = input.track.entries.iter().filter(|e| e.pts < begins.max(MediaTime(1))).count() as u64;
+    let begins = pictures.map_or(MediaTime::ZERO, |(_, due_at)| due_at).max(input.first());
+    let early = input.track.entries.iter().filter(|e| e.pts < begins).count() as u64;
     if heard.count > due || heard.count + early < due {
         return open(format!("{} sound units read back from the output, {due} went in", heard.count));
     }
@@ -107,12 +107,9 @@ fn sound_of(
         let stands = span.start - heard_at + due_at;
         let left_out = usize::try_from(due - heard.count).unwrap_or(0);
         let must = input.track.entries.get(left_out).map_or(MediaTime::ZERO, |e| e.pts);
-        // Matroska's demuxer puts a priming unit that would stand before zero at zero.
-        off_max = [must, must.max(MediaTime::ZERO)]
-            .map(|must| MediaTime((stands - must).ns().abs()))
-            .into_iter()
-            .min()
-            .unwrap_or_default();
+        // A unit of priming that would stand before zero, or before its edit, is put where that begins.
+        let places = [must, must.max(MediaTime::ZERO), must.max(input.first())];
+        off_max = places.map(|place| MediaTime((stands - place).ns().abs())).into_iter().min().unwrap_or_default();
         if off_max > SOUND_OFF_MAX {
             return open(format!(
                 "the sound of the output stands {off_max} off its place, the bound is {SOUND_OFF_MAX}"
