@@ -7,6 +7,9 @@
 //! What a job is to do follows from its row alone: a coordinator that dies between a commit and its effect leaves a row
 //! from which any other does the same again. So every effect may happen twice.
 
+// A state or a piece of news that is added must be decided about everywhere.
+#![deny(clippy::wildcard_enum_match_arm)]
+
 /// Publication is over, and so is the job.
 pub mod completing;
 /// Which ready tasks are hinted.

@@ -193,25 +193,13 @@ impl Task {
     }
 
     pub fn settled(&self) -> Option<&Settled> {
-        match &self.state {
-            TaskState::Settled(settled) => Some(settled),
-            TaskState::Waiting { .. }
-            | TaskState::Ready
-            | TaskState::Hinted { .. }
-            | TaskState::Claimed(_)
-            | TaskState::Dead(_) => None,
-        }
+        let TaskState::Settled(settled) = &self.state else { return None };
+        Some(settled)
     }
 
     pub fn lease(&self) -> Option<&Lease> {
-        match &self.state {
-            TaskState::Claimed(lease) => Some(lease),
-            TaskState::Waiting { .. }
-            | TaskState::Ready
-            | TaskState::Hinted { .. }
-            | TaskState::Settled(_)
-            | TaskState::Dead(_) => None,
-        }
+        let TaskState::Claimed(lease) = &self.state else { return None };
+        Some(lease)
     }
 
     fn held_by(&self, nonce: &Nonce) -> bool {
