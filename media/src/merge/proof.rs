@@ -107,8 +107,10 @@ fn sound_of(
         let stands = span.start - heard_at + due_at;
         let left_out = usize::try_from(due - heard.count).unwrap_or(0);
         let must = input.track.entries.get(left_out).map_or(MediaTime::ZERO, |e| e.pts);
-        // A unit of priming that would stand before zero, or before its edit, is put where that begins.
-        let places = [must, must.max(MediaTime::ZERO), must.max(input.first())];
+        // A unit of priming that would stand before zero, or before its edit, is put where that begins; a unit that
+        // holds nothing but padding may be left out at the end instead.
+        let head = input.track.entries.first().map_or(must, |e| e.pts);
+        let places = [head, must, must.max(MediaTime::ZERO), must.max(input.first())];
         off_max = places.map(|place| MediaTime((stands - place).ns().abs())).into_iter().min().unwrap_or_default();
         if off_max > SOUND_OFF_MAX {
             return open(format!(
