@@ -35,7 +35,7 @@ test-exact: build ## every case of exactness; FULL=1 for the full product of all
 test-corpus: build ## every file of a folder of real media; see tests/corpus/README.md
 	@rm -rf target/corpus
 	FRAMEFLEET_BIN=$(CURDIR)/$(BUILT) cargo nextest run --locked --profile corpus -p framefleet-tests --test corpus; \
-	    status=$$?; cargo run -q --locked -p framefleet-tests --bin scoreboard; exit $$status
+	    status=$$?; cargo run -q --locked -p framefleet-tests --bin scoreboard || status=1; exit $$status
 
 lint: ## formatting, clippy, docs, licences, tidiness
 	cargo fmt --all --check
