@@ -138,7 +138,10 @@ mod tests {
     #[test]
     fn every_reviewed_difference_has_a_reason() {
         for (path, all) in differences().unwrap() {
-            assert!(all.iter().all(|one| ["exit", "pictures", "samples", "fault"].contains(&one.field.as_str())), "{path}");
+            assert!(
+                all.iter().all(|one| ["exit", "pictures", "samples", "fault"].contains(&one.field.as_str())),
+                "{path}"
+            );
         }
     }
 }
