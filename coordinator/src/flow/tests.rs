@@ -147,9 +147,10 @@ fn a_job_can_be_cancelled_until_it_publishes() {
     for before in 0..=smooth().len() {
         let at = decide(&job(), &smooth()[..before], NOW).job;
         let decision = decide(&at, std::slice::from_ref(&cancel), NOW);
-        match at.state.name() {
-            "publishing" | "completed" => assert_eq!(decision.rejected, [Rejected::Terminal]),
-            _ => assert_eq!(decision.job.state.name(), "cancelled"),
+        if matches!(at.state.name(), "publishing" | "completed") {
+            assert_eq!(decision.rejected, [Rejected::Terminal]);
+        } else {
+            assert_eq!(decision.job.state.name(), "cancelled");
         }
     }
 }
