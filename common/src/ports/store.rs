@@ -10,8 +10,8 @@
 //! - Sequence numbers of a queue rise strictly and are never reused; they may have gaps.
 //! - After an error the outcome of a commit is *unknown*: it may have happened. Repeating it is safe, because the
 //!   versions that it expects are gone if it did.
-//! - Whoever sees [`Commit::Committed`] sees the commit in every later answer of the same store; that it outlives the
-//!   store's own death is promised only by [`Store::barrier`].
+//! - Whoever sees `Commit::Committed` sees the commit in every later answer of the same store; that it outlives the
+//!   store's own death is promised only by `Store::barrier`.
 
 use std::fmt;
 
