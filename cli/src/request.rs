@@ -1,4 +1,4 @@
-//! From what was asked to a [`Request`]: the one place where text becomes values that are never doubted again.
+//! From what was asked to a `Request`: the one place where text becomes values that are never doubted again.
 
 use std::ops::RangeInclusive;
 

@@ -3,7 +3,7 @@
 //!
 //! Containers and parsers do not tell: a field pair may be one unit or two, VP8 and VP9 carry pictures that are never
 //! shown, packed MPEG-4 puts two pictures into one unit, and parsers call any I picture a key. A codec without a rule
-//! here, or a unit that a rule calls [`Odd`], makes the film one task, whose one decode is the count.
+//! here, or a unit that a rule calls `Odd`, makes the film one task, whose one decode is the count.
 //!
 //! The rules follow what a decoder that hides broken pictures shows when it starts at the film's first unit: nothing
 //! before the first key, and no leading picture whose references lie before it.
