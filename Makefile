@@ -31,9 +31,7 @@ test-landing: build ## what .ci/run runs: all of `test` but the suites with case
 	FRAMEFLEET_BIN=$(CURDIR)/$(BUILT) cargo nextest run --locked --workspace --profile landing
 
 test-exact: build ## every case of exactness; FULL=1 for the full product of all axes
-	@rm -rf target/exact-open
 	FRAMEFLEET_BIN=$(CURDIR)/$(BUILT) cargo nextest run --locked --profile exact -p framefleet-tests --test exact
-	@cat target/exact-open/* 2>/dev/null | sort || true
 
 test-corpus: build ## every file of a folder of real media; see tests/corpus/README.md
 	@rm -rf target/corpus

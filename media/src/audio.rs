@@ -12,26 +12,27 @@ use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::ledger::AudioProof;
 use framefleet_model::media::AudioFormat;
 use framefleet_model::task::AudioWork;
-use framefleet_model::time::MediaTime;
+use framefleet_model::time::{MediaTime, Span};
 use gst::prelude::*;
 
 use crate::child::Teller;
 use crate::decode::pull;
 use crate::demux::{self, Demux, FilmClock, pad_caps, track_id};
+use crate::isobmff::reader::Presented;
 use crate::pipe::{internal, make};
-use crate::read_at::ReadAt;
 use crate::sound::{Encoder, Run};
 use crate::{decoder, formats};
 
 pub(crate) fn run(
     work: &AudioWork,
-    film: Arc<dyn ReadAt>,
+    film: Arc<Presented>,
     scratch: &Path,
     teller: &Teller,
 ) -> Result<Vec<AudioProof>, Fault> {
     let sink = gst_app::AppSink::builder().sync(false).max_buffers(32).build();
     sink.set_property("enable-last-sample", false);
     let trouble = Arc::new(Mutex::new(None));
+    let ends = film.end_of(&work.track);
     let (target, wanted, told) = (sink.clone(), (work.track.clone(), work.decoder.clone()), trouble.clone());
     let demux = Demux::open(film, move |pipeline, pad| {
         let first = target.static_pad("sink").is_some_and(|sink| !sink.is_linked());
@@ -45,7 +46,9 @@ pub(crate) fn run(
     })?;
     demux::place(demux.pipe.element(), sink.upcast_ref())?;
     demux.pipe.play()?;
-    let mut sound = Sound { work, scratch, run: None, encoders: Vec::new() };
+    let mut span = work.span;
+    span.end = ends.map_or(span.end, |end| span.end.min(end));
+    let mut sound = Sound { work, span, scratch, run: None, encoders: Vec::new() };
     let mut clock = None;
     let mut refused = None;
     let pulled = pull(&demux.pipe, &sink, &mut |sample| {
@@ -95,6 +98,8 @@ fn link(pipeline: &gst::Pipeline, pad: &gst::Pad, (name, sink): (&str, &gst::Ele
 /// The track's samples on their way from the decoder to the encoders.
 struct Sound<'a> {
     work: &'a AudioWork,
+    /// The wanted part, up to the track's own end.
+    span: Span,
     scratch: &'a Path,
     run: Option<Run>,
     encoders: Vec<Encoder>,
@@ -132,8 +137,8 @@ impl Sound<'_> {
         for rendition in &self.work.renditions {
             self.encoders.push(Encoder::start(rendition, caps, self.scratch)?);
         }
-        let begun = at.unwrap_or(self.work.span.start);
-        Ok(self.run.insert(Run::new(format, begun, self.work.span)))
+        let begun = at.unwrap_or(self.span.start);
+        Ok(self.run.insert(Run::new(format, begun, self.span)))
     }
 
     fn finish(self) -> Result<Vec<AudioProof>, Fault> {

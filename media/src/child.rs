@@ -9,9 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use framefleet_model::fault::{Fault, FaultKind};
+use framefleet_model::index::Method;
 use framefleet_model::task::{CHILD_PROTOCOL, ChildLimits, ChildSpec, Line, Outcome, Progress, Work, object};
 use framefleet_model::time::MediaTime;
 
+use crate::isobmff::reader::Presented;
 use crate::pipe::internal;
 use crate::read_at::ReadAt;
 use crate::reader::Reader;
@@ -104,16 +106,22 @@ fn work(reader: &Reader, spec: &ChildSpec) -> Result<Outcome, Fault> {
         let opened = reader.object(number);
         Ok(Arc::new(opened.map_err(|e| Fault::new(FaultKind::SourceUnreadable, e.to_string()))?))
     };
+    let presented = || open(object::SOURCE).map(|film| Arc::new(Presented::of(film)));
     match &spec.work {
         Work::Index(work) => {
             let film = open(object::SOURCE)?;
             indexing::run(work, film, scratch, |bytes| teller.step(bytes, MediaTime::ZERO)).map(Outcome::Index)
         }
         Work::Encode(work) => {
-            let sources = encode::Sources { film: open(object::SOURCE)?, index: open(object::INDEX)? };
+            // Sample tables need no demuxer, and a task should read no more than its units.
+            let film = match work.method {
+                Method::Tables => open(object::SOURCE)?,
+                Method::Pass => presented()?,
+            };
+            let sources = encode::Sources { film, index: open(object::INDEX)? };
             encode::run(work, &sources, scratch, &teller).map(Outcome::Encode)
         }
-        Work::Audio(work) => audio::run(work, open(object::SOURCE)?, scratch, &teller).map(Outcome::Audio),
+        Work::Audio(work) => audio::run(work, presented()?, scratch, &teller).map(Outcome::Audio),
         Work::Merge(work) => merge::run(work, reader, scratch, &teller).map(Outcome::Merge),
     }
 }

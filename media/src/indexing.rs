@@ -13,7 +13,8 @@ use framefleet_model::pipeline::TrackChoice;
 use framefleet_model::task::{IndexDone, IndexWork, SourceLimits};
 use framefleet_model::time::{MediaTime, Span};
 
-use crate::pass::{self, Passed};
+use crate::isobmff::reader::{self as isobmff, FastTables, Presented, Refusal};
+use crate::pass::{self, Passed, Until};
 use crate::read_at::ReadAt;
 use crate::tap::{Heard, Kind, Tap};
 use crate::{described, formats, trial};
@@ -37,29 +38,111 @@ pub(crate) fn run(
     Ok(IndexDone { file, units: u32::try_from(index.units.len()).unwrap_or(u32::MAX) })
 }
 
-fn index_of(work: &IndexWork, film: Arc<dyn ReadAt>, step: impl FnMut(u64)) -> Result<Index, Fault> {
-    let passed = pass::run(film.clone(), work.limits.tracks_max, step)?;
-    let chosen = choose(&passed, &work.audio_track)?;
-    let mut index = Index {
-        header: IndexHeader {
-            container: passed.container.clone(),
-            method: Method::Pass,
-            video: chosen.video.as_ref().map(|c| c.1.clone()),
-            audio: chosen.audio.as_ref().map(|c| c.1.clone()),
-            ignored: chosen.ignored,
-            tags: described::tags(&passed.taps),
-            chapters: described::chapters(&passed.taps),
-            blocks: Vec::new(),
-        },
-        units: Vec::new(),
+fn index_of(work: &IndexWork, film: Arc<dyn ReadAt>, mut step: impl FnMut(u64)) -> Result<Index, Fault> {
+    let film = Arc::new(Presented::of(film));
+    let tables = if work.tables { tables_of(&film)? } else { None };
+    let by_tables = tables.and_then(|tables| from_tables(work, (&film, tables), &mut step).transpose()).transpose()?;
+    let mut index = match by_tables {
+        Some(index) => index,
+        None => from_pass(work, &film, step)?,
     };
-    if let Some((tap, _)) = &chosen.video {
-        index.units = std::mem::take(&mut tap.heard().units);
-    }
+    end_tracks(&mut index, &film);
     let end = span_end(&index.header);
     end_chapters(&mut index.header.chapters, end);
     check_limits(&index.header, &work.limits)?;
     Ok(index)
+}
+
+fn from_pass(work: &IndexWork, film: &Arc<Presented>, step: impl FnMut(u64)) -> Result<Index, Fault> {
+    let passed = pass::run(film.clone(), (work.limits.tracks_max, Until::End), step)?;
+    let chosen = choose(&passed, &work.audio_track)?;
+    let mut chapters = described::chapters(&passed.taps);
+    if chapters.is_empty() {
+        chapters = isobmff::chapters(film);
+    }
+    let units = chosen.video.as_ref().map(|(tap, _)| std::mem::take(&mut tap.heard().units));
+    let header = IndexHeader {
+        container: passed.container.clone(),
+        method: Method::Pass,
+        video: chosen.video.map(|c| c.1),
+        audio: chosen.audio.map(|c| c.1),
+        ignored: chosen.ignored,
+        tags: described::tags(&passed.taps),
+        chapters,
+        blocks: Vec::new(),
+    };
+    Ok(Index { header, units: units.unwrap_or_default() })
+}
+
+/// The sample tables of a film that has plain ones.
+fn tables_of(film: &Presented) -> Result<Option<FastTables>, Fault> {
+    match isobmff::fast_index(film) {
+        Ok(tables) => Ok(Some(tables)),
+        Err(Refusal::Odd(_)) => Ok(None),
+        Err(Refusal::Encrypted(track)) => {
+            Err(Fault::new(FaultKind::Encrypted, format!("the film is encrypted (track {track})")))
+        }
+        Err(Refusal::Io(error)) => {
+            Err(Fault::new(FaultKind::SourceUnreadable, format!("the source cannot be read: {error}")))
+        }
+    }
+}
+
+/// Units and times by the tables; what decodes and how, by the first units of each track. `None` where those units
+/// are not what the tables say.
+fn from_tables(
+    work: &IndexWork,
+    (film, tables): (&Arc<Presented>, FastTables),
+    step: impl FnMut(u64),
+) -> Result<Option<Index>, Fault> {
+    let heads = Until::Heads(1 + tables.audio.len());
+    let passed = pass::run(film.clone(), (work.limits.tracks_max, heads), step)?;
+    if passed.trouble.is_some() {
+        return Ok(None);
+    }
+    let chosen = choose(&passed, &work.audio_track)?;
+    let Some((_, mut video)) = chosen.video else { return Ok(None) };
+    let audio = chosen.audio.map(|(_, audio)| audio);
+    let spans = |id: &str| tables.audio.iter().find(|told| told.id == id).map(|told| told.span);
+    let audio = match audio.map(|audio| spans(&audio.id).map(|span| AudioTrack { span, ..audio })) {
+        Some(None) => return Ok(None),
+        Some(Some(audio)) => Some(audio),
+        None => None,
+    };
+    if video.id != tables.video.id || video.divisible != Divisible::Yes {
+        return Ok(None);
+    }
+    video.caps.truncate(1);
+    video.span = tables.video.span;
+    video.divisible = times_in_order(&tables.video.units).map_or(Divisible::Yes, Divisible::No);
+    let header = IndexHeader {
+        container: passed.container.clone(),
+        method: Method::Tables,
+        video: Some(video),
+        audio,
+        ignored: chosen.ignored,
+        tags: tables.tags,
+        chapters: tables.chapters,
+        blocks: Vec::new(),
+    };
+    Ok(Some(Index { header, units: tables.video.units }))
+}
+
+/// What stands behind a track's end is not shown.
+fn end_tracks(index: &mut Index, film: &Presented) {
+    if let Some(video) = &mut index.header.video
+        && let Some(end) = film.end_of(&video.id)
+    {
+        for unit in index.units.iter_mut().filter(|unit| unit.pts.is_some_and(|pts| pts >= end)) {
+            unit.shows = 0;
+        }
+        video.span.end = video.span.end.min(end);
+    }
+    if let Some(audio) = &mut index.header.audio
+        && let Some(end) = film.end_of(&audio.id)
+    {
+        audio.span.end = audio.span.end.min(end);
+    }
 }
 
 /// The tracks that are worked on, and one line for each that is not.

@@ -29,13 +29,30 @@ struct Shown {
     refused: Option<Fault>,
 }
 
+/// How far a pass goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Until {
+    End,
+    /// Until so many tracks of pictures and sound have shown their first units.
+    Heads(usize),
+}
+
 /// ```text
 /// {fleetsrc} ! {parsebin} ─ each pad ─▶ tap ! {fakesink}
 /// ```
-pub(crate) fn run(film: Arc<dyn ReadAt>, tracks_max: u32, mut step: impl FnMut(u64)) -> Result<Passed, Fault> {
+pub(crate) fn run(
+    film: Arc<dyn ReadAt>,
+    (tracks_max, until): (u32, Until),
+    mut step: impl FnMut(u64),
+) -> Result<Passed, Fault> {
     let shown = Arc::new(Mutex::new(Shown::default()));
     let listener = shown.clone();
-    let demux = Demux::open(film, move |pipeline, pad| show(&listener, (pipeline, pad), tracks_max))?;
+    let demux = Demux::open(film, move |pipeline, pad| {
+        show(&listener, (pipeline, pad), tracks_max);
+        if let Until::Heads(tracks) = until {
+            stop_at_heads(&listener, (pipeline, pad), tracks);
+        }
+    })?;
     demux.pipe.play()?;
     let source = demux.source.clone();
     let ended = demux.pipe.wait_end(|| step(source.bytes_read()));
@@ -50,6 +67,7 @@ pub(crate) fn run(film: Arc<dyn ReadAt>, tracks_max: u32, mut step: impl FnMut(u
         return Err(Fault::new(FaultKind::Encrypted, format!("the film is encrypted ({what})")));
     }
     let taps = std::mem::take(&mut shown.taps);
+    taps.iter().for_each(|tap| tap.heard().settle_times());
     let heard_any = taps.iter().any(|tap| tap.heard().count > 0);
     match ended {
         Err(fault) if !heard_any => Err(unreadable(fault, &missing)),
@@ -75,6 +93,25 @@ fn show(shown: &Mutex<Shown>, (pipeline, pad): (&gst::Pipeline, &gst::Pad), trac
     drop(shown);
     // A pad that cannot be linked stays unlinked: its demuxer goes on with the others.
     let _ = sink_into_nothing(pipeline, pad);
+}
+
+/// Ends the pass once all heads are there: the pad then takes nothing more, and the main thread is told.
+fn stop_at_heads(shown: &Arc<Mutex<Shown>>, (pipeline, pad): (&gst::Pipeline, &gst::Pad), tracks: usize) {
+    let (shown, pipeline) = (shown.clone(), pipeline.downgrade());
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        let shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let heads: Vec<bool> = shown.taps.iter().filter_map(|tap| tap.heard().head_is_whole()).collect();
+        if heads.len() < tracks || heads.contains(&false) {
+            return gst::PadProbeReturn::Ok;
+        }
+        if let Some(pipeline) = pipeline.upgrade() {
+            // A bus that takes no message belongs to a pipeline that is being stopped.
+            let _ = pipeline.post_message(gst::message::Application::new(gst::Structure::new_empty("heads")));
+        }
+        info.data = None;
+        info.flow_res = Err(gst::FlowError::Eos);
+        gst::PadProbeReturn::Handled
+    });
 }
 
 /// What typefind found, as the demuxer's input caps.

@@ -34,15 +34,15 @@ impl Pipe {
         }
     }
 
-    /// Waits for the end of the stream; `seen` is called at least every 200 ms.
+    /// Waits for the end of the stream, or for a probe that has heard enough; `seen` is called at least every 200 ms.
     pub(crate) fn wait_end(&self, mut seen: impl FnMut()) -> Result<(), Fault> {
         let bus = self.bus();
+        let ends = [gst::MessageType::Eos, gst::MessageType::Application, gst::MessageType::Error];
         loop {
-            let wait = gst::ClockTime::from_mseconds(200);
-            let message = bus.timed_pop_filtered(wait, &[gst::MessageType::Eos, gst::MessageType::Error]);
+            let message = bus.timed_pop_filtered(gst::ClockTime::from_mseconds(200), &ends);
             seen();
             match message.as_ref().map(|m| m.view()) {
-                Some(gst::MessageView::Eos(_)) => return Ok(()),
+                Some(gst::MessageView::Eos(_) | gst::MessageView::Application(_)) => return Ok(()),
                 Some(gst::MessageView::Error(error)) => return Err(fault_of(error)),
                 _ => {}
             }

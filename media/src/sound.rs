@@ -126,7 +126,8 @@ impl Encoder {
     /// ```
     pub(crate) fn start(rendition: &AudioRendition, caps: &gst::CapsRef, scratch: &Path) -> Result<Self, Fault> {
         let pipe = Pipe::new();
-        let source = gst_app::AppSrc::builder().caps(&caps.to_owned()).format(gst::Format::Time).block(true).build();
+        let source =
+            gst_app::AppSrc::builder().caps(&with_positions(caps)).format(gst::Format::Time).block(true).build();
         source.set_max_bytes(4 << 20);
         let resample = make("audioresample")?;
         resample.set_property("quality", 10_i32);
@@ -203,6 +204,20 @@ fn aac(rendition: &AudioRendition) -> Result<gst::Element, Fault> {
     encoder.set_property("perfect-timestamp", false);
     encoder.set_property("hard-resync", false);
     Ok(encoder)
+}
+
+/// Channels that the source gives no loudspeakers get the usual ones of their number: sound without places cannot be
+/// mixed or encoded.
+fn with_positions(caps: &gst::CapsRef) -> gst::Caps {
+    let mut caps = caps.to_owned();
+    let Some(structure) = caps.make_mut().structure_mut(0) else { return caps };
+    let placed = structure.get::<gst::Bitmask>("channel-mask").is_ok_and(|mask| *mask != 0);
+    let channels = structure.get::<i32>("channels").ok().and_then(|count| u32::try_from(count).ok()).unwrap_or(0);
+    if channels > 2 && !placed {
+        let usual = gst_audio::AudioChannelPosition::fallback_mask(channels);
+        structure.set("channel-mask", gst::Bitmask::new(usual));
+    }
+    caps
 }
 
 /// Which loudspeakers the channels of AAC's configurations mean (ISO 14496-3, table 1.19).

@@ -8,11 +8,12 @@ use gst::prelude::*;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::bitstream::Rules;
+use crate::bitstream::display::Display;
 use crate::demux::{FilmClock, pad_caps, track_id};
 use crate::parameters::ParameterSets;
 
 /// Enough for the first picture of any codec's reordering to come out.
-const HEAD_UNITS_MAX: usize = 64;
+const HEAD_UNITS_MAX: usize = 32;
 const HEAD_BYTES_MAX: usize = 32 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +45,7 @@ pub(crate) struct Heard {
     clock: FilmClock,
     segment: Option<gst::FormattedSegment<gst::format::Time>>,
     rules: Option<Rules>,
+    display: Option<Display>,
     parameters: Option<ParameterSets>,
     head_keyed: bool,
     head_bytes: usize,
@@ -70,6 +72,7 @@ impl Tap {
             clock: FilmClock::of(pipeline),
             segment: None,
             rules: None,
+            display: None,
             head_keyed: false,
             head_bytes: 0,
         };
@@ -100,6 +103,13 @@ impl Heard {
     pub(crate) fn media_type(&self) -> String {
         let caps = self.caps.first().and_then(|(_, caps)| caps.structure(0).map(|s| s.name().to_string()));
         caps.unwrap_or_default()
+    }
+
+    /// Gives pictures the times that follow from others', once all are there.
+    pub(crate) fn settle_times(&mut self) {
+        if let Some(display) = self.display.take() {
+            display.fill(&mut self.units);
+        }
     }
 
     fn event(&mut self, event: &gst::EventRef) {
@@ -138,6 +148,10 @@ impl Heard {
         if self.kind == Kind::Video && self.parameters.is_none() {
             self.parameters = structure.and_then(ParameterSets::of);
         }
+        let version = structure.and_then(|s| s.get::<i32>("mpegversion").ok());
+        if self.kind == Kind::Video && media_type == "video/mpeg" && matches!(version, Some(1 | 2)) {
+            self.display.get_or_insert_default();
+        }
         let at = u32::try_from(self.count).unwrap_or(u32::MAX);
         drop(codec_data);
         self.caps.push((at, caps));
@@ -154,6 +168,9 @@ impl Heard {
             && let Ok(bytes) = buffer.map_readable()
         {
             self.hear_parameters(&bytes);
+            if let Some(display) = &mut self.display {
+                display.hear(self.units.len(), &bytes);
+            }
             let shows = self.judge(&bytes, &mut key);
             let size = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
             self.units.push(Unit { pts, dts, duration, size, key, shows, hash: xxh3_64(&bytes), offset: None });
@@ -194,6 +211,11 @@ impl Heard {
         let span = self.span.get_or_insert(Span { start: at, end });
         span.start = span.start.min(at);
         span.end = span.end.max(end);
+    }
+
+    /// Whether what a trial decode needs is there; `None`: the track is neither pictures nor sound.
+    pub(crate) fn head_is_whole(&self) -> Option<bool> {
+        (self.kind != Kind::Other).then_some(self.head.len() >= HEAD_UNITS_MAX || self.head_bytes >= HEAD_BYTES_MAX)
     }
 
     fn keep_head(&mut self, buffer: &gst::Buffer, key: Key) {

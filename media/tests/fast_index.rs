@@ -8,11 +8,13 @@ mod film;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use film::{ffmpeg, run};
 use framefleet_media::bitstream::Rules;
-use framefleet_media::isobmff::reader::{FastTables, Refusal, fast_index};
+use framefleet_media::isobmff::reader::{FastTables, Presented, Refusal, fast_index};
+use framefleet_media::read_at::ReadAt;
 use framefleet_model::index::Unit;
 use framefleet_model::time::MediaTime;
 use gst::prelude::*;
@@ -103,9 +105,19 @@ fn rules_of(pad: &gst::Pad) -> Rules {
     Rules::for_codec(structure.name(), codec_data.as_deref()).expect("these codecs have rules")
 }
 
+/// The film as every demuxer in the child reads it.
+fn presented(path: &Path, folder: &Path) -> PathBuf {
+    let film = Presented::of(Arc::new(File::open(path).expect("the film was just made")));
+    let size = usize::try_from(film.size()).expect("test films are small");
+    let copy = folder.join("presented");
+    std::fs::write(&copy, film.read_exact_at(0, size).expect("a file can be read")).expect("the folder can be written");
+    copy
+}
+
 /// The first difference between both indexes, for people.
 fn difference(path: &Path, tables: &FastTables) -> Option<String> {
-    let pass = passed(path);
+    let folder = tempfile::tempdir().expect("a folder for the film");
+    let pass = passed(&presented(path, folder.path()));
     let fast: Vec<Unit> =
         tables.video.units.iter().map(|unit| Unit { offset: None, duration: None, ..*unit }).collect();
     if let Some(at) = fast.iter().zip(&pass).position(|(fast, pass)| fast != pass) {
@@ -140,6 +152,27 @@ fn plain_films_have_the_times_of_the_pass() {
         let tables = fast(&path).unwrap_or_else(|refusal| panic!("{name} is plain: {refusal}"));
         assert_eq!(difference(&path, &tables), None, "{name}");
     }
+}
+
+/// What is decoded after an edit's end may be shown before it: no unit is missing, and the end is told.
+#[test]
+fn an_edit_ends_by_the_times_of_display() {
+    let folder = tempfile::tempdir().expect("a folder for films");
+    let whole = made(folder.path(), "whole.mp4", &["-c:v", "libx264", "-g", "30", "-bf", "3"]);
+    let cut = folder.path().join("cut.mp4");
+    let (from, to) = (whole.to_str().expect("UTF-8"), cut.to_str().expect("UTF-8"));
+    run("ffmpeg", &["-ss", "0.72", "-i", from, "-t", "2", "-c", "copy", to]);
+    let tables = fast(&cut).expect("it is plain");
+    assert_eq!(difference(&cut, &tables), None);
+    let film = Presented::of(Arc::new(File::open(&cut).expect("the film was just made")));
+    let end = film.end_of(&tables.video.id).expect("it has an edit list");
+    let shown = tables.video.units.iter().filter_map(|unit| unit.pts);
+    let shown = shown.filter(|pts| (MediaTime::ZERO..end).contains(pts)).count();
+    let probe = ["-v", "error", "-count_frames", "-select_streams", "v", "-show_entries", "stream=nb_read_frames"];
+    let told = Command::new("ffprobe").args(probe).args(["-of", "csv=p=0"]).arg(&cut).output().expect("ffprobe starts");
+    let told = String::from_utf8_lossy(&told.stdout).trim_end_matches([',', '\n']).to_owned();
+    assert_eq!(shown.to_string(), told, "the film ends at {end}");
+    assert!(shown < tables.video.units.len(), "the edit hides nothing, so this shows nothing");
 }
 
 #[test]

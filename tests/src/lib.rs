@@ -12,8 +12,6 @@ pub mod covering;
 pub mod film;
 /// A whole fleet in one process.
 pub mod fleet;
-/// Cases that are known to fail.
-pub mod open;
 /// What ffmpeg says about a file.
 pub mod oracle;
 /// Where things are.

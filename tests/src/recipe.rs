@@ -146,7 +146,9 @@ impl Source {
             // the clock of 33 bits at 90 kHz wraps at 95443.7 s
             Container::TsWrap => vec!["-output_ts_offset", "95441.5"],
             Container::Ps => vec!["-f", "vob"],
-            Container::Mov | Container::Mkv | Container::Webm | Container::Flv | Container::Avi => vec![],
+            // or the sound's delay is made up for by an empty chunk, which repeats the first picture
+            Container::Avi => vec!["-avoid_negative_ts", "disabled"],
+            Container::Mov | Container::Mkv | Container::Webm | Container::Flv => vec![],
         }
     }
 

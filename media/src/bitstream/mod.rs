@@ -10,6 +10,7 @@
 
 mod av1;
 mod bits;
+pub(crate) mod display;
 mod h263;
 pub(crate) mod h264;
 pub(crate) mod hevc;

@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::indexing::scratch_fault;
 use crate::merge::inputs::{Inputs, PictureInput, SoundInput};
-use crate::pass;
+use crate::pass::{self, Until};
 use crate::tap::{Heard, Kind};
 
 /// What a container's clock may round off a picture's time.
@@ -26,7 +26,7 @@ const TRACKS: u32 = 8;
 pub(crate) fn of(work: &MergeWork, inputs: &Inputs, path: &Path, name: String) -> Result<OutputProof, Fault> {
     let file = File::open(path).map_err(|e| scratch_fault(&e))?;
     let produced = produced(&file, name).map_err(|e| scratch_fault(&e))?;
-    let passed = pass::run(Arc::new(file), TRACKS, |_| {})?;
+    let passed = pass::run(Arc::new(file), (TRACKS, Until::End), |_| {})?;
     if let Some(trouble) = passed.trouble {
         return Err(Fault::new(FaultKind::LedgerOpen, format!("the output does not read back: {}", trouble.message)));
     }

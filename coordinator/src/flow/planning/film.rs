@@ -60,7 +60,8 @@ impl<'a> Film<'a> {
         };
         let distance = usual_distance(&shown).unwrap_or(LONE_PICTURE);
         let listed = units.iter().find(|u| u.pts == Some(*last)).and_then(|u| u.duration);
-        let plausible = |d: &MediaTime| *d > MediaTime::ZERO && d.ns() <= distance.ns().saturating_mul(10);
+        // Parsers tell durations from a nominal rate that a film of variable rate does not keep.
+        let plausible = |d: &MediaTime| d.ns() >= distance.ns() / 2 && d.ns() <= distance.ns().saturating_mul(10);
         let end = match counting {
             Counting::Exact => *last + listed.filter(plausible).unwrap_or(distance),
             Counting::Uncounted(_) | Counting::Untimed(_) => {
@@ -109,7 +110,7 @@ impl<'a> Film<'a> {
         let last = before.checked_sub(1).map_or(from, |at| self.reach[at].1.max(from));
         let mut to = last + 1;
         // The second field of a picture shows nothing of its own, and belongs to the first.
-        while self.units.get(to as usize).is_some_and(|u| u.shows == 0 && !u.is_key()) {
+        if self.units.get(to as usize).is_some_and(|u| u.shows == 0 && !u.is_key()) {
             to += 1;
         }
         (from, to)

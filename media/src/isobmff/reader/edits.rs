@@ -19,8 +19,6 @@ pub(crate) struct Clock {
     pub(crate) shift: u64,
     /// Nanoseconds of media time that are running time `base`.
     start: i64,
-    /// Media time from which nothing is decoded any more.
-    stop: i64,
     base: i64,
 }
 
@@ -39,24 +37,16 @@ impl Clock {
     pub(crate) fn read(track: Bytes<'_>, rates: Rates, samples: &[Sample]) -> Result<Self, Refusal> {
         let shift =
             samples.iter().map(|s| (s.decoded.cast_signed() - s.shown).max(0)).max().unwrap_or(0).unsigned_abs();
-        let mut clock = Self { timescale: rates.track, shift, start: 0, stop: i64::MAX, base: 0 };
+        let mut clock = Self { timescale: rates.track, shift, start: 0, base: 0 };
         let Some(list) = track.path(&[b"edts", b"elst"]) else { return Ok(clock) };
         let entries = read_list(list).ok_or_else(|| odd("the edit list is damaged"))?;
         let (hole, media) = match &entries[..] {
             [] => return Ok(clock),
-            [media] if media.media_time != HOLE => (None, media),
-            [hole, media] if hole.media_time == HOLE && media.media_time != HOLE => (Some(hole), media),
-            _ => return Err(odd(format!("the edit list has {} entries, not one shift", entries.len()))),
+            entries => one_shift(entries)
+                .ok_or_else(|| odd(format!("the edit list has {} entries, not one shift", entries.len())))?,
         };
-        let hole_end = hole.map_or(0, |hole| hole.duration);
-        clock.base = to_ns(hole_end, rates.movie);
+        clock.base = to_ns(hole, rates.movie);
         clock.start = to_ns(media.media_time + shift, rates.track);
-        if media.duration > 0 {
-            let end = hole_end.checked_add(media.duration).ok_or_else(|| odd("the edit list is damaged"))?;
-            // The demuxer compares decoding times, which are not shifted.
-            let from = to_ns(media.media_time, rates.track);
-            clock.stop = from.saturating_add(to_ns(end, rates.movie) - clock.base);
-        }
         Ok(clock)
     }
 
@@ -74,11 +64,6 @@ impl Clock {
         Some(to_ns(u64::try_from(ticks).ok()?, self.timescale))
     }
 
-    /// Whether the demuxer stops before a sample.
-    pub(crate) fn is_past(&self, sample: &Sample) -> bool {
-        self.decoded_ns(sample) >= self.stop
-    }
-
     /// Whether the demuxer, looking for the key before the edit's start, would not begin at the first sample.
     pub(crate) fn begins_late(&self, samples: &[Sample]) -> bool {
         samples.iter().skip(1).take_while(|s| self.decoded_ns(s) <= self.start).any(|sample| sample.sync)
@@ -86,8 +71,7 @@ impl Clock {
 
     /// Where a track of so many ticks stands.
     pub(crate) fn span_of(&self, ticks: u64) -> (MediaTime, MediaTime) {
-        let end = to_ns(ticks, self.timescale).min(self.stop);
-        (self.running(0), self.running(end))
+        (self.running(0), self.running(to_ns(ticks, self.timescale)))
     }
 }
 
@@ -96,6 +80,27 @@ impl Clock {
 pub(crate) struct Rates {
     pub(crate) movie: u32,
     pub(crate) track: u32,
+}
+
+/// The length of the leading hole, if there is one, and the one run of media.
+fn one_shift(entries: &[Entry]) -> Option<(u64, &Entry)> {
+    match entries {
+        [media] if media.media_time != HOLE => Some((0, media)),
+        [hole, media] if hole.media_time == HOLE && media.media_time != HOLE => Some((hole.duration, media)),
+        _ => None,
+    }
+}
+
+/// When the one run of media ends, in ticks of the movie, and the bytes that hold its length.
+pub(crate) fn end(track: Bytes<'_>) -> Option<(u64, &[u8])> {
+    let list = track.path(&[b"edts", b"elst"])?;
+    let entries = read_list(list)?;
+    let (hole, media) = one_shift(&entries)?;
+    let end = hole.checked_add(media.duration).filter(|_| media.duration > 0)?;
+    let mut bytes = list;
+    let (length, entry) = if bytes.version()? == 1 { (8, 20) } else { (4, 12) };
+    bytes.take(4 + entry * (entries.len() - 1))?;
+    Some((end, bytes.take(length)?))
 }
 
 fn read_list(mut list: Bytes<'_>) -> Option<Vec<Entry>> {

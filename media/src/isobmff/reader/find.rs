@@ -17,8 +17,8 @@ struct Outer {
     end: u64,
 }
 
-/// The payload of the movie box.
-pub(crate) fn movie(film: &dyn ReadAt) -> Result<Vec<u8>, Refusal> {
+/// Where the payload of the movie box lies, and the payload.
+pub(crate) fn movie(film: &dyn ReadAt) -> Result<(u64, Vec<u8>), Refusal> {
     let mut at = 0;
     for _ in 0..BOXES_MAX {
         let Some(found) = outer(film, at)? else { return Err(odd("there is no movie box")) };
@@ -31,13 +31,13 @@ pub(crate) fn movie(film: &dyn ReadAt) -> Result<Vec<u8>, Refusal> {
     Err(odd(format!("there is no movie box among the first {BOXES_MAX}")))
 }
 
-fn read_movie(film: &dyn ReadAt, found: &Outer) -> Result<Vec<u8>, Refusal> {
+fn read_movie(film: &dyn ReadAt, found: &Outer) -> Result<(u64, Vec<u8>), Refusal> {
     let size = found.end - found.payload;
     if size > MOVIE_BYTES_MAX {
         return Err(odd(format!("a movie box of {size} bytes is over the bound of {MOVIE_BYTES_MAX}")));
     }
     let size = usize::try_from(size).map_err(|_| odd("the movie box does not fit into memory"))?;
-    Ok(film.read_exact_at(found.payload, size)?)
+    Ok((found.payload, film.read_exact_at(found.payload, size)?))
 }
 
 fn outer(film: &dyn ReadAt, at: u64) -> Result<Option<Outer>, Refusal> {

@@ -3,8 +3,8 @@
 //! Only plain sample tables qualify, and only where what the demuxer's pass would give can be told exactly; anything
 //! odd is [`Refusal::Odd`] and takes the pass. Times are what GStreamer 1.22's demuxer gives in a pass without
 //! seeking, to the nanosecond: ticks are scaled by rounding down, composition offsets are shifted until none is
-//! negative, an edit's media time is taken off, a leading hole put on, and units that are decoded at or after the
-//! edit's end are not delivered.
+//! negative, an edit's media time is taken off, and a leading hole put on. Where an edit ends is for [`Presented`] to
+//! say.
 //!
 //! It reads the headers of the file's boxes, the movie box, and the titles of a chapter track: nothing else.
 
@@ -13,11 +13,13 @@ mod edits;
 mod entry;
 mod find;
 mod keys;
+mod presented;
 mod samples;
 mod tags;
 mod track;
 
 pub use entry::{Pictures, Sound};
+pub use presented::Presented;
 pub use track::Enabled;
 
 use std::collections::HashSet;
@@ -87,7 +89,7 @@ pub(crate) fn odd(reason: impl Into<String>) -> Refusal {
 
 /// Reads the movie box of an MP4 or MOV film with H.264 or HEVC pictures.
 pub fn fast_index(film: &dyn ReadAt) -> Result<FastTables, Refusal> {
-    let movie = find::movie(film)?;
+    let (_, movie) = find::movie(film)?;
     let movie = Bytes::new(&movie);
     if movie.find(b"mvex").is_some() || movie.find(b"cmov").is_some() {
         return Err(odd("the film is fragmented or its movie box compressed"));
@@ -108,6 +110,14 @@ pub fn fast_index(film: &dyn ReadAt) -> Result<FastTables, Refusal> {
         tags: tags::read(movie),
         chapters: tags::chapters(film, movie, &tracks),
     })
+}
+
+/// The chapters of any MP4 or MOV, which GStreamer 1.22's demuxer does not tell.
+pub fn chapters(film: &Presented) -> Vec<Chapter> {
+    let movie = Bytes::new(film.movie());
+    let boxes = movie.boxes().filter(|(kind, _)| kind == b"trak").map(|(_, payload)| payload);
+    let tracks: Vec<Track<'_>> = boxes.take(TRACKS_MAX).filter_map(|boxes| Track::read(boxes).ok()).collect();
+    tags::chapters(film, movie, &tracks)
 }
 
 fn movie_timescale(movie: Bytes<'_>) -> Option<u32> {
@@ -191,7 +201,7 @@ fn read_units(samples: &[Sample], clock: &Clock) -> Result<Vec<Unit>, Refusal> {
     }
     let mut units = Vec::with_capacity(samples.len());
     let mut seen = HashSet::with_capacity(samples.len());
-    for sample in samples.iter().take_while(|sample| !clock.is_past(sample)) {
+    for sample in samples {
         let decoded = clock.decoded_ns(sample);
         let end = edits::to_ns(sample.decoded + u64::from(sample.duration), clock.timescale);
         let shown = clock.shown_ns(sample).ok_or_else(|| odd("a sample is shown before the film begins"))?;

@@ -1,0 +1,112 @@
+//! A film without the ends of its edit lists, and those ends apart.
+//!
+//! GStreamer 1.22's demuxer compares an edit's end with decoding times: it stops at the first unit that is decoded at
+//! or after the end, and loses pictures that are shown before it. So it is given edits that last for ever (an edit
+//! of no length, ISO/IEC 14496-12 8.6.6), and whoever reads the units ends them by their own times.
+
+use std::io;
+use std::sync::Arc;
+
+use framefleet_model::time::MediaTime;
+
+use super::bytes::Bytes;
+use super::edits::{self, to_ns};
+use super::track::Track;
+use super::{find, movie_timescale, track_name};
+use crate::read_at::ReadAt;
+
+/// The film as it is read everywhere in the child; its movie box is held, and read only once.
+pub struct Presented {
+    film: Arc<dyn ReadAt>,
+    /// Where the movie box's payload lies.
+    at: u64,
+    movie: Vec<u8>,
+    ends: Vec<(String, MediaTime)>,
+}
+
+impl Presented {
+    /// Anything but an unfragmented MP4 or MOV is left as it is.
+    pub fn of(film: Arc<dyn ReadAt>) -> Self {
+        let (at, mut movie) = find::movie(&*film).unwrap_or_default();
+        let found = take_ends(&movie);
+        for edit in &found {
+            movie[edit.length.clone()].fill(0);
+        }
+        let ends = found.into_iter().map(|edit| (edit.track, edit.end)).collect();
+        Self { film, at, movie, ends }
+    }
+
+    /// When the track of this name is over, in running time, if an edit list says so.
+    pub fn end_of(&self, track: &str) -> Option<MediaTime> {
+        self.ends.iter().find(|(name, _)| name == track).map(|(_, end)| *end)
+    }
+
+    /// The payload of the movie box, and where it lies; empty where there is none.
+    pub(crate) fn movie(&self) -> &[u8] {
+        &self.movie
+    }
+}
+
+impl ReadAt for Presented {
+    fn size(&self) -> u64 {
+        self.film.size()
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        let held = self.at..self.at + self.movie.len() as u64;
+        let inside = held.contains(&offset) && offset + buf.len() as u64 <= held.end;
+        if inside {
+            let from = usize::try_from(offset - held.start).unwrap_or(usize::MAX);
+            buf.copy_from_slice(&self.movie[from..from + buf.len()]);
+            return Ok(buf.len());
+        }
+        let got = self.film.read_at(offset, buf)?;
+        let (from, to) = (offset.max(held.start), (offset + got as u64).min(held.end));
+        if from < to {
+            let place = |at: u64, start: u64| usize::try_from(at - start).unwrap_or(usize::MAX);
+            let bytes = &self.movie[place(from, held.start)..place(to, held.start)];
+            buf[place(from, offset)..place(to, offset)].copy_from_slice(bytes);
+        }
+        Ok(got)
+    }
+}
+
+/// The last edit of a track.
+struct Edit {
+    track: String,
+    end: MediaTime,
+    /// The bytes of its length within the movie box.
+    length: std::ops::Range<usize>,
+}
+
+fn take_ends(movie: &[u8]) -> Vec<Edit> {
+    let boxes = Bytes::new(movie);
+    let fragmented = boxes.find(b"mvex").is_some();
+    let Some(rate) = movie_timescale(boxes).filter(|_| !fragmented) else { return Vec::new() };
+    let tracks = boxes.boxes().filter(|(kind, _)| kind == b"trak").filter_map(|(_, payload)| Track::read(payload).ok());
+    let edit = |track: Track<'_>| {
+        let (ticks, length) = edits::end(track.boxes)?;
+        let from = length.as_ptr().addr() - movie.as_ptr().addr();
+        let end = MediaTime(to_ns(ticks, rate));
+        Some(Edit { track: track_name(&track), end, length: from..from + length.len() })
+    };
+    tracks.filter_map(edit).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_across_the_held_bytes_are_whole() {
+        let film: Vec<u8> = (0..100).collect();
+        let movie = vec![200; 20];
+        let presented = Presented { film: Arc::new(film), at: 40, movie, ends: Vec::new() };
+        for (offset, len) in [(0, 100), (30, 15), (45, 5), (55, 20), (40, 20), (90, 20)] {
+            let mut buf = vec![0; len];
+            let got = presented.read_at(offset, &mut buf).unwrap();
+            let due = (offset..100).take(len).map(|at| if (40..60).contains(&at) { 200 } else { at as u8 });
+            assert_eq!(buf[..got], due.collect::<Vec<u8>>(), "{len} bytes at {offset}");
+        }
+    }
+}
