@@ -83,6 +83,12 @@ pub(crate) fn pad_caps(pad: &gst::Pad) -> gst::Caps {
     pad.current_caps().unwrap_or_else(|| pad.query_caps(None))
 }
 
+/// Whether an element of this factory is at work.
+pub(crate) fn has(pipeline: &gst::Pipeline, factory: &str) -> bool {
+    let elements = pipeline.iterate_recurse().into_iter().flatten();
+    elements.filter_map(|e| e.factory()).any(|f| f.name() == factory)
+}
+
 /// How a buffer's time stamp tells its place in the film.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FilmClock {
@@ -94,9 +100,7 @@ pub(crate) enum FilmClock {
 
 impl FilmClock {
     pub(crate) fn of(pipeline: &gst::Pipeline) -> Self {
-        let elements = pipeline.iterate_recurse().into_iter().flatten();
-        let mut factories = elements.filter_map(|e| e.factory());
-        if factories.any(|f| f.name() == "matroskademux") { Self::Stamped } else { Self::Running }
+        if has(pipeline, "matroskademux") { Self::Stamped } else { Self::Running }
     }
 
     /// Signed, in the film's time.

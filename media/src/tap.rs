@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::bitstream::Rules;
 use crate::bitstream::display::Display;
-use crate::demux::{FilmClock, pad_caps, track_id};
+use crate::demux::{FilmClock, has, pad_caps, track_id};
 use crate::parameters::ParameterSets;
 
 /// Enough for the first picture of any codec's reordering to come out.
@@ -72,7 +72,8 @@ impl Tap {
             clock: FilmClock::of(pipeline),
             segment: None,
             rules: None,
-            display: None,
+            // AVI's demuxer gives key pictures the time at which they are decoded.
+            display: (!has(pipeline, "avidemux")).then(Display::default),
             head_keyed: false,
             head_bytes: 0,
         };
@@ -149,8 +150,8 @@ impl Heard {
             self.parameters = structure.and_then(ParameterSets::of);
         }
         let version = structure.and_then(|s| s.get::<i32>("mpegversion").ok());
-        if self.kind == Kind::Video && media_type == "video/mpeg" && matches!(version, Some(1 | 2)) {
-            self.display.get_or_insert_default();
+        if media_type != "video/mpeg" || !matches!(version, Some(1 | 2)) {
+            self.display = None;
         }
         let at = u32::try_from(self.count).unwrap_or(u32::MAX);
         drop(codec_data);

@@ -13,6 +13,7 @@ use framefleet_model::time::MediaTime;
 use sha2::{Digest as _, Sha256};
 
 use crate::indexing::scratch_fault;
+use crate::isobmff::reader::Presented;
 use crate::merge::inputs::{Inputs, PictureInput, SoundInput};
 use crate::pass::{self, Until};
 use crate::tap::{Heard, Kind};
@@ -26,7 +27,8 @@ const TRACKS: u32 = 8;
 pub(crate) fn of(work: &MergeWork, inputs: &Inputs, path: &Path, name: String) -> Result<OutputProof, Fault> {
     let file = File::open(path).map_err(|e| scratch_fault(&e))?;
     let produced = produced(&file, name).map_err(|e| scratch_fault(&e))?;
-    let passed = pass::run(Arc::new(file), (TRACKS, Until::End), |_| {})?;
+    let film = Arc::new(Presented::of(Arc::new(file)));
+    let passed = pass::run(film.clone(), (TRACKS, Until::End), |_| {})?;
     if let Some(trouble) = passed.trouble {
         return Err(Fault::new(FaultKind::LedgerOpen, format!("the output does not read back: {}", trouble.message)));
     }
@@ -36,6 +38,11 @@ pub(crate) fn of(work: &MergeWork, inputs: &Inputs, path: &Path, name: String) -
         OutputProof { output: work.output, file: produced, duration: MediaTime::ZERO, video: None, audio: None };
     if let Some(pictures) = &inputs.pictures {
         let tap = track(Kind::Video).ok_or_else(|| missing("video"))?;
+        let last = pictures.times.last().copied().unwrap_or_default();
+        if let Some(end) = film.end_of(&tap.heard().id).filter(|end| *end <= last) {
+            let message = format!("the output's edit list ends at {end}, before its last picture at {last}");
+            return Err(Fault::new(FaultKind::LedgerOpen, message));
+        }
         proof.video = Some(pictures_of(&tap.heard(), pictures)?);
         proof.duration = proof.duration.max(pictures.end);
     }

@@ -3,6 +3,9 @@
 //! GStreamer 1.22's demuxer compares an edit's end with decoding times: it stops at the first unit that is decoded at
 //! or after the end, and loses pictures that are shown before it. So it is given edits that last for ever (an edit
 //! of no length, ISO/IEC 14496-12 8.6.6), and whoever reads the units ends them by their own times.
+//!
+//! It also takes pictures that last less than a fifth of the film for a preview and leaves them out. Such a film is
+//! given the length of its pictures.
 
 use std::io;
 use std::sync::Arc;
@@ -14,6 +17,9 @@ use super::edits::{self, to_ns};
 use super::track::Track;
 use super::{find, movie_timescale, track_name};
 use crate::read_at::ReadAt;
+
+/// Pictures of less than one part in so many of the film's length are taken for a preview.
+const PREVIEW: u128 = 5;
 
 /// The film as it is read everywhere in the child; its movie box is held, and read only once.
 pub struct Presented {
@@ -31,6 +37,9 @@ impl Presented {
         let found = take_ends(&movie);
         for edit in &found {
             movie[edit.length.clone()].fill(0);
+        }
+        if let Some((length, bytes)) = short_pictures(&movie) {
+            movie[length].copy_from_slice(&bytes);
         }
         let ends = found.into_iter().map(|edit| (edit.track, edit.end)).collect();
         Self { film, at, movie, ends }
@@ -83,14 +92,41 @@ fn take_ends(movie: &[u8]) -> Vec<Edit> {
     let boxes = Bytes::new(movie);
     let fragmented = boxes.find(b"mvex").is_some();
     let Some(rate) = movie_timescale(boxes).filter(|_| !fragmented) else { return Vec::new() };
-    let tracks = boxes.boxes().filter(|(kind, _)| kind == b"trak").filter_map(|(_, payload)| Track::read(payload).ok());
     let edit = |track: Track<'_>| {
         let (ticks, length) = edits::end(track.boxes)?;
-        let from = length.as_ptr().addr() - movie.as_ptr().addr();
-        let end = MediaTime(to_ns(ticks, rate));
-        Some(Edit { track: track_name(&track), end, length: from..from + length.len() })
+        Some(Edit { track: track_name(&track), end: MediaTime(to_ns(ticks, rate)), length: place_of(length, movie) })
     };
-    tracks.filter_map(edit).collect()
+    tracks(boxes).filter_map(edit).collect()
+}
+
+fn tracks(movie: Bytes<'_>) -> impl Iterator<Item = Track<'_>> {
+    movie.boxes().filter(|(kind, _)| kind == b"trak").filter_map(|(_, payload)| Track::read(payload).ok())
+}
+
+fn place_of(part: &[u8], whole: &[u8]) -> std::ops::Range<usize> {
+    let from = part.as_ptr().addr() - whole.as_ptr().addr();
+    from..from + part.len()
+}
+
+/// Where the film's length stands, and that of its pictures, if these are taken for a preview.
+fn short_pictures(movie: &[u8]) -> Option<(std::ops::Range<usize>, Vec<u8>)> {
+    let boxes = Bytes::new(movie);
+    let (movie_rate, length) = rate_and_length(boxes.find(b"mvhd")?)?;
+    let pictures = tracks(boxes).find(|track| &track.handler == b"vide")?;
+    let (track_rate, shown) = rate_and_length(pictures.boxes.path(&[b"mdia", b"mdhd"])?)?;
+    let number = |bytes: &[u8]| bytes.iter().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
+    let shown = u128::from(number(shown)) * u128::from(movie_rate) / u128::from(track_rate.max(1));
+    let preview = shown > 0 && shown * PREVIEW < u128::from(number(length));
+    let bytes = u64::try_from(shown).ok()?.to_be_bytes();
+    preview.then(|| (place_of(length, movie), bytes[bytes.len() - length.len()..].to_vec()))
+}
+
+/// The time scale of a movie's or a track's header, and the bytes of its length.
+fn rate_and_length(mut header: Bytes<'_>) -> Option<(u32, &[u8])> {
+    let version = header.version()?;
+    header.take(if version == 1 { 16 } else { 8 })?;
+    let rate = header.u32()?;
+    Some((rate, header.take(if version == 1 { 8 } else { 4 })?))
 }
 
 #[cfg(test)]
