@@ -25,7 +25,6 @@ const ALLOWED: &[&str] = &[
     "rmdemux",
     "y4mdec",
     "avdemux_nut",
-    "avdemux_gif",
     "avdemux_gxf",
     "avdemux_nsv",
     "avdemux_ape",

@@ -49,10 +49,11 @@ pub(crate) fn run(
     let mut span = work.span;
     span.end = ends.map_or(span.end, |end| span.end.min(end));
     let mut sound = Sound { work, span, scratch, run: None, encoders: Vec::new() };
+    let pipeline = demux.pipe.element();
     let mut clock = None;
     let mut refused = None;
     let pulled = pull(&demux.pipe, &sink, &mut |sample| {
-        let clock = *clock.get_or_insert_with(|| FilmClock::of(demux.pipe.element()));
+        let clock = clock.get_or_insert_with(|| (FilmClock::of(pipeline), demux::keeps_time(pipeline)));
         let heard = sound.take(sample, clock).inspect_err(|fault| refused = Some(fault.clone()))?;
         teller.step(heard, MediaTime::ZERO);
         Ok(())
@@ -107,11 +108,12 @@ struct Sound<'a> {
 
 impl Sound<'_> {
     /// Hands on what is new in a block; returns the samples heard so far.
-    fn take(&mut self, sample: &gst::Sample, clock: FilmClock) -> Result<u64, Fault> {
+    fn take(&mut self, sample: &gst::Sample, (clock, timed): &mut (FilmClock, bool)) -> Result<u64, Fault> {
         let caps = sample.caps().ok_or_else(|| internal("sound without caps"))?;
         let format = formats::audio_format(caps).ok_or_else(|| internal(format!("sound of unknown caps {caps}")))?;
         let buffer = sample.buffer().ok_or_else(|| internal("a sample without sound"))?;
-        let at = clock.place(demux::time_segment(sample).as_ref(), buffer.pts());
+        let told = clock.place(demux::time_segment(sample).as_ref(), buffer.pts());
+        let at = told.filter(|_| *timed || self.run.is_none());
         let map = buffer.map_readable().map_err(|_| internal("a block that cannot be read"))?;
         let run = match &mut self.run {
             Some(run) if run.format() == format => run,

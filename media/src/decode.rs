@@ -83,7 +83,7 @@ pub(crate) fn whole(
     demux.pipe.play()?;
     let mut clock = None;
     pull(&demux.pipe, &sink, &mut |sample| {
-        let clock = *clock.get_or_insert_with(|| FilmClock::of(demux.pipe.element()));
+        let clock = clock.get_or_insert_with(|| FilmClock::of(demux.pipe.element()));
         let pts = sample.buffer().and_then(gst::BufferRef::pts);
         let time = clock.place(demux::time_segment(sample).as_ref(), pts);
         time.map_or(Ok(()), |time| picture(sample, time))

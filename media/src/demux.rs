@@ -89,29 +89,63 @@ pub(crate) fn has(pipeline: &gst::Pipeline, factory: &str) -> bool {
     elements.filter_map(|e| e.factory()).any(|f| f.name() == factory)
 }
 
+/// Whether the film's container keeps times; those of plain sound files are told from bytes and bit rates.
+pub(crate) fn keeps_time(pipeline: &gst::Pipeline) -> bool {
+    const UNTIMED: [&str; 5] = ["wavparse", "aiffparse", "auparse", "id3demux", "apedemux"];
+    let elements = pipeline.iterate_recurse().into_iter().flatten();
+    let demuxes = |f: &gst::ElementFactory| f.has_type(gst::ElementFactoryType::DEMUXER);
+    let mut demuxers = elements.filter_map(|e| e.factory()).filter(demuxes);
+    demuxers.any(|f| !UNTIMED.contains(&f.name().as_str()))
+}
+
 /// How a buffer's time stamp tells its place in the film.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FilmClock {
+    stamps: Stamps,
+    /// Where the last buffer stands.
+    last: MediaTime,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum FilmClock {
+enum Stamps {
     /// By running time: segments carry edit lists and start offsets.
     Running,
-    /// As it stands: Matroska's demuxer begins a segment at whatever it meets first, and corrects itself later.
-    Stamped,
+    /// The same, and the demuxer may take a time from just before a wrap of its 33-bit clock for one after it.
+    Wrapping,
+    /// As they stand: Matroska's demuxer begins a segment at whatever it meets first, and corrects itself later.
+    Absolute,
 }
+
+/// 33 bits at 90 kHz (ISO/IEC 13818-1 2.4.3.7).
+const WRAP: MediaTime = MediaTime(95_443_717_688_889);
 
 impl FilmClock {
     pub(crate) fn of(pipeline: &gst::Pipeline) -> Self {
-        if has(pipeline, "matroskademux") { Self::Stamped } else { Self::Running }
+        let stamps = if has(pipeline, "matroskademux") {
+            Stamps::Absolute
+        } else if has(pipeline, "tsdemux") || has(pipeline, "mpegpsdemux") {
+            Stamps::Wrapping
+        } else {
+            Stamps::Running
+        };
+        Self { stamps, last: MediaTime::ZERO }
     }
 
     /// Signed, in the film's time.
     pub(crate) fn place(
-        self,
+        &mut self,
         segment: Option<&gst::FormattedSegment<gst::format::Time>>,
         time: Option<gst::ClockTime>,
     ) -> Option<MediaTime> {
-        match self {
-            Self::Running => running_time(segment?, time),
-            Self::Stamped => Some(MediaTime(i64::try_from(time?.nseconds()).ok()?)),
+        match self.stamps {
+            Stamps::Running => running_time(segment?, time),
+            Stamps::Wrapping => {
+                let told = running_time(segment?, time)?;
+                let wraps = ((told - self.last).ns() + WRAP.ns() / 2).div_euclid(WRAP.ns());
+                self.last = MediaTime(told.ns() - wraps * WRAP.ns());
+                Some(self.last)
+            }
+            Stamps::Absolute => Some(MediaTime(i64::try_from(time?.nseconds()).ok()?)),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The encode task: a segment's pictures decoded once, each rendition encoded from them, everything counted.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -67,7 +68,12 @@ fn decode_slice(
         let mut clock = WholeClock::new(work);
         return decode::slice(film, &coded, &mut |sample, time| pictures.take(sample, clock.place(time)));
     }
-    decode::slice(film, &coded, &mut |sample, time| pictures.take(sample, time))?;
+    // An empty packet of Theora shows the picture before it once more, which the index does not count.
+    let repeats: HashSet<MediaTime> = units.iter().filter(|u| u.size == 0).filter_map(|u| u.pts).collect();
+    decode::slice(film, &coded, &mut |sample, time| match repeats.contains(&time) {
+        true => Ok(()),
+        false => pictures.take(sample, time),
+    })?;
     let due = shown_times(units, work.segment.span);
     pictures.settle_against(&due)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::Digest;
-use framefleet_model::index::{AudioTrack, CapsAt, Divisible, Index, IndexHeader, Method, Unit, VideoTrack};
+use framefleet_model::index::{AudioTrack, CapsAt, Divisible, Index, IndexHeader, Key, Method, Unit, VideoTrack};
 use framefleet_model::ledger::Produced;
 use framefleet_model::media::Chapter;
 use framefleet_model::pipeline::TrackChoice;
@@ -187,12 +187,16 @@ fn choose(passed: &Passed, audio_choice: &TrackChoice) -> Result<Chosen, Fault> 
 fn by_preference(taps: &[Tap], kind: Kind) -> Vec<Tap> {
     let mut fitting: Vec<Tap> =
         taps.iter().filter(|t| t.heard().kind == kind && t.heard().count > 0).cloned().collect();
-    fitting.sort_by_key(|t| !t.heard().flags.contains(gst::StreamFlags::SELECT));
+    fitting.sort_by_cached_key(|tap| {
+        let heard = tap.heard();
+        (!heard.flags.contains(gst::StreamFlags::SELECT), heard.id.clone())
+    });
     fitting
 }
 
 fn audio_candidates(taps: &[Tap], choice: &TrackChoice) -> Result<Vec<Tap>, Fault> {
-    let in_order: Vec<Tap> = taps.iter().filter(|t| t.heard().kind == Kind::Audio).cloned().collect();
+    let mut in_order: Vec<Tap> = taps.iter().filter(|t| t.heard().kind == Kind::Audio).cloned().collect();
+    in_order.sort_by_cached_key(|t| t.heard().id.clone());
     let count = in_order.len();
     match choice {
         TrackChoice::Default => Ok(by_preference(taps, Kind::Audio)),
@@ -282,6 +286,9 @@ fn times_in_order(units: &[Unit]) -> Option<String> {
     if unplaced > 0 {
         return Some(format!("{unplaced} of {} pictures have no time of their own", shown.len()));
     }
+    if let Some(at) = key_back_in_time(units) {
+        return Some(format!("times go back at the key picture at {at}"));
+    }
     let mut times: Vec<MediaTime> = shown.iter().filter_map(|u| u.pts).collect();
     let mut highest = Vec::with_capacity(times.len());
     for (i, time) in times.iter().enumerate() {
@@ -294,6 +301,18 @@ fn times_in_order(units: &[Unit]) -> Option<String> {
     times.sort_unstable();
     let doubled = times.windows(2).find(|pair| pair[0] == pair[1])?;
     Some(format!("two pictures stand at {}", doubled[0]))
+}
+
+/// A key ends all reordering: what was decoded before it is shown before it.
+fn key_back_in_time(units: &[Unit]) -> Option<MediaTime> {
+    let mut latest = MediaTime(i64::MIN);
+    for (unit, pts) in units.iter().filter(|u| u.shows > 0).filter_map(|u| Some((u, u.pts?))) {
+        if unit.key == Key::Yes && pts < latest {
+            return Some(pts);
+        }
+        latest = latest.max(pts);
+    }
+    None
 }
 
 fn check_limits(header: &IndexHeader, limits: &SourceLimits) -> Result<(), Fault> {

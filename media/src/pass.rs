@@ -8,6 +8,7 @@ use framefleet_model::fault::{Fault, FaultKind};
 use gst::prelude::*;
 
 use crate::demux::{Demux, pad_caps, sink_into_nothing};
+use crate::pipe;
 use crate::read_at::ReadAt;
 use crate::tap::Tap;
 
@@ -29,6 +30,10 @@ struct Shown {
     refused: Option<Fault>,
 }
 
+/// A demuxer that gives more than this is going round in circles.
+const UNIT_BYTES_PER_BYTE: u64 = 4;
+const UNIT_BYTES_SLACK: u64 = 64 << 20;
+
 /// How far a pass goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Until {
@@ -47,6 +52,7 @@ pub(crate) fn run(
 ) -> Result<Passed, Fault> {
     let shown = Arc::new(Mutex::new(Shown::default()));
     let listener = shown.clone();
+    let bytes_max = film.size().saturating_mul(UNIT_BYTES_PER_BYTE).saturating_add(UNIT_BYTES_SLACK);
     let demux = Demux::open(film, move |pipeline, pad| {
         show(&listener, (pipeline, pad), tracks_max);
         if let Until::Heads(tracks) = until {
@@ -55,7 +61,12 @@ pub(crate) fn run(
     })?;
     demux.pipe.play()?;
     let source = demux.source.clone();
-    let ended = demux.pipe.wait_end(|| step(source.bytes_read()));
+    let ended = demux.pipe.wait_end(|| {
+        step(source.bytes_read());
+        if refuse_loops(&shown, bytes_max) {
+            pipe::stop_waiting(demux.pipe.element());
+        }
+    });
     let container = container_of(&demux);
     let missing = demux.pipe.missing_plugins();
     drop(demux);
@@ -95,6 +106,17 @@ fn show(shown: &Mutex<Shown>, (pipeline, pad): (&gst::Pipeline, &gst::Pad), trac
     let _ = sink_into_nothing(pipeline, pad);
 }
 
+/// Whether the demuxer has given more than the film can hold, which is then refused.
+fn refuse_loops(shown: &Mutex<Shown>, bytes_max: u64) -> bool {
+    let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+    let bytes: u64 = shown.taps.iter().map(|tap| tap.heard().bytes).sum();
+    if bytes > bytes_max {
+        let message = format!("the source's units are {bytes} bytes and more; its size allows {bytes_max}");
+        shown.refused = Some(Fault::new(FaultKind::Limits, message));
+    }
+    bytes > bytes_max
+}
+
 /// Ends the pass once all heads are there: the pad then takes nothing more, and the main thread is told.
 fn stop_at_heads(shown: &Arc<Mutex<Shown>>, (pipeline, pad): (&gst::Pipeline, &gst::Pad), tracks: usize) {
     let (shown, pipeline) = (shown.clone(), pipeline.downgrade());
@@ -105,8 +127,7 @@ fn stop_at_heads(shown: &Arc<Mutex<Shown>>, (pipeline, pad): (&gst::Pipeline, &g
             return gst::PadProbeReturn::Ok;
         }
         if let Some(pipeline) = pipeline.upgrade() {
-            // A bus that takes no message belongs to a pipeline that is being stopped.
-            let _ = pipeline.post_message(gst::message::Application::new(gst::Structure::new_empty("heads")));
+            pipe::stop_waiting(&pipeline);
         }
         info.data = None;
         info.flow_res = Err(gst::FlowError::Eos);

@@ -85,6 +85,12 @@ impl Drop for Pipe {
     }
 }
 
+/// Ends a pipeline's [`Pipe::wait_end`]: enough was heard.
+pub(crate) fn stop_waiting(pipeline: &gst::Pipeline) {
+    // A bus that takes no message belongs to a pipeline that is being stopped.
+    let _ = pipeline.post_message(gst::message::Application::new(gst::Structure::new_empty("enough")));
+}
+
 pub(crate) fn make(factory: &str) -> Result<gst::Element, Fault> {
     gst::ElementFactory::make(factory)
         .build()

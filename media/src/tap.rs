@@ -35,6 +35,7 @@ pub(crate) struct Heard {
     pub(crate) headers: Vec<(u32, String)>,
     pub(crate) units: Vec<Unit>,
     pub(crate) count: u64,
+    pub(crate) bytes: u64,
     pub(crate) head: Vec<gst::Buffer>,
     pub(crate) tags: gst::TagList,
     pub(crate) toc: Option<gst::Toc>,
@@ -63,6 +64,7 @@ impl Tap {
             parameters: None,
             units: Vec::new(),
             count: 0,
+            bytes: 0,
             head: Vec::new(),
             tags: gst::TagList::new(),
             toc: None,
@@ -159,7 +161,7 @@ impl Heard {
     }
 
     fn buffer(&mut self, buffer: &gst::Buffer) {
-        let place = |time| self.clock.place(self.segment.as_ref(), time);
+        let mut place = |time| self.clock.place(self.segment.as_ref(), time);
         let (pts, dts) = (place(buffer.pts()), place(buffer.dts()));
         let duration = buffer.duration().and_then(|d| i64::try_from(d.nseconds()).ok()).map(MediaTime);
         self.stretch_span(pts.or(dts), duration);
@@ -177,6 +179,7 @@ impl Heard {
             self.units.push(Unit { pts, dts, duration, size, key, shows, hash: xxh3_64(&bytes), offset: None });
         }
         self.count += 1;
+        self.bytes += buffer.size() as u64;
         self.keep_head(buffer, key);
     }
 

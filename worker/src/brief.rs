@@ -12,6 +12,7 @@ use framefleet_model::key::ObjectKey;
 use framefleet_model::pipeline::Request;
 use framefleet_model::plan::Plan;
 use framefleet_model::task::{AudioWork, EncodeWork, IndexWork, SourceLimits, Work};
+use framefleet_model::time::MediaTime;
 use tokio::sync::Mutex;
 
 use crate::objects::TaskObjects;
@@ -119,11 +120,16 @@ impl Known {
 
     fn audio(&self) -> Result<AudioWork, Fault> {
         let track = self.header.audio.as_ref().ok_or_else(|| internal("the film has no sound".to_owned()))?;
+        let mut span = self.plan.span;
+        // Where a track ends is told by bit rates in some films: unless a range ends before, it ends with its last sample.
+        if span.end >= track.span.end {
+            span.end = MediaTime::MAX;
+        }
         Ok(AudioWork {
             track: track.id.clone(),
             decoder: track.decoder.clone(),
             origin: self.plan.origin,
-            span: self.plan.span,
+            span,
             renditions: self.plan.audio.clone(),
         })
     }

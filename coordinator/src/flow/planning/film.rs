@@ -62,8 +62,12 @@ impl<'a> Film<'a> {
         let listed = units.iter().find(|u| u.pts == Some(*last)).and_then(|u| u.duration);
         // Parsers tell durations from a nominal rate that a film of variable rate does not keep.
         let plausible = |d: &MediaTime| d.ns() >= distance.ns() / 2 && d.ns() <= distance.ns().saturating_mul(10);
+        let hidden = units.iter().filter_map(|u| u.pts).filter(|pts| pts > last).min();
         let end = match counting {
-            Counting::Exact => *last + listed.filter(plausible).unwrap_or(distance),
+            Counting::Exact => {
+                let end = *last + listed.filter(plausible).unwrap_or(distance);
+                hidden.map_or(end, |hidden| end.min(hidden))
+            }
             Counting::Uncounted(_) | Counting::Untimed(_) => {
                 track.span.end.max(*first + distance).max(*last + distance)
             }
