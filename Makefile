@@ -8,7 +8,7 @@ PROFILE ?= dev
 BUILT = target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/framefleet
 DEMO = target/demo
 
-.PHONY: help setup demo build test test-landing test-exact test-corpus lint fmt tidy bench
+.PHONY: help setup demo build test test-exact test-corpus lint fmt tidy bench
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -26,9 +26,6 @@ build:
 
 test: build ## unit tests, contracts, tidiness, and about 40 cases of exactness
 	FRAMEFLEET_BIN=$(CURDIR)/$(BUILT) cargo nextest run --locked --workspace
-
-test-landing: build ## what .ci/run runs: all of `test` but the suites with cases that are known to fail
-	FRAMEFLEET_BIN=$(CURDIR)/$(BUILT) cargo nextest run --locked --workspace --profile landing
 
 test-exact: build ## every case of exactness; FULL=1 for the full product of all axes
 	FRAMEFLEET_BIN=$(CURDIR)/$(BUILT) cargo nextest run --locked --profile exact -p framefleet-tests --test exact

@@ -41,6 +41,13 @@ pub struct Difference {
     pub reason: String,
 }
 
+impl Difference {
+    /// Ours is wrong, and it is known why or at least that it is.
+    pub fn is_open(&self) -> bool {
+        self.reason.starts_with("open: ")
+    }
+}
+
 pub enum Folder {
     Here(PathBuf),
     /// None is named and none lies beside the repository.

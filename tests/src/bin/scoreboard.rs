@@ -5,10 +5,8 @@ use std::process::ExitCode;
 use framefleet_tests::corpus::{self, Folder};
 use framefleet_tests::place;
 
-/// Of a hundred files at least as many should give what another decoder finds in them.
+/// Of a hundred files at least as many give what another decoder finds in them, or differ for a reason that holds.
 const REACH_PER_CENT: usize = 95;
-/// Fewer fail the run. To be raised with every file that is mended.
-const FLOOR_PER_CENT: usize = 70;
 
 fn main() -> ExitCode {
     let Ok(Folder::Here(folder)) = corpus::folder() else {
@@ -23,12 +21,12 @@ fn main() -> ExitCode {
         .collect();
     lines.sort();
     let count = |verdict: &str| lines.iter().filter(|line| line.starts_with(verdict)).count();
-    let same = count("same\t");
+    let (same, reviewed, open) = (count("same\t"), count("reviewed\t"), count("open\t"));
+    println!("corpus: {same} of {files} files give what another decoder finds in them");
     println!(
-        "corpus: {same} of {files} files give what another decoder finds in them ({} %)",
-        same * 100 / files.max(1)
+        "  {reviewed} differ for a reason that holds, {open} are open, {} differ otherwise",
+        count("unexpected\t")
     );
-    println!("  {} differ as reviewed, {} differ otherwise", count("reviewed\t"), count("unexpected\t"));
     let without = files.saturating_sub(lines.len());
     if without > 0 {
         println!("  {without} came to no verdict");
@@ -37,11 +35,8 @@ fn main() -> ExitCode {
         let cells: Vec<&str> = line.trim_end().split('\t').collect();
         println!("  {}", cells.join("  "));
     }
-    if same * 100 < files * REACH_PER_CENT {
+    if (same + reviewed) * 100 < files * REACH_PER_CENT {
         println!("corpus: below its reach of {REACH_PER_CENT} %");
-    }
-    if same * 100 < files * FLOOR_PER_CENT {
-        println!("corpus: below its floor of {FLOOR_PER_CENT} %");
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS

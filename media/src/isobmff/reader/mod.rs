@@ -205,7 +205,9 @@ fn read_units(samples: &[Sample], clock: &Clock) -> Result<Vec<Unit>, Refusal> {
         let decoded = clock.decoded_ns(sample);
         let end = edits::to_ns(sample.decoded + u64::from(sample.duration), clock.timescale);
         let shown = clock.shown_ns(sample).ok_or_else(|| odd("a sample is shown before the film begins"))?;
-        if !seen.insert(shown) || sample.duration == 0 {
+        // The last sample may last no time: nothing comes after it.
+        let still = sample.duration == 0 && units.len() + 1 < samples.len();
+        if !seen.insert(shown) || still {
             return Err(odd("two samples have the same time"));
         }
         units.push(Unit {
