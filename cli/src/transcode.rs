@@ -3,7 +3,7 @@
 //! A signal ends the process, not the job: what is settled stays in the job's folder, and the same command goes on
 //! from there. The folder goes when the job is completed, or failed for a reason that asking again cannot mend.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use framefleet_common::process::machine;
@@ -52,6 +52,8 @@ async fn transcode(args: &TranscodeArgs) -> Result<Made, Fault> {
     preflight::source(checked.source.path())?;
     let facts = Film::open(&checked.source).await?.facts(&checked.source);
     let folder = folders::state(args.place.state_dir.as_deref())?.join(job_id(&checked.request, &facts).as_str());
+    // An earlier life may have died while it removed what was done.
+    let _ = std::fs::remove_dir_all(done(&folder));
     if !folder.exists() {
         // A job under way may have published some of its outputs itself.
         checked.outputs.iter().try_for_each(|output| preflight::destination(output.path(), on_existing))?;
@@ -141,12 +143,21 @@ fn is_final(fault: &Fault) -> bool {
     }
 }
 
+/// In one step, so that a program that dies meanwhile leaves a whole state or none.
 fn remove(folder: &Path) -> Result<(), Fault> {
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            let message = format!("the job is done, its state {} cannot be removed: {error}", folder.display());
-            Err(Fault::new(FaultKind::Internal, message))
-        }
+    let done = done(folder);
+    let there = |ended: std::io::Result<()>| match ended {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
-    }
+    };
+    let removed = there(std::fs::rename(folder, &done)).and_then(|()| there(std::fs::remove_dir_all(&done)));
+    removed.map_err(|error| {
+        let message = format!("the job is done, its state {} cannot be removed: {error}", folder.display());
+        Fault::new(FaultKind::Internal, message)
+    })
+}
+
+/// What the state of a job is called while it is being removed.
+fn done(folder: &Path) -> PathBuf {
+    folder.with_extension("done")
 }

@@ -29,6 +29,9 @@ pub(crate) fn factory(codec: VideoCodec) -> &'static str {
     }
 }
 
+/// The element's property stops one short of the encoder's range.
+const QUANTIZER_MAX: u32 = 50;
+
 fn x264(rendition: &VideoRendition) -> Result<gst::Element, Fault> {
     let encoder = make("x264enc")?;
     encoder.set_property_from_str("speed-preset", preset(rendition.settings.preset));
@@ -41,17 +44,21 @@ fn x264(rendition: &VideoRendition) -> Result<gst::Element, Fault> {
     encoder.set_property("interlaced", rendition.format.scan != Scan::Progressive);
     // Without it the encoder holds `pass=qual` to its default bit rate of 2048 kbit/s.
     encoder.set_property("vbv-buf-capacity", 0_u32);
-    encoder.set_property("option-string", "open-gop=0:intra-refresh=0");
+    let mut options = "open-gop=0:intra-refresh=0".to_owned();
     match rendition.settings.rate {
         RateControl::Crf(quality) => {
             encoder.set_property_from_str("pass", "qual");
-            encoder.set_property("quantizer", u32::from(quality));
+            encoder.set_property("quantizer", u32::from(quality).min(QUANTIZER_MAX));
+            if u32::from(quality) > QUANTIZER_MAX {
+                options.push_str(&format!(":crf={quality}"));
+            }
         }
         RateControl::Bitrate(bits) => {
             encoder.set_property_from_str("pass", "cbr");
             encoder.set_property("bitrate", (bits / 1000).max(1));
         }
     }
+    encoder.set_property("option-string", options);
     Ok(encoder)
 }
 

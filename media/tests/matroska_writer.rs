@@ -112,7 +112,7 @@ fn title_creation_and_chapters_are_shown() {
     coded.film.chapters = vec![chapter(0, 1000, "eins"), chapter(1000, 3000, "zwei")];
     let path = written(folder.path(), &coded);
     let tags = probe(&path, &["-show_entries", "format_tags=title,creation_time"]);
-    assert_eq!(tags, ["2023-11-14T22:13:20.000000Z,Größe"]);
+    assert_eq!(tags, ["Größe,2023-11-14T22:13:20.000000Z"]);
     let chapters = probe(&path, &["-show_chapters"]);
     let times: Vec<&str> = chapters.iter().map(|line| line.split_once(',').unwrap().1).collect();
     assert_eq!(

@@ -30,6 +30,6 @@ pub fn kept(name: &str, make: impl FnOnce(&std::path::Path) -> Result<(), String
     let making = tempfile::tempdir_in(&folder).expect("target can be written");
     let made = making.path().join(name);
     make(&made).unwrap_or_else(|why| panic!("{name}: {why}"));
-    std::fs::rename(&made, &path).expect("a rename within a folder");
+    film::keep(&made, &path).unwrap_or_else(|why| panic!("{why}"));
     path
 }

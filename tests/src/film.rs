@@ -32,13 +32,13 @@ pub fn of(source: &Source) -> Result<Film, String> {
     check_source(source, &told)?;
     let facts = making.path().join("facts.json");
     std::fs::write(&facts, told.json()).map_err(|e| e.to_string())?;
-    // whoever is first wins, or a film would change under the transcode of a test beside this one
     keep(&made, &film.path)?;
     keep(&facts, &film.facts)?;
     Ok(film)
 }
 
-fn keep(made: &Path, name: &Path) -> Result<(), String> {
+/// Whoever is first wins: a name once given is never given to another file.
+pub(crate) fn keep(made: &Path, name: &Path) -> Result<(), String> {
     match std::fs::hard_link(made, name) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(format!("{}: {error}", name.display())),
         _ => Ok(()),

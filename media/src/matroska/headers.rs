@@ -10,7 +10,6 @@ use crate::muxing::{Audio, Film, Video, language};
 /// Seconds from 1970 to 2001, where Matroska's dates begin.
 const EPOCH: i64 = 978_307_200;
 const APP: &str = "framefleet";
-const WHOLE_FILM: u64 = 50;
 /// Display sizes are a ratio, not pixels.
 const AS_RATIO: u64 = 3;
 
@@ -209,22 +208,6 @@ pub(crate) fn chapters(film: &Film) -> Vec<u8> {
                     });
                 });
             }
-        });
-    });
-    e.into_bytes()
-}
-
-pub(crate) fn tags(film: &Film) -> Vec<u8> {
-    let mut e = Elements::default();
-    let Some(title) = &film.tags.title else { return Vec::new() };
-    e.master(id::TAGS, |e| {
-        e.master(0x7373, |e| {
-            e.master(0x63c0, |e| e.uint(0x68ca, WHOLE_FILM));
-            e.master(0x67c8, |e| {
-                e.text(0x45a3, "TITLE");
-                e.text(0x447a, "und");
-                e.text(0x4487, title);
-            });
         });
     });
     e.into_bytes()

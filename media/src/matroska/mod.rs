@@ -50,7 +50,6 @@ pub(crate) mod id {
     pub(crate) const TRACKS: u32 = 0x1654_ae6b;
     pub(crate) const TRACK: u32 = 0xae;
     pub(crate) const CHAPTERS: u32 = 0x1043_a770;
-    pub(crate) const TAGS: u32 = 0x1254_c367;
     pub(crate) const CLUSTER: u32 = 0x1f43_b675;
     pub(crate) const CUES: u32 = 0x1c53_bb6b;
 }
@@ -267,12 +266,8 @@ fn head(film: &Film, start: u64) -> (Vec<u8>, Layout) {
     e.raw(&headers::ebml_header());
     e.wide_head(id::SEGMENT, 0);
     let segment = e.len();
-    let sections = [
-        (id::INFO, headers::info(film)),
-        (id::TRACKS, headers::tracks(film)),
-        (id::CHAPTERS, headers::chapters(film)),
-        (id::TAGS, headers::tags(film)),
-    ];
+    let sections =
+        [(id::INFO, headers::info(film)), (id::TRACKS, headers::tracks(film)), (id::CHAPTERS, headers::chapters(film))];
     let mut parts: Vec<(u32, u64)> = sections.iter().filter(|(_, b)| !b.is_empty()).map(|(id, _)| (*id, 0)).collect();
     parts.push((id::CUES, 0));
     let seek_head = e.len();
