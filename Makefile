@@ -38,7 +38,7 @@ test-corpus: build ## every file of a folder of real media; see tests/corpus/REA
 lint: ## formatting, clippy, docs, licences, tidiness
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings -A rustdoc::invalid_html_tags -A rustdoc::broken_intra_doc_links" cargo doc --locked --workspace --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
 	cargo deny --locked --offline check licenses bans sources
 	$(MAKE) --no-print-directory tidy
 
