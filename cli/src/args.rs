@@ -151,7 +151,7 @@ pub struct WorkArgs {
 
 #[derive(Debug, Args)]
 pub struct PlaceArgs {
-    /// Keep state and segments in DIR/<job> until the job is done [default: $XDG_STATE_HOME/framefleet]
+    /// Keep state and segments in a folder of DIR until the job is done [default: $XDG_STATE_HOME/framefleet]
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
     /// How the result is printed

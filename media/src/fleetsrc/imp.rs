@@ -1,3 +1,4 @@
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
@@ -13,18 +14,26 @@ use crate::read_at::ReadAt;
 pub(super) const BLOCK_BYTES: u32 = 256 << 10;
 /// Small pulls of a demuxer are served out of blocks of this size, so that each does not cross the socket.
 const CACHE_BYTES: usize = 256 << 10;
+/// A demuxer reads each of a film's tracks at a place of its own: each needs its block.
+const BLOCKS_MAX: usize = 8;
 
 #[derive(Default)]
 pub struct FleetSrc {
     object: Mutex<Option<Arc<dyn ReadAt>>>,
-    cache: Mutex<Cache>,
+    /// The one used last stands last.
+    cache: Mutex<VecDeque<Block>>,
     bytes_read: AtomicU64,
 }
 
-#[derive(Default)]
-struct Cache {
+struct Block {
     offset: u64,
     bytes: Vec<u8>,
+}
+
+impl Block {
+    fn holds(&self, at: u64) -> bool {
+        (self.offset..self.offset + self.bytes.len() as u64).contains(&at)
+    }
 }
 
 impl FleetSrc {
@@ -49,20 +58,30 @@ impl FleetSrc {
         let mut done = 0;
         while done < buf.len() {
             let at = offset + done as u64;
-            let cached = cache.offset..cache.offset + cache.bytes.len() as u64;
-            if !cached.contains(&at) {
-                let start = at / CACHE_BYTES as u64 * CACHE_BYTES as u64;
-                let len = CACHE_BYTES.min(usize::try_from(object.size() - start).unwrap_or(CACHE_BYTES));
-                cache.bytes = object.read_exact_at(start, len)?;
-                cache.offset = start;
-                self.bytes_read.fetch_add(len as u64, Ordering::Relaxed);
+            let block = match cache.iter().position(|block| block.holds(at)).and_then(|held| cache.remove(held)) {
+                Some(block) => block,
+                None => self.read_block(object, at)?,
+            };
+            let from = usize::try_from(at - block.offset).unwrap_or(0);
+            let n = (block.bytes.len() - from).min(buf.len() - done);
+            buf[done..done + n].copy_from_slice(&block.bytes[from..from + n]);
+            cache.push_back(block);
+            if cache.len() > BLOCKS_MAX {
+                cache.pop_front();
             }
-            let from = usize::try_from(at - cache.offset).unwrap_or(0);
-            let n = (cache.bytes.len() - from).min(buf.len() - done);
-            buf[done..done + n].copy_from_slice(&cache.bytes[from..from + n]);
             done += n;
         }
         Ok(())
+    }
+}
+
+impl FleetSrc {
+    fn read_block(&self, object: &dyn ReadAt, at: u64) -> std::io::Result<Block> {
+        let offset = at / CACHE_BYTES as u64 * CACHE_BYTES as u64;
+        let len = CACHE_BYTES.min(usize::try_from(object.size() - offset).unwrap_or(CACHE_BYTES));
+        let bytes = object.read_exact_at(offset, len)?;
+        self.bytes_read.fetch_add(len as u64, Ordering::Relaxed);
+        Ok(Block { offset, bytes })
     }
 }
 
