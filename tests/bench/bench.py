@@ -203,7 +203,11 @@ def main():
         bench.bytes_read()
         bench.seed_table()
         if args.write:
-            (TOP / args.write).write_text(bench.report())
+            page = TOP / args.write
+            told = page.read_text() if page.exists() else ""
+            # what people wrote about the figures stays
+            said = told[told.index("\n## "):] if "\n## " in told else ""
+            page.write_text(bench.report() + said)
         else:
             print(bench.report())
 
