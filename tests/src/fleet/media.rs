@@ -65,7 +65,7 @@ impl<F: Fate> Media for TextMedia<F> {
                     self.encodes.fetch_add(1, Ordering::SeqCst);
                     encode(&work, &attempt).await
                 }
-                Work::Audio(work) => sound(&work, attempt.scratch).await,
+                Work::Audio(work) => sound(&work, &attempt).await,
                 Work::Merge(work) => merge(&work, &attempt).await,
             }
         };
@@ -78,16 +78,20 @@ impl<F: Fate> Media for TextMedia<F> {
 }
 
 async fn index(_work: &IndexWork, attempt: &Attempt<'_>) -> Result<Outcome, Fault> {
+    let index = source(attempt).await?;
+    let units = u32::try_from(index.units.len()).unwrap_or(u32::MAX);
+    let file = produce(attempt.scratch, "film.index", &index.to_bytes()).await?;
+    Ok(Outcome::Index(IndexDone { file, units }))
+}
+
+/// The film that the source's text tells of.
+async fn source(attempt: &Attempt<'_>) -> Result<Index, Fault> {
     let text = whole(&attempt.objects, object::SOURCE).await?;
     let number = |name: &str| {
         let found = text.split_whitespace().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
         found.and_then(|n| n.parse::<i64>().ok()).ok_or_else(|| Fault::new(FaultKind::Corrupt, "this is no film"))
     };
-    let (pictures, gop) = (number("pictures")?, number("gop")?);
-    let index = film(pictures, gop);
-    let units = u32::try_from(index.units.len()).unwrap_or(u32::MAX);
-    let file = produce(attempt.scratch, "film.index", &index.to_bytes()).await?;
-    Ok(Outcome::Index(IndexDone { file, units }))
+    Ok(film(number("pictures")?, number("gop")?))
 }
 
 /// An index of closed GOPs without reordering.
@@ -176,13 +180,15 @@ async fn encode(work: &EncodeWork, attempt: &Attempt<'_>) -> Result<Outcome, Fau
     Ok(Outcome::Encode(proofs))
 }
 
-async fn sound(work: &AudioWork, scratch: &Path) -> Result<Outcome, Fault> {
+async fn sound(work: &AudioWork, attempt: &Attempt<'_>) -> Result<Outcome, Fault> {
+    let heard = source(attempt).await?.header.audio.map_or(work.span.end, |audio| audio.span.end);
+    let length = work.span.end.min(heard) - work.span.start;
     let mut proofs = Vec::new();
     for rendition in &work.renditions {
         let rate = rendition.format.rate;
-        let samples = work.span.len().to_ticks(rate).unsigned_abs();
+        let samples = length.to_ticks(rate).unsigned_abs();
         let text = format!("sound {} {samples}\n", rendition.number);
-        let file = produce(scratch, &format!("audio-{}.seg", rendition.number), text.as_bytes()).await?;
+        let file = produce(attempt.scratch, &format!("audio-{}.seg", rendition.number), text.as_bytes()).await?;
         proofs.push(AudioProof {
             rendition: rendition.number,
             samples,
