@@ -1,5 +1,6 @@
 //! Seeded misfortune: a store that does not answer or whose answers are lost, attempts that crash or stall.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -84,15 +85,28 @@ impl Store for FlakyStore {
     }
 }
 
+/// A third crash of one task, all by chance, would rightly end its job.
+const CRASHES_MAX: u32 = 2;
+
 /// Attempts take up to 20 s; some crash, some take so long that they outlive their lease's patience.
-pub struct Misfortune(pub Dice);
+pub struct Misfortune {
+    dice: Dice,
+    crashes: AtomicU32,
+}
+
+impl Misfortune {
+    pub fn new(dice: Dice) -> Self {
+        Self { dice, crashes: AtomicU32::new(0) }
+    }
+}
 
 #[async_trait]
 impl Fate for Misfortune {
     async fn of(&self, _work: &Work) -> Result<(), Fault> {
-        let luck = self.0.roll(40);
-        let pause = if luck == 0 { 200 } else { self.0.roll(20) };
+        let luck = self.dice.roll(20);
+        let pause = if luck == 0 { 200 } else { self.dice.roll(20) };
         tokio::time::sleep(Duration::from_secs(pause)).await;
-        if luck == 1 { Err(Fault::new(FaultKind::Crashed, "as rolled")) } else { Ok(()) }
+        let crashes = luck == 1 && self.crashes.fetch_add(1, Ordering::SeqCst) < CRASHES_MAX;
+        if crashes { Err(Fault::new(FaultKind::Crashed, "as rolled")) } else { Ok(()) }
     }
 }
