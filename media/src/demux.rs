@@ -140,14 +140,18 @@ impl FilmClock {
         match self.stamps {
             Stamps::Running => running_time(segment?, time),
             Stamps::Wrapping => {
-                let told = running_time(segment?, time)?;
-                let wraps = ((told - self.last).ns() + WRAP.ns() / 2).div_euclid(WRAP.ns());
-                self.last = MediaTime(told.ns() - wraps * WRAP.ns());
+                self.last = unwrapped(running_time(segment?, time)?, self.last);
                 Some(self.last)
             }
             Stamps::Absolute => Some(MediaTime(i64::try_from(time?.nseconds()).ok()?)),
         }
     }
+}
+
+/// The time nearest to `last` of those that the clock would tell as `told`.
+fn unwrapped(told: MediaTime, last: MediaTime) -> MediaTime {
+    let wraps = ((told - last).ns() + WRAP.ns() / 2).div_euclid(WRAP.ns());
+    MediaTime(told.ns() - wraps * WRAP.ns())
 }
 
 /// Signed running time.
@@ -164,4 +168,18 @@ pub(crate) fn running_time(
 /// The time segment that a sample lies in.
 pub(crate) fn time_segment(sample: &gst::Sample) -> Option<gst::FormattedSegment<gst::format::Time>> {
     sample.segment().and_then(|s| s.downcast_ref::<gst::format::Time>().cloned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_from_before_a_wrap_stands_beside_its_neighbours() {
+        let (near, ms) = (|told, last| unwrapped(MediaTime(told), MediaTime(last)).ns(), 1_000_000);
+        assert_eq!(near(WRAP.ns() + 41 * ms, 15 * ms), 41 * ms);
+        assert_eq!(near(WRAP.ns() - 20 * ms, 0), -20 * ms);
+        assert_eq!(near(67 * ms, 41 * ms), 67 * ms);
+        assert_eq!(near(5 * ms, WRAP.ns() - ms), WRAP.ns() + 5 * ms);
+    }
 }

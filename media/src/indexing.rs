@@ -366,3 +366,22 @@ pub(crate) fn scratch_fault(error: &std::io::Error) -> Fault {
     };
     Fault::new(kind, format!("the scratch folder cannot be written: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unit(key: Key, ms: i64) -> Unit {
+        let pts = Some(MediaTime::from_millis(ms));
+        Unit { pts, dts: None, duration: None, size: 1, key, shows: 1, hash: 0, offset: None }
+    }
+
+    #[test]
+    fn a_film_that_goes_back_at_a_key_is_not_cut() {
+        let leading =
+            [unit(Key::Yes, 0), unit(Key::No, 80), unit(Key::No, 40), unit(Key::Yes, 160), unit(Key::No, 120)];
+        assert_eq!(times_in_order(&leading), None);
+        let overlap = [unit(Key::Yes, 0), unit(Key::No, 80), unit(Key::Yes, 60), unit(Key::No, 100)];
+        assert!(times_in_order(&overlap).is_some());
+    }
+}

@@ -220,6 +220,15 @@ fn a_film_that_the_index_calls_indivisible_is_one_slice_and_says_why() {
 }
 
 #[test]
+fn the_last_picture_lasts_as_long_as_the_others_and_ends_where_the_hidden_ones_begin() {
+    let end = |index: &Index| planned(&every(1000), index).unwrap().segments.last().unwrap().span.end;
+    let mut short = film("K0 p40 p80");
+    short.units[2].duration = Some(MediaTime(33_333));
+    assert_eq!(end(&short), ms(120), "a parser's nominal duration is no duration");
+    assert_eq!(end(&film("K0 p40 p80 h100")), ms(100));
+}
+
+#[test]
 fn pictures_before_running_time_zero_are_decoded_and_not_shown() {
     let plan = planned(&every(120), &film("K-80 p-40 p0 p40 p80 K120 p160 p200 p240")).unwrap();
     assert_eq!(plan.origin, ms(0));
