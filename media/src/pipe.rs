@@ -104,7 +104,7 @@ pub(crate) fn internal(message: impl Into<String>) -> Fault {
 fn fault_of(error: &gst::message::Error) -> Fault {
     let source = error.src().map_or_else(String::new, |s| s.name().to_string());
     let glib_error = error.error();
-    let kind = if source == "source" {
+    let kind = if source == "source" && !glib_error.is::<gst::StreamError>() {
         FaultKind::SourceUnreadable
     } else if let Some(stream) = glib_error.kind::<gst::StreamError>() {
         match stream {

@@ -66,6 +66,7 @@ impl Run {
     async fn disturb(&mut self) {
         let mut left = DEATHS_MAX;
         for _ in 0..KILLS {
+            // the moment of the death, in time that does not pass for real
             tokio::time::sleep(Duration::from_millis(self.dice.roll(12_000))).await;
             let place = usize::try_from(self.dice.roll(self.roles.len() as u64)).unwrap();
             let fresh = self.start(place);

@@ -38,6 +38,7 @@ impl Objects for Shelf {
 
     async fn read(&self, number: u32, offset: u64, len: u32) -> Result<Bytes, Fault> {
         if number == object::INPUTS {
+            // longer than the child may be silent: a read that waits is no hang
             tokio::time::sleep(Duration::from_millis(900)).await;
         }
         let bytes = self.content(number)?;

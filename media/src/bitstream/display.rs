@@ -8,13 +8,10 @@ use framefleet_model::index::Unit;
 use framefleet_model::time::{MediaTime, NS_PER_SECOND, scale_round};
 
 use super::bits::Bits;
-use super::mpeg2::{PICTURE, SEQUENCE};
+use super::mpeg2::{CODING_EXTENSION, EXTENSION, GROUP, PICTURE, SEQUENCE};
 use super::nal::start_codes;
 
-const EXTENSION: u8 = 0xb5;
-const GROUP: u8 = 0xb8;
 const SEQUENCE_EXTENSION: u32 = 1;
-const CODING_EXTENSION: u32 = 8;
 const FRAME: u32 = 3;
 /// Temporal references count modulo this.
 const NUMBERS: i64 = 1024;
@@ -27,8 +24,10 @@ const RATES: [(i64, i64); 8] =
 #[derive(Debug, Default)]
 pub(crate) struct Display {
     pictures: Vec<Picture>,
-    /// Pictures a second.
+    /// Pictures a second by the sequence header's code.
     rate: Option<(i64, i64)>,
+    /// What the sequence extension multiplies them by, as a fraction; none in MPEG-1.
+    scale: Option<(i64, i64)>,
     progressive: bool,
     group: u32,
 }
@@ -70,9 +69,7 @@ impl Display {
                 let progressive = bits.skip(8).and_then(|()| bits.take(1));
                 self.progressive = progressive == Some(1);
                 let scale = bits.skip(28).and_then(|()| bits.take(2).zip(bits.take(5)));
-                if let (Some((n, d)), Some(rate)) = (scale, &mut self.rate) {
-                    *rate = (rate.0 * (i64::from(n) + 1), rate.1 * (i64::from(d) + 1));
-                }
+                self.scale = scale.map(|(n, d)| (i64::from(n) + 1, i64::from(d) + 1));
             }
             Some(CODING_EXTENSION) => {
                 let structure = bits.skip(18).and_then(|()| bits.take(2));
@@ -93,7 +90,9 @@ impl Display {
 
     /// Gives each picture without a time its own, where those around it agree on one.
     pub(crate) fn fill(&self, units: &mut [Unit]) {
-        let Some((pictures, seconds)) = self.rate else { return };
+        let Some(rate) = self.rate else { return };
+        let (times, parts) = self.scale.unwrap_or((1, 1));
+        let (pictures, seconds) = (rate.0 * times, rate.1 * parts);
         let time_of = |fields: i64| MediaTime(scale_round(fields * seconds, NS_PER_SECOND, pictures * FIELDS));
         let slack = MediaTime(time_of(FIELDS).ns() / 4);
         let mut next = None;
@@ -194,6 +193,15 @@ mod tests {
     fn a_repeated_field_takes_half_a_pictures_time() {
         let group = [(2, false), (0, true), (1, false), (3, false)];
         assert_eq!(filled(&group, &[None, Some(100), None, None]), [Some(200), Some(100), Some(160), Some(240)]);
+    }
+
+    #[test]
+    fn extensions_without_end_multiply_nothing_twice() {
+        let mut display = Display::default();
+        display.hear(0, &[0, 0, 1, SEQUENCE, 0, 0, 0, 0x13, 0, 0, 0, 0]);
+        let extension = [0, 0, 1, EXTENSION, 0x1f, 0xff, 0xff, 0xff, 0xff, 0xff];
+        (0..1000).for_each(|_| display.hear(0, &extension));
+        assert_eq!((display.rate, display.scale), (Some((25, 1)), Some((4, 32))));
     }
 
     #[test]

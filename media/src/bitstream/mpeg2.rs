@@ -8,9 +8,9 @@ use framefleet_model::index::Key;
 pub(crate) const PICTURE: u8 = 0;
 pub(crate) const SEQUENCE: u8 = 0xb3;
 pub(crate) const FIRST_SLICE: u8 = 1;
-const EXTENSION: u8 = 0xb5;
-const GROUP: u8 = 0xb8;
-const CODING_EXTENSION: u32 = 8;
+pub(crate) const EXTENSION: u8 = 0xb5;
+pub(crate) const GROUP: u8 = 0xb8;
+pub(crate) const CODING_EXTENSION: u32 = 8;
 
 #[derive(Debug, Default)]
 pub(crate) struct Rules {

@@ -17,12 +17,20 @@ const CACHE_BYTES: usize = 256 << 10;
 /// A demuxer reads each of a film's tracks at a place of its own: each needs its block.
 const BLOCKS_MAX: usize = 8;
 
+/// Nobody needs so many pulls for bytes that were read before: a damaged film can send a demuxer round in circles.
+const IDLE_PULLS_MAX: u64 = 4 << 20;
+/// Nor the whole object so many times, beyond a little.
+const READS_MAX: u64 = 16;
+const READ_SLACK: u64 = 64 << 20;
+
 #[derive(Default)]
 pub struct FleetSrc {
     object: Mutex<Option<Arc<dyn ReadAt>>>,
     /// The one used last stands last.
     cache: Mutex<VecDeque<Block>>,
     bytes_read: AtomicU64,
+    /// Pulls since bytes were read anew.
+    idle_pulls: AtomicU64,
 }
 
 struct Block {
@@ -51,7 +59,7 @@ impl FleetSrc {
 
     fn fill(&self, object: &dyn ReadAt, offset: u64, buf: &mut [u8]) -> std::io::Result<()> {
         if buf.len() >= CACHE_BYTES {
-            self.bytes_read.fetch_add(buf.len() as u64, Ordering::Relaxed);
+            self.count_read(buf.len());
             return object.read_at(offset, buf).map(drop);
         }
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
@@ -76,11 +84,22 @@ impl FleetSrc {
 }
 
 impl FleetSrc {
+    fn count_read(&self, len: usize) {
+        self.bytes_read.fetch_add(len as u64, Ordering::Relaxed);
+        self.idle_pulls.store(0, Ordering::Relaxed);
+    }
+
+    /// Counts a pull, and says whether the reader gets nowhere.
+    fn in_circles(&self, size: u64) -> bool {
+        let read_max = size.saturating_mul(READS_MAX).saturating_add(READ_SLACK);
+        self.idle_pulls.fetch_add(1, Ordering::Relaxed) >= IDLE_PULLS_MAX || self.bytes_read() > read_max
+    }
+
     fn read_block(&self, object: &dyn ReadAt, at: u64) -> std::io::Result<Block> {
         let offset = at / CACHE_BYTES as u64 * CACHE_BYTES as u64;
         let len = CACHE_BYTES.min(usize::try_from(object.size() - offset).unwrap_or(CACHE_BYTES));
         let bytes = object.read_exact_at(offset, len)?;
-        self.bytes_read.fetch_add(len as u64, Ordering::Relaxed);
+        self.count_read(len);
         Ok(Block { offset, bytes })
     }
 }
@@ -141,6 +160,10 @@ impl BaseSrcImpl for FleetSrc {
         length: u32,
     ) -> Result<CreateSuccess, gst::FlowError> {
         let object = self.object().ok_or(gst::FlowError::Error)?;
+        if self.in_circles(object.size()) {
+            gst::element_imp_error!(self, gst::StreamError::Demux, ["the demuxer goes round in circles"]);
+            return Err(gst::FlowError::Error);
+        }
         if offset >= object.size() {
             return Err(gst::FlowError::Eos);
         }
@@ -178,5 +201,27 @@ impl BaseSrcImpl for FleetSrc {
             return true;
         }
         BaseSrcImplExt::parent_query(self, query)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_gets_nowhere_is_told_from_one_that_reads_on() {
+        gst::init().unwrap();
+        let film: Arc<dyn ReadAt> = Arc::new(vec![0; 3 * CACHE_BYTES]);
+        let source = super::super::FleetSrc::over(film.clone());
+        let source = source.imp();
+        let mut byte = [0];
+        for pull in 0..IDLE_PULLS_MAX {
+            assert!(!source.in_circles(film.size()), "pull {pull}");
+        }
+        assert!(source.in_circles(film.size()));
+        source.fill(&*film, CACHE_BYTES as u64, &mut byte).unwrap();
+        assert!(!source.in_circles(film.size()), "a block was read anew");
+        source.count_read(usize::try_from(film.size() * READS_MAX + READ_SLACK).unwrap());
+        assert!(source.in_circles(film.size()), "the film was read over and over");
     }
 }

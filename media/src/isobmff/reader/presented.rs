@@ -21,7 +21,7 @@ use crate::read_at::ReadAt;
 /// Pictures of less than one part in so many of the film's length are taken for a preview.
 const PREVIEW: u128 = 5;
 
-/// The film as it is read everywhere in the child; its movie box is held, and read only once.
+/// The film as every demuxer in the child reads it; its movie box is held, and read only once.
 pub struct Presented {
     film: Arc<dyn ReadAt>,
     /// Where the movie box's payload lies.
@@ -50,7 +50,7 @@ impl Presented {
         self.ends.iter().find(|(name, _)| name == track).map(|(_, end)| *end)
     }
 
-    /// The payload of the movie box, and where it lies; empty where there is none.
+    /// The payload of the movie box; empty where there is none.
     pub(crate) fn movie(&self) -> &[u8] {
         &self.movie
     }
@@ -90,13 +90,16 @@ struct Edit {
 
 fn take_ends(movie: &[u8]) -> Vec<Edit> {
     let boxes = Bytes::new(movie);
-    let fragmented = boxes.find(b"mvex").is_some();
-    let Some(rate) = movie_timescale(boxes).filter(|_| !fragmented) else { return Vec::new() };
+    let Some(rate) = movie_timescale(boxes).filter(|_| !is_fragmented(boxes)) else { return Vec::new() };
     let edit = |track: Track<'_>| {
         let (ticks, length) = edits::end(track.boxes)?;
         Some(Edit { track: track_name(&track), end: MediaTime(to_ns(ticks, rate)), length: place_of(length, movie) })
     };
     tracks(boxes).filter_map(edit).collect()
+}
+
+fn is_fragmented(movie: Bytes<'_>) -> bool {
+    movie.find(b"mvex").is_some()
 }
 
 fn tracks(movie: Bytes<'_>) -> impl Iterator<Item = Track<'_>> {
@@ -116,7 +119,7 @@ fn short_pictures(movie: &[u8]) -> Option<(std::ops::Range<usize>, Vec<u8>)> {
     let (track_rate, shown) = rate_and_length(pictures.boxes.path(&[b"mdia", b"mdhd"])?)?;
     let number = |bytes: &[u8]| bytes.iter().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
     let shown = u128::from(number(shown)) * u128::from(movie_rate) / u128::from(track_rate.max(1));
-    let preview = shown > 0 && shown * PREVIEW < u128::from(number(length));
+    let preview = !is_fragmented(boxes) && shown > 0 && shown * PREVIEW < u128::from(number(length));
     let bytes = u64::try_from(shown).ok()?.to_be_bytes();
     preview.then(|| (place_of(length, movie), bytes[bytes.len() - length.len()..].to_vec()))
 }
