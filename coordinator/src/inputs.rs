@@ -1,4 +1,4 @@
-//! What a merge reads: the results of its segments and its sound, each as soon as it is settled.
+//! What a merge reads: the film's index, and the results of its segments and its sound, each as soon as it is settled.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -51,6 +51,7 @@ pub(crate) struct Source {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) work: Root,
     pub(crate) job: JobId,
+    pub(crate) index: ObjectKey,
 }
 
 pub(crate) struct Inputs {
@@ -81,6 +82,11 @@ impl Inputs {
         let mut found = self.state.lock().await;
         if let Some(reader) = found.readers.get(&number) {
             return Ok(reader.clone());
+        }
+        if number == object::INDEX {
+            let reader = Arc::new(self.source.work.object(&self.source.index).reader().await?);
+            found.readers.insert(number, reader.clone());
+            return Ok(reader);
         }
         let place = number.checked_sub(object::INPUTS).and_then(|n| self.wanted.get(n as usize));
         let wanted = place.ok_or_else(|| internal(format!("a merge asked for object {number}, which it has not")))?;

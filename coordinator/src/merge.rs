@@ -18,9 +18,8 @@ use framefleet_common::ports::store::{Entry, Scan, Shard, Store, StoreError};
 use framefleet_common::tending::{Tending, Told};
 use framefleet_model::board::{Claimant, Heard, is_before_turn};
 use framefleet_model::fault::Fault;
-use framefleet_model::pipeline::Damaged;
-use framefleet_model::plan::Plan;
-use framefleet_model::task::{MergeAudio, MergeInput, MergeVideo, MergeWork, Outcome, Progress, Work, object};
+use framefleet_model::plan::{Plan, Segment};
+use framefleet_model::task::{MergeAudio, MergeSegment, MergeVideo, MergeWork, Outcome, Progress, Work, object};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -201,7 +200,13 @@ impl MergeSlot {
         let (work, sources) = merge_work(&plan, merge.at.task.number)?;
         let to = plan.outputs.get(merge.at.task.number as usize).map(|output| output.to.clone()).unwrap_or_default();
         let inputs = Arc::new(Inputs::new(
-            Source { store: self.store(), clock: self.clock(), work: self.work().clone(), job: merge.at.job.clone() },
+            Source {
+                store: self.store(),
+                clock: self.clock(),
+                work: self.work().clone(),
+                job: merge.at.job.clone(),
+                index: plan.index.key.parse().map_err(|e| internal(format!("{e}")))?,
+            },
             sources,
             running.cancel.clone(),
         ));
@@ -260,24 +265,23 @@ fn merge_work(plan: &Plan, number: u32) -> Result<(MergeWork, Vec<crate::inputs:
     let output = plan.outputs.iter().find(|o| o.number == number).ok_or_else(|| missing("place"))?;
     let mut wanted = Vec::new();
     let mut objects = object::INPUTS..;
-    let mut input = |source, pictures| {
+    let mut input = |source| {
         wanted.push(source);
-        MergeInput { object: objects.next().unwrap_or(u32::MAX), pictures }
+        objects.next().unwrap_or(u32::MAX)
     };
-    let video = output.video.map(|rendition| {
-        let planned = plan.video.iter().find(|r| r.number == rendition).cloned();
-        // A grid sets the pictures anew, and damaged ones may be missing: the ledger counts those.
-        let as_source = planned.as_ref().is_some_and(|r| r.format.grid.is_none()) && plan.damaged == Damaged::Fail;
-        let segments = plan.segments.iter();
-        let segments = segments
-            .map(|s| input(crate::inputs::Wanted::segment(s.number, rendition), s.pictures.filter(|_| as_source)));
-        let segments = segments.collect();
-        planned.map(|rendition| MergeVideo { rendition, segments }).ok_or_else(|| missing("video rendition"))
+    let video = output.video.map(|rendition| -> Result<MergeVideo, Fault> {
+        let object = |segment: &Segment| input(crate::inputs::Wanted::segment(segment.number, rendition));
+        let objects: Vec<u32> = plan.segments.iter().map(object).collect();
+        let segments = objects.into_iter().zip(plan.segments.iter().cloned());
+        let segments = segments.map(|(object, segment)| MergeSegment { object, segment }).collect();
+        let rendition = plan.video.iter().find(|r| r.number == rendition).cloned();
+        let rendition = rendition.ok_or_else(|| missing("video rendition"))?;
+        Ok(MergeVideo { rendition, origin: plan.origin, damaged: plan.damaged, segments })
     });
     let audio = output.audio.map(|rendition| {
-        let input = input(crate::inputs::Wanted::sound(rendition), None);
+        let object = input(crate::inputs::Wanted::sound(rendition));
         let rendition = plan.audio.iter().find(|r| r.number == rendition).cloned();
-        rendition.map(|rendition| MergeAudio { rendition, input }).ok_or_else(|| missing("audio rendition"))
+        rendition.map(|rendition| MergeAudio { rendition, object }).ok_or_else(|| missing("audio rendition"))
     });
     let work = MergeWork {
         output: number,

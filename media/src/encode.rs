@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use framefleet_model::fault::{Fault, FaultKind};
-use framefleet_model::index::{Unit, units_of_blocks};
+use framefleet_model::index::Unit;
 use framefleet_model::ledger::SegmentProof;
 use framefleet_model::pipeline::Damaged;
 use framefleet_model::plan::{Decode, grid_slots, shown_times};
@@ -18,6 +18,7 @@ use crate::pipe::internal;
 use crate::read_at::ReadAt;
 use crate::rendition::{Encoder, Settled};
 use crate::slice::Slice;
+use crate::units;
 
 pub(crate) struct Sources {
     pub(crate) film: Arc<dyn ReadAt>,
@@ -38,12 +39,8 @@ pub(crate) fn run(
     let mut pictures = Pictures { work, encoders, held: None, decoded: Vec::new(), lost: Vec::new(), teller };
     match &work.segment.decode {
         Decode::Slice { from, to, blocks } => {
-            let bytes = read_blocks(&*sources.index, blocks)?;
-            let units = units_of_blocks(blocks, &bytes).map_err(|e| internal(e.to_string()))?;
-            let skip = blocks.first().map_or(0, |b| from - b.first_unit) as usize;
-            let units = units.get(skip..skip + (to - from) as usize);
-            let units = units.ok_or_else(|| internal("the index lacks units of the segment"))?;
-            decode_slice(&mut pictures, (*from, units), &sources.film)?;
+            let units = units::of_slice(&*sources.index, *from..*to, blocks)?;
+            decode_slice(&mut pictures, (*from, &units), &sources.film)?;
         }
         Decode::Whole => {
             let mut clock = WholeClock::new(work);
@@ -76,14 +73,6 @@ fn decode_slice(
     })?;
     let due = shown_times(units, work.segment.span);
     pictures.settle_against(&due)
-}
-
-fn read_blocks(index: &dyn ReadAt, blocks: &[framefleet_model::index::Block]) -> Result<Vec<u8>, Fault> {
-    let Some((first, last)) = blocks.first().zip(blocks.last()) else { return Ok(Vec::new()) };
-    let len = usize::try_from(last.offset + u64::from(last.bytes) - first.offset).unwrap_or(usize::MAX);
-    index
-        .read_exact_at(first.offset, len)
-        .map_err(|e| Fault::new(FaultKind::StorageAway, format!("the index cannot be read: {e}")))
 }
 
 /// The pictures of the segment as they come out of the decoder.

@@ -39,3 +39,4 @@ mod slice;
 mod sound;
 mod tap;
 mod trial;
+mod units;

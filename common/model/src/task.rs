@@ -113,24 +113,28 @@ pub struct MergeWork {
     pub plan: Digest,
 }
 
+/// The pictures of an output. Where the index tells what each segment will show, nothing waits for more than the
+/// segment that is written next.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MergeVideo {
     pub rendition: VideoRendition,
-    /// Objects of the segments, in order, with the digest that each must have.
-    pub segments: Vec<MergeInput>,
+    /// The source's running time that is zero in the output.
+    pub origin: MediaTime,
+    pub damaged: Damaged,
+    /// In order.
+    pub segments: Vec<MergeSegment>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MergeSegment {
+    pub object: u32,
+    pub segment: Segment,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MergeAudio {
     pub rendition: AudioRendition,
-    pub input: MergeInput,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MergeInput {
     pub object: u32,
-    /// Pictures that the plan expects in it, where it can tell.
-    pub pictures: Option<u32>,
 }
 
 /// A line of a child's standard output.

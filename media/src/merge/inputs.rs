@@ -1,13 +1,14 @@
-//! What is merged: the segments of one rendition in order, and one sound track.
+//! What is merged: the segments of one rendition in order, each opened when it is written, and one sound track.
 
 use std::sync::Arc;
 
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::media::AudioCodec;
 use framefleet_model::plan::{AudioRendition, VideoRendition};
-use framefleet_model::task::{MergeInput, MergeWork};
+use framefleet_model::task::{MergeVideo, MergeWork};
 use framefleet_model::time::{MediaTime, NS_PER_SECOND, scale_round};
 
+use crate::merge::schedule::Schedule;
 use crate::muxing::{Audio, Film, Video};
 use crate::pipe::internal;
 use crate::read_at::ReadAt;
@@ -22,13 +23,13 @@ pub(crate) struct Inputs {
 
 pub(crate) struct PictureInput {
     pub(crate) rendition: VideoRendition,
+    pub(crate) schedule: Arc<Schedule>,
     pub(crate) caps: String,
-    segments: Vec<SegmentReader>,
-    current: usize,
-    /// Presentation times of all pictures, ascending.
-    pub(crate) times: Vec<MediaTime>,
-    pub(crate) end: MediaTime,
-    pub(crate) dts_delay: MediaTime,
+    reader: Reader,
+    /// Objects of the segments that have not been opened.
+    coming: std::vec::IntoIter<u32>,
+    opened: usize,
+    current: Option<SegmentReader>,
 }
 
 pub(crate) struct SoundInput {
@@ -38,9 +39,9 @@ pub(crate) struct SoundInput {
 
 impl Inputs {
     pub(crate) fn open(work: &MergeWork, reader: &Reader) -> Result<Self, Fault> {
-        let pictures = work.video.as_ref().map(|video| open_pictures(&video.rendition, &video.segments, reader));
+        let pictures = work.video.as_ref().map(|video| PictureInput::open(video, reader));
         let sound = work.audio.as_ref().map(|audio| -> Result<SoundInput, Fault> {
-            Ok(SoundInput { rendition: audio.rendition.clone(), track: open_segment(&audio.input, reader)? })
+            Ok(SoundInput { rendition: audio.rendition.clone(), track: open_segment(audio.object, reader)? })
         });
         Ok(Self { pictures: pictures.transpose()?, sound: sound.transpose()? })
     }
@@ -72,15 +73,47 @@ impl Inputs {
 }
 
 impl PictureInput {
+    /// Waits for the first segment that holds a picture: its header is the film's.
+    fn open(video: &MergeVideo, reader: &Reader) -> Result<Self, Fault> {
+        let objects: Vec<u32> = video.segments.iter().map(|segment| segment.object).collect();
+        let mut input = Self {
+            rendition: video.rendition.clone(),
+            schedule: Arc::new(Schedule::of(video, reader)?),
+            caps: String::new(),
+            reader: reader.clone(),
+            coming: objects.into_iter(),
+            opened: 0,
+            current: None,
+        };
+        input.reach_picture()?;
+        Ok(input)
+    }
+
     /// The next picture in decoding order.
     pub(crate) fn next(&mut self) -> Result<Option<(Entry, &[u8])>, Fault> {
-        while self.segments.get(self.current).is_some_and(SegmentReader::is_done) {
-            self.current += 1;
-        }
-        match self.segments.get_mut(self.current) {
+        self.reach_picture()?;
+        match &mut self.current {
             Some(segment) => segment.next(),
             None => Ok(None),
         }
+    }
+
+    /// Opens segments until one has a picture left.
+    fn reach_picture(&mut self) -> Result<(), Fault> {
+        while self.current.as_ref().is_none_or(SegmentReader::is_done) {
+            let Some(object) = self.coming.next() else { return Ok(()) };
+            let (number, segment) = (self.opened, open_segment(object, &self.reader)?);
+            self.schedule.check(number, &segment.entries)?;
+            if self.caps.is_empty() {
+                self.caps.clone_from(&segment.caps);
+            } else if !segment.entries.is_empty() && segment.caps != self.caps {
+                let what = format!("the header of segment {number} differs from the first one's");
+                return Err(Fault::new(FaultKind::LedgerOpen, what));
+            }
+            self.opened += 1;
+            self.current = Some(segment);
+        }
+        Ok(())
     }
 
     fn track(&self) -> Result<Video, Fault> {
@@ -95,9 +128,9 @@ impl PictureInput {
             light: format.light,
             rate: format.rate,
             language: None,
-            times: self.times.clone(),
-            end: self.end,
-            dts_delay: self.dts_delay,
+            times: self.schedule.times.clone(),
+            end: self.schedule.end,
+            dts_delay: self.schedule.dts_delay,
         })
     }
 }
@@ -125,51 +158,15 @@ impl SoundInput {
     }
 }
 
-fn open_pictures(rendition: &VideoRendition, inputs: &[MergeInput], reader: &Reader) -> Result<PictureInput, Fault> {
-    let mut segments: Vec<SegmentReader> = Vec::with_capacity(inputs.len());
-    let open = |what: String| Fault::new(FaultKind::LedgerOpen, what);
-    for (number, input) in inputs.iter().enumerate() {
-        let segment = open_segment(input, reader)?;
-        let held = u32::try_from(segment.entries.len()).unwrap_or(u32::MAX);
-        if input.pictures.is_some_and(|due| due != held) {
-            return Err(open(format!("segment {number} holds {held} pictures, the plan has {:?}", input.pictures)));
-        }
-        let first = segments.iter().find(|s| !s.entries.is_empty());
-        if first.is_some_and(|first| !segment.entries.is_empty() && first.caps != segment.caps) {
-            return Err(open(format!("the header of segment {number} differs from the first one's")));
-        }
-        segments.push(segment);
-    }
-    let order: Vec<MediaTime> = segments.iter().flat_map(|s| s.entries.iter().map(|e| e.pts)).collect();
-    let mut times = order.clone();
-    times.sort_unstable();
-    if let Some(pair) = times.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(open(format!("two pictures stand at {}", pair[0])));
-    }
-    let need = times.iter().zip(&order).map(|(due, pts)| *due - *pts).max().unwrap_or_default().max(MediaTime::ZERO);
-    let dts_delay = rendition.dts_delay.unwrap_or(need);
-    if need > dts_delay {
-        return Err(open(format!("the pictures are reordered by {need}, the plan has room for {dts_delay}")));
-    }
-    let caps = segments.iter().find(|s| !s.entries.is_empty()).map_or_else(String::new, |s| s.caps.clone());
-    let end = segments.last().map_or(MediaTime::ZERO, |s| s.extent.end);
-    if times.is_empty() {
-        return Err(Fault::new(FaultKind::Corrupt, "no picture of the film decodes"));
-    }
-    // A film whose end is not known beforehand ends one nominal picture after its last.
-    let end = if end == MediaTime::MAX || end <= times[times.len() - 1] {
-        times[times.len() - 1] + rendition.format.rate.time_of(1)
-    } else {
-        end
-    };
-    Ok(PictureInput { rendition: rendition.clone(), caps, segments, current: 0, times, end, dts_delay })
+pub(crate) fn open_segment(object: u32, reader: &Reader) -> Result<SegmentReader, Fault> {
+    SegmentReader::open(open_object(object, reader)?)
 }
 
-fn open_segment(input: &MergeInput, reader: &Reader) -> Result<SegmentReader, Fault> {
-    let object = reader.object(input.object);
-    let object: Arc<dyn ReadAt> =
-        Arc::new(object.map_err(|e| Fault::new(FaultKind::StorageAway, format!("a segment cannot be read: {e}")))?);
-    SegmentReader::open(object)
+pub(crate) fn open_object(object: u32, reader: &Reader) -> Result<Arc<dyn ReadAt>, Fault> {
+    let opened = reader.object(object);
+    Ok(Arc::new(
+        opened.map_err(|e| Fault::new(FaultKind::StorageAway, format!("object {object} cannot be read: {e}")))?,
+    ))
 }
 
 /// The avcC, hvcC or AudioSpecificConfig record.
@@ -178,4 +175,187 @@ fn codec_data(caps: &str) -> Result<Vec<u8>, Fault> {
     let data = caps.structure(0).and_then(|s| s.get::<gst::Buffer>("codec_data").ok());
     let map = data.as_ref().and_then(|d| d.map_readable().ok());
     map.map(|m| m.to_vec()).ok_or_else(|| internal("an encoder gave no codec data"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+    use std::thread::JoinHandle;
+
+    use framefleet_model::id::Digest;
+    use framefleet_model::index::{Index, IndexHeader, Key, Method, Unit};
+    use framefleet_model::media::{Colour, Container, Geometry, Mirror, Orientation, Scan, Tags, VideoCodec};
+    use framefleet_model::pipeline::{Damaged, Preset, RateControl, VideoSettings};
+    use framefleet_model::plan::{Decode, EncodeFormat, Segment};
+    use framefleet_model::reads::{Op, REQUEST_BYTES, ReadReply, ReadRequest, Status};
+    use framefleet_model::task::{CHILD_PROTOCOL, ChildLimits, ChildSpec, MergeSegment, Work, object};
+    use framefleet_model::time::{Rational, Span};
+
+    use super::*;
+    use crate::segment::{Extent, SegmentWriter, Sync};
+
+    const SEGMENTS: u32 = 3;
+    const PICTURES: i64 = 4;
+
+    fn at(picture: i64) -> MediaTime {
+        MediaTime::from_millis(picture * 40)
+    }
+
+    fn rendition() -> VideoRendition {
+        let geometry = Geometry { width: 64, height: 48 };
+        let rate = Rational::new(25, 1).unwrap();
+        let settings = VideoSettings {
+            codec: VideoCodec::H264,
+            preset: Preset::Medium,
+            rate: RateControl::Crf(23),
+            size: None,
+            fps: None,
+            keyframe_interval: None,
+        };
+        let format = EncodeFormat {
+            geometry,
+            layout: "I420".to_owned(),
+            pixel_aspect: Rational::new(1, 1).unwrap(),
+            rate,
+            grid: None,
+            scan: Scan::Progressive,
+            colour: Colour::UNSPECIFIED,
+            mastering: None,
+            light: None,
+        };
+        let turn = Orientation { quarter_turns: 0, mirror: Mirror::No };
+        let dts_delay = Some(MediaTime::ZERO);
+        VideoRendition { number: 0, settings, format, turn, keyframes_max: 250, reorder_depth: 0, dts_delay }
+    }
+
+    fn index() -> Index {
+        let unit = |picture| Unit {
+            pts: Some(at(picture)),
+            dts: Some(at(picture)),
+            duration: None,
+            size: 1,
+            key: Key::Yes,
+            shows: 1,
+            hash: 0,
+            offset: None,
+        };
+        let header = IndexHeader {
+            container: "video/quicktime".to_owned(),
+            method: Method::Pass,
+            video: None,
+            audio: None,
+            ignored: Vec::new(),
+            tags: Tags::default(),
+            chapters: Vec::new(),
+            blocks: Vec::new(),
+        };
+        Index { header, units: (0..i64::from(SEGMENTS) * PICTURES).map(unit).collect() }
+    }
+
+    fn segment_file(number: u32) -> Vec<u8> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = SegmentWriter::create(folder.path(), "segment").unwrap();
+        let caps = gst::Caps::builder("video/x-h264").build();
+        for picture in 0..PICTURES {
+            let shown = at(i64::from(number) * PICTURES + picture);
+            writer.push(&caps, (shown, Sync::Yes), &[7]).unwrap();
+        }
+        writer.finish(Extent { samples: 0, end: at(i64::from(number + 1) * PICTURES) }).unwrap();
+        std::fs::read(folder.path().join("segment")).unwrap()
+    }
+
+    fn video(index: &Index) -> MergeVideo {
+        let header = IndexHeader::from_bytes(&index.to_bytes()).unwrap();
+        let pictures = u32::try_from(PICTURES).unwrap();
+        let segment = |number: u32| Segment {
+            number,
+            span: Span::new(at(i64::from(number) * PICTURES), at(i64::from(number + 1) * PICTURES)),
+            decode: Decode::Slice {
+                from: number * pictures,
+                to: (number + 1) * pictures,
+                blocks: header.blocks_of(number * pictures, (number + 1) * pictures),
+            },
+            pictures: Some(pictures),
+        };
+        let segments =
+            (0..SEGMENTS).map(|n| MergeSegment { object: object::INPUTS + n, segment: segment(n) }).collect();
+        MergeVideo { rendition: rendition(), origin: MediaTime::ZERO, damaged: Damaged::Fail, segments }
+    }
+
+    /// A parent that answers from memory, and tells which objects were asked for their size, in order.
+    fn serve(mut parent: UnixStream, objects: Vec<(u32, Vec<u8>)>) -> JoinHandle<Vec<u32>> {
+        std::thread::spawn(move || {
+            let mut sized = Vec::new();
+            let mut request = [0; REQUEST_BYTES];
+            while parent.read_exact(&mut request).is_ok() {
+                let request = ReadRequest::from_bytes(&request).unwrap();
+                let bytes = &objects.iter().find(|(number, _)| *number == request.object).unwrap().1;
+                let payload = match request.op {
+                    Op::Size => {
+                        sized.push(request.object);
+                        &[]
+                    }
+                    Op::Read { offset, len } => {
+                        let from = usize::try_from(offset).unwrap();
+                        &bytes[from..bytes.len().min(from + len as usize)]
+                    }
+                };
+                let len = if request.op == Op::Size { bytes.len() } else { payload.len() } as u64;
+                let reply = ReadReply { tag: request.tag, status: Status::Done, len };
+                parent.write_all(&reply.to_bytes()).unwrap();
+                parent.write_all(payload).unwrap();
+            }
+            sized
+        })
+    }
+
+    fn work(video: MergeVideo) -> MergeWork {
+        MergeWork {
+            output: 0,
+            container: Container::Mp4,
+            video: Some(video),
+            audio: None,
+            tags: Tags::default(),
+            chapters: Vec::new(),
+            plan: Digest::of(b"plan"),
+        }
+    }
+
+    fn accept(child: UnixStream, mut parent: &UnixStream, work: &MergeWork) -> Reader {
+        let limits = ChildLimits { data_bytes_max: 0, file_bytes_max: 0, open_files_max: 0 };
+        let work = Work::Merge(work.clone());
+        let spec = ChildSpec { protocol: CHILD_PROTOCOL, scratch: String::new(), limits, work };
+        let json = serde_json::to_vec(&spec).unwrap();
+        parent.write_all(&u32::try_from(json.len()).unwrap().to_le_bytes()).unwrap();
+        parent.write_all(&json).unwrap();
+        Reader::accept(child).unwrap().0
+    }
+
+    #[test]
+    fn a_segment_is_asked_for_when_its_turn_has_come() {
+        gst::init().unwrap();
+        let index = index();
+        let work = work(video(&index));
+        let (child, parent) = UnixStream::pair().unwrap();
+        let reader = accept(child, &parent, &work);
+        let segments = (0..SEGMENTS).map(|n| (object::INPUTS + n, segment_file(n)));
+        let served = serve(parent, segments.chain([(object::INDEX, index.to_bytes())]).collect());
+        let mut inputs = Inputs::open(&work, &reader).unwrap();
+        let schedule = inputs.pictures.as_ref().unwrap().schedule.clone();
+        let all: Vec<MediaTime> = (0..i64::from(SEGMENTS) * PICTURES).map(at).collect();
+        assert_eq!((&schedule.times, schedule.end), (&all, at(i64::from(SEGMENTS) * PICTURES)));
+        // All of the first segment is written, and no other was asked for yet.
+        for due in &all[..usize::try_from(PICTURES).unwrap()] {
+            assert_eq!(inputs.next_picture().unwrap().unwrap().0.pts, *due);
+        }
+        assert_eq!(inputs.pictures.as_ref().unwrap().opened, 1);
+        for due in &all[usize::try_from(PICTURES).unwrap()..] {
+            assert_eq!(inputs.next_picture().unwrap().unwrap().0.pts, *due);
+        }
+        assert!(inputs.next_picture().unwrap().is_none());
+        drop((inputs, reader));
+        let asked: Vec<u32> = (0..SEGMENTS).map(|n| object::INPUTS + n).collect();
+        assert_eq!(served.join().unwrap(), [vec![object::INDEX], asked].concat());
+    }
 }

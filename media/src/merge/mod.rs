@@ -1,14 +1,18 @@
 //! The merge task: segments and sound joined into one file, then read back and proven.
 //!
 //! ```text
-//! segment 0, 1, 2 … ─▶ order, DTS ─▶ muxer ─▶ file ─▶ demuxed again ─▶ proof
-//! sound ────────────────────────────┘
+//! index ─▶ schedule ─┐
+//! segment 0, 1, 2 … ─┴▶ order, DTS ─▶ muxer ─▶ file ─▶ demuxed again ─▶ proof
+//! sound ─────────────────────────────┘
 //! ```
+//! A segment is opened, and waited for if it must be, when its turn to be written has come: a merge begins while the
+//! film's end is still being encoded.
 //! Memory holds the tables alone; unit data flows through one at a time. Nothing here depends on a clock or on chance:
 //! the same segments give the same bytes.
 
 mod inputs;
 mod proof;
+mod schedule;
 mod transport;
 
 use std::fs::File;

@@ -38,17 +38,17 @@ pub(crate) fn of(work: &MergeWork, inputs: &Inputs, path: &Path, name: String) -
         OutputProof { output: work.output, file: produced, duration: MediaTime::ZERO, video: None, audio: None };
     if let Some(pictures) = &inputs.pictures {
         let tap = track(Kind::Video).ok_or_else(|| missing("video"))?;
-        let last = pictures.times.last().copied().unwrap_or_default();
+        let last = pictures.schedule.times.last().copied().unwrap_or_default();
         if let Some(end) = film.end_of(&tap.heard().id).filter(|end| *end <= last) {
             let message = format!("the output's edit list ends at {end}, before its last picture at {last}");
             return Err(Fault::new(FaultKind::LedgerOpen, message));
         }
         proof.video = Some(pictures_of(&tap.heard(), pictures)?);
-        proof.duration = proof.duration.max(pictures.end);
+        proof.duration = proof.duration.max(pictures.schedule.end);
     }
     if let Some(sound) = &inputs.sound {
         let tap = track(Kind::Audio).ok_or_else(|| missing("audio"))?;
-        let beside = inputs.pictures.as_ref().and_then(|p| p.times.first().copied());
+        let beside = inputs.pictures.as_ref().and_then(|p| p.schedule.times.first().copied());
         let shown = track(Kind::Video).and_then(|tap| first_shown(&tap.heard()));
         proof.audio = Some(sound_of(&tap.heard(), sound, shown.zip(beside))?);
         proof.duration = proof.duration.max(sound.track.extent.end);
@@ -79,14 +79,18 @@ fn pictures_of(heard: &Heard, input: &PictureInput) -> Result<VideoReadback, Fau
     let mut times: Vec<MediaTime> = heard.units.iter().filter(|u| u.shows > 0).filter_map(|u| u.pts).collect();
     times.sort_unstable();
     let open = |what: String| Err(Fault::new(FaultKind::LedgerOpen, what));
-    if times.len() != input.times.len() {
-        return open(format!("{} pictures read back from the output, {} went in", times.len(), input.times.len()));
+    if times.len() != input.schedule.times.len() {
+        return open(format!(
+            "{} pictures read back from the output, {} went in",
+            times.len(),
+            input.schedule.times.len()
+        ));
     }
-    let (Some(first), Some(due)) = (times.first().copied(), input.times.first().copied()) else {
+    let (Some(first), Some(due)) = (times.first().copied(), input.schedule.times.first().copied()) else {
         return open("the output has no pictures".to_owned());
     };
     let off = |(got, due_at): (&MediaTime, &MediaTime)| MediaTime(((*got - first) - (*due_at - due)).ns().abs());
-    let off_max = times.iter().zip(&input.times).map(off).max().unwrap_or_default();
+    let off_max = times.iter().zip(&input.schedule.times).map(off).max().unwrap_or_default();
     if off_max > OFF_MAX {
         return open(format!("a picture of the output stands {off_max} off its place, the bound is {OFF_MAX}"));
     }

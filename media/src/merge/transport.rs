@@ -89,16 +89,15 @@ fn row(
 }
 
 fn push_pictures(source: &gst_app::AppSrc, input: &mut PictureInput) -> Result<(), Fault> {
-    let (times, delay) = (std::mem::take(&mut input.times), input.dts_delay);
+    let schedule = input.schedule.clone();
     let mut number = 0;
     while let Some((entry, data)) = input.next()? {
-        let dts = times.get(number).copied().unwrap_or(entry.pts) - delay;
+        let dts = schedule.times.get(number).copied().unwrap_or(entry.pts) - schedule.dts_delay;
         number += 1;
         if !push(source, (entry, dts), data) {
             break;
         }
     }
-    input.times = times;
     // A pipeline that has failed tells it on its bus.
     let _ = source.end_of_stream();
     Ok(())

@@ -213,7 +213,7 @@ async fn merge(work: &MergeWork, attempt: &Attempt<'_>) -> Result<Outcome, Fault
     }
     let times: Vec<i64> = text.lines().filter_map(|line| line.split(' ').nth(1)?.parse().ok()).collect();
     if let Some(audio) = &work.audio {
-        text.push_str(&whole(&attempt.objects, audio.input.object).await?);
+        text.push_str(&whole(&attempt.objects, audio.object).await?);
     }
     let file = produce(attempt.scratch, "output", text.as_bytes()).await?;
     let time = |t: Option<&i64>| MediaTime(t.copied().unwrap_or_default());
