@@ -2,6 +2,8 @@
 
 /// The life of a task: claim, heartbeat, settle, fail, hand back, expire.
 pub mod board;
+/// What work is estimated to cost.
+pub mod cost;
 /// What goes wrong, whose fault it is, and whether it is tried again.
 pub mod fault;
 /// Names of jobs, tasks, attempts and contents.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use framefleet_model::task::ChildLimits;
+use framefleet_model::time::MediaTime;
 
 const GIB: u64 = 1 << 30;
 
@@ -16,6 +17,10 @@ pub struct Limits {
     pub silence_cpu: Duration,
     /// A child that for so long reads nothing and steps nowhere runs in circles, however busy it is.
     pub spin: Duration,
+    /// CPU time that every attempt may use, however little was estimated.
+    pub cpu_floor: Duration,
+    /// So many times the estimate is bounded CPU time, whatever the child says of its progress.
+    pub cpu_factor: u32,
     /// How often it is looked at.
     pub watch_interval: Duration,
     /// Resident memory of all children together beyond which the heaviest is killed, before the kernel chooses.
@@ -35,6 +40,8 @@ impl Limits {
             silence: Duration::from_secs(60),
             silence_cpu: Duration::from_secs(1),
             spin: Duration::from_secs(20 * 60),
+            cpu_floor: Duration::from_secs(20 * 60),
+            cpu_factor: 20,
             watch_interval: Duration::from_millis(250),
             resident_bytes_max,
             end_grace: Duration::from_secs(5),
@@ -45,6 +52,15 @@ impl Limits {
                 open_files_max: 1024,
             },
         }
+    }
+}
+
+impl Limits {
+    /// The CPU time beyond which an attempt at work of this cost must run in circles.
+    pub(crate) fn cpu_max(&self, estimate: Option<MediaTime>) -> Duration {
+        let estimate = estimate.and_then(|estimate| u64::try_from(estimate.ns()).ok());
+        let bound = |ns| Duration::from_nanos(ns).saturating_mul(self.cpu_factor).max(self.cpu_floor);
+        estimate.map_or(Duration::MAX, bound)
     }
 }
 

@@ -10,6 +10,7 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use framefleet_model::cost;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::reads::SPEC_BYTES_MAX;
 use framefleet_model::task::{CHILD_PROTOCOL, ChildSpec, Line, Outcome, Progress, Work};
@@ -114,7 +115,9 @@ impl Media for ChildMedia {
             last: None,
             hearing: Hearing::Open,
         };
-        let ended = running.conduct(reads, &attempt.cancel).await;
+        let ended = running
+            .conduct(reads, Watch::new(self.limits, self.limits.cpu_max(cost::of(&work))), &attempt.cancel)
+            .await;
         let status = running.end().await;
         // A grandchild may hold the pipe open: what was heard until then must do.
         let _ = timeout(self.limits.end_grace, collecting.join_next()).await;
@@ -129,13 +132,13 @@ impl Running {
     async fn conduct(
         &mut self,
         reads: impl Future<Output = Result<(), ServeError>>,
+        mut watch: Watch,
         cancel: &CancellationToken,
     ) -> Ended {
         let mut reads = std::pin::pin!(reads);
         let mut reading = true;
         let mut looks = tokio::time::interval(self.limits.watch_interval);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut watch = Watch::new(self.limits);
         loop {
             let ended = tokio::select! {
                 () = cancel.cancelled() => Some(Ended::Cancelled),

@@ -3,6 +3,7 @@
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 
+use framefleet_model::cost;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::ledger::Produced;
 use framefleet_model::task::{Line, Outcome, Work};
@@ -46,7 +47,7 @@ pub(crate) fn judge(case: &Case<'_>, ended: Ended, remains: Remains) -> Result<O
             look_at_files(case, outcome).map_err(|message| Fault::new(FaultKind::Internal, message))
         }
         Ended::Itself(last) => Err(own_end(case, last, &remains)),
-        Ended::Watched(verdict) => Err(watched(case.limits, verdict)),
+        Ended::Watched(verdict) => Err(watched(case, verdict)),
         Ended::Cancelled => Err(Fault::new(FaultKind::Cancelled, "the attempt was cancelled")),
         Ended::Babbled(error) => Err(Fault::new(FaultKind::Internal, format!("the child is not understood: {error}"))),
         Ended::Broke(error) => Err(Fault::new(FaultKind::Internal, format!("the child is not understood: {error}"))),
@@ -98,7 +99,8 @@ fn no_room(scratch: &Path) -> bool {
     rustix::fs::statvfs(scratch).is_ok_and(|s| s.f_blocks > 0 && s.f_bavail.saturating_mul(s.f_frsize) < 64 << 10)
 }
 
-fn watched(limits: &Limits, verdict: Verdict) -> Fault {
+fn watched(case: &Case<'_>, verdict: Verdict) -> Fault {
+    let limits = case.limits;
     match verdict {
         Verdict::Overrun => {
             let message = format!("the media child ran longer than its deadline of {:?}", limits.deadline);
@@ -110,6 +112,13 @@ fn watched(limits: &Limits, verdict: Verdict) -> Fault {
         }
         Verdict::Spinning => {
             let message = format!("the media child computed for {:?} and got nowhere", limits.spin);
+            Fault::new(FaultKind::Hung, message)
+        }
+        Verdict::Overspent => {
+            let (most, factor) = (limits.cpu_max(cost::of(case.work)), limits.cpu_factor);
+            let message = format!(
+                "the media child used more than {most:?} of CPU time, the larger of the floor and {factor} times its estimate"
+            );
             Fault::new(FaultKind::Hung, message)
         }
         Verdict::OutOfMemory { charged_bytes } => {

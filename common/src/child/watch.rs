@@ -1,4 +1,4 @@
-//! Looks at a running child and says when it must die: too long, too silent, too fat.
+//! Looks at a running child and says when it must die: too long, too silent, too busy, too fat.
 
 use std::time::Duration;
 
@@ -34,12 +34,14 @@ pub(crate) enum Verdict {
     Overrun,
     Silent,
     Spinning,
+    Overspent,
     OutOfMemory { charged_bytes: u64 },
 }
 
 /// Remembers when the child last showed life.
 pub(crate) struct Watch {
     limits: Limits,
+    cpu_max: Duration,
     /// The look at which it last did.
     lively: Sample,
     /// The look at which it last got anywhere.
@@ -47,8 +49,9 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub(crate) fn new(limits: Limits) -> Self {
-        Self { limits, lively: Sample::default(), moved: Sample::default() }
+    /// More CPU time than `cpu_max` is more than the work can need.
+    pub(crate) fn new(limits: Limits, cpu_max: Duration) -> Self {
+        Self { limits, cpu_max, lively: Sample::default(), moved: Sample::default() }
     }
 
     pub(crate) fn look(&mut self, now: Sample) -> Option<Verdict> {
@@ -58,6 +61,9 @@ impl Watch {
         }
         if now.at >= self.limits.deadline {
             return Some(Verdict::Overrun);
+        }
+        if now.usage.cpu > self.cpu_max {
+            return Some(Verdict::Overspent);
         }
         let moves = now.waits || now.bytes_served != self.moved.bytes_served || now.steps != self.moved.steps;
         let computed = now.usage.cpu.saturating_sub(self.lively.usage.cpu) >= self.limits.silence_cpu;
@@ -105,6 +111,8 @@ fn kib(status: &str, name: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use framefleet_model::time::MediaTime;
+
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -114,7 +122,7 @@ mod tests {
     }
 
     fn watch() -> Watch {
-        Watch::new(Limits::of_memory(1 << 30))
+        Watch::new(Limits::of_memory(1 << 30), Duration::MAX)
     }
 
     fn busy(cpu: Duration) -> Usage {
@@ -143,10 +151,21 @@ mod tests {
     fn the_deadline_and_the_memory_bound_hold_for_a_lively_child_too() {
         let limits = Limits { deadline: SECOND * 10, ..Limits::of_memory(1 << 30) };
         let lively = Sample { steps: 7, ..at(10) };
-        assert_eq!(Watch::new(limits).look(lively), Some(Verdict::Overrun));
+        assert_eq!(Watch::new(limits, Duration::MAX).look(lively), Some(Verdict::Overrun));
         let charged_bytes = limits.resident_bytes_max + 1;
         let fat = Sample { charged_bytes, ..at(1) };
-        assert_eq!(Watch::new(limits).look(fat), Some(Verdict::OutOfMemory { charged_bytes }));
+        assert_eq!(Watch::new(limits, Duration::MAX).look(fat), Some(Verdict::OutOfMemory { charged_bytes }));
+    }
+
+    #[test]
+    fn a_child_that_steps_for_ever_is_bounded_by_its_estimate() {
+        let limits = Limits::of_memory(1 << 30);
+        let mut watch = Watch::new(limits, limits.cpu_max(Some(MediaTime::from_secs(100))));
+        let stepping = |cpu: u32| Sample { steps: cpu.into(), usage: busy(SECOND * cpu), ..at(cpu) };
+        assert_eq!(watch.look(stepping(2000)), None);
+        assert_eq!(watch.look(stepping(2001)), Some(Verdict::Overspent));
+        assert_eq!(limits.cpu_max(Some(MediaTime::from_secs(1))), limits.cpu_floor);
+        assert_eq!(limits.cpu_max(None), Duration::MAX);
     }
 
     #[test]

@@ -5,13 +5,13 @@
 //! segment decodes from the key unit before it. Every cut is the time of a shown picture, so a segment's last picture
 //! lasts exactly until its end.
 
+use framefleet_model::cost;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::index::IndexHeader;
 use framefleet_model::pipeline::SegmentDuration;
 use framefleet_model::plan::{Cut, CutReason, Decode, OutputLine, Segment, VideoRendition, output_end};
 use framefleet_model::time::{MediaTime, Span};
 
-use crate::flow::planning::cost;
 use crate::flow::planning::film::{Counting, Film};
 use crate::flow::planning::span::Wanted;
 

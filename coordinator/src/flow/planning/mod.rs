@@ -6,8 +6,6 @@
 //! The same request and index give the same plan, byte for byte: nothing else enters, least of all the number of
 //! workers.
 
-/// What an encode is estimated to cost.
-pub(crate) mod cost;
 /// Where the film is cut.
 mod cuts;
 /// What the index says of the film's pictures.

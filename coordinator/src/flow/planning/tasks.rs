@@ -1,6 +1,7 @@
 //! From a plan to tasks, and a job's way through planning.
 
 use framefleet_model::board::{Place, Task};
+use framefleet_model::cost;
 use framefleet_model::fault::Fault;
 use framefleet_model::id::{TaskId, TaskKind};
 use framefleet_model::job::{Encoding, Headers, IndexStep, Job, JobState, Tally};
@@ -8,7 +9,6 @@ use framefleet_model::plan::Plan;
 use framefleet_model::time::{MediaTime, StoreTime};
 
 use crate::flow::dispatching::{CLASS_LONG, CLASS_MERGE, CLASS_STANDARD, early_order, order};
-use crate::flow::planning::cost;
 use crate::flow::{Need, Planned, PlannedTask, Rejected, Step, TaskChange, failing, out_of_place};
 
 /// Half of the grace that workers are given to finish.
