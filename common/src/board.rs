@@ -149,7 +149,7 @@ impl Board {
             let Some(inputs) = self.inputs_stand(&result.inputs).await? else { return Ok(Settlement::Lost) };
             let txn = inputs.into_iter().fold(Txn::new(at.shard()), |txn, (row, version)| txn.expect(&row, version));
             let txn = rows::put_task(txn.expect(&at.row(), version), at, &row);
-            let report = Report::Settled { task: at.task, nonce: nonce.clone() };
+            let report = Report::Settled { task: at.task, nonce: nonce.clone(), plan: row.plan.clone() };
             let txn = deliver(txn, &job, report, seen.now);
             if self.committed(txn).await? {
                 return Ok(Settlement::Won);
@@ -213,7 +213,7 @@ impl Board {
             let txn = match decide(&task, seen.now) {
                 Some(Moved::Back(row)) => rows::put_task(txn, at, &row),
                 Some(Moved::Dead(row, fault)) => {
-                    let report = Report::Dead { task: at.task, fault };
+                    let report = Report::Dead { task: at.task, fault, plan: row.plan.clone() };
                     deliver(rows::put_task(txn, at, &row), &job, report, seen.now)
                 }
                 None => return Ok(()),

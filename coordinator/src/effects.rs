@@ -12,10 +12,10 @@ use framefleet_model::board::{Settled, Task};
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::{Digest, TaskId, TaskKind};
 use framefleet_model::index::Index;
-use framefleet_model::job::{Job, JobState};
+use framefleet_model::job::{IndexStep, Job, JobState};
 use framefleet_model::key::ObjectKey;
 use framefleet_model::ledger::{AudioProof, OutputProof, SegmentProof};
-use framefleet_model::pipeline::Request;
+use framefleet_model::pipeline::{Request, SegmentDuration};
 use framefleet_model::plan::{IndexRef, Plan};
 use framefleet_model::task::Outcome;
 
@@ -63,6 +63,13 @@ impl Effects {
 
     async fn plan(&self, job: &Job) -> Result<Planned, Fault> {
         let request = self.request(job).await?;
+        let disproved = match &job.state {
+            JobState::Indexing(IndexStep::Disproved(fault)) => Some(fault.clone()),
+            _ => None,
+        };
+        if disproved.is_some() {
+            publish::discard(self, job, &request).await?;
+        }
         let settled = self.settled(job, &[TaskId::INDEX]).await?;
         let Some((Settled { nonce, outcome: Outcome::Index(done), .. }, _)) = settled.into_iter().next() else {
             return Err(internal(format!("the index of job {} is settled without an index", job.id)));
@@ -71,7 +78,15 @@ impl Effects {
         let bytes = self.get(&key).await?;
         let index_ref = IndexRef { key: key.to_string(), size: bytes.len() as u64, digest: done.file.digest };
         let source = job.source.clone();
-        let planning = tokio::task::spawn_blocking(move || make_plan(&request, &source, (&bytes, &index_ref)));
+        let planning = tokio::task::spawn_blocking(move || {
+            let request =
+                if disproved.is_some() { Request { segments: SegmentDuration::None, ..request } } else { request };
+            let mut plan = make_plan(&request, &source, (&bytes, &index_ref))?;
+            if let Some(fault) = disproved {
+                plan.uncut = Some(format!("cut, it did not prove: {}", fault.message));
+            }
+            Ok::<_, Fault>(plan)
+        });
         let plan = planning.await.map_err(|panic| internal(format!("planning ended early: {panic}")))??;
         let digest = plan.digest();
         self.put(&ObjectKey::plan(&job.id, &digest), plan.to_bytes()).await?;

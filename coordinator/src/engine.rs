@@ -180,14 +180,23 @@ impl Engine {
                     txn = rows::put_task(txn, &rows::TaskRef::new(&job.id, task.id), task);
                     continue;
                 }
-                TaskChange::Again(id) => *id,
+                TaskChange::Again(id) | TaskChange::Drop(id) => *id,
                 TaskChange::Order { task, .. } => *task,
             };
             let at = rows::TaskRef::new(&job.id, id);
             let loaded = self.store.load(&[at.row()]).await?;
-            let Some(row) = loaded.rows.into_iter().next().flatten() else { return Ok(None) };
+            let Some(row) = loaded.rows.into_iter().next().flatten() else {
+                if matches!(change, TaskChange::Drop(_)) {
+                    continue;
+                }
+                return Ok(None);
+            };
             let task: Task = rows::from_row(&at.row(), &row)?;
             let changed = match change {
+                TaskChange::Drop(_) => {
+                    txn = rows::unplace(txn.expect(&at.row(), row.version).delete(&at.row()), &at, &task.class);
+                    continue;
+                }
                 TaskChange::Create(task) => (**task).clone(),
                 TaskChange::Again(_) => board::again(&task),
                 TaskChange::Order { order, .. } => board::at_turn(&task, *order),

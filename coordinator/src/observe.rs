@@ -4,7 +4,7 @@ use framefleet_common::ports::broker::BrokerError;
 use framefleet_common::ports::store::StoreError;
 use framefleet_model::fault::{Fault, Whose};
 use framefleet_model::id::{JobId, TaskId};
-use framefleet_model::job::{Job, JobState};
+use framefleet_model::job::{IndexStep, Job, JobState};
 use tracing::{debug, error, info, warn};
 
 use crate::flow::{Decision, Effect};
@@ -23,8 +23,11 @@ pub(crate) fn decided(before: &Job, decision: &Decision) {
             Whose::Input | Whose::Destination => info!(%job, from, fault = %end.fault, "job failed"),
             Whose::Ours => error!(%job, from, fault = %end.fault, "job failed"),
         },
+        JobState::Indexing(IndexStep::Disproved(fault)) => {
+            warn!(%job, from, %fault, "job did not prove and is planned again without cuts");
+        }
         JobState::Accepted
-        | JobState::Indexing(_)
+        | JobState::Indexing(IndexStep::Awaited | IndexStep::Found)
         | JobState::Encoding(_)
         | JobState::Merging(_)
         | JobState::Publishing(_)

@@ -9,7 +9,7 @@ use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::{TaskId, TaskKind};
 use framefleet_model::job::Job;
 use framefleet_model::key::ObjectKey;
-use framefleet_model::pipeline::OnExisting;
+use framefleet_model::pipeline::{OnExisting, Request};
 use framefleet_model::plan::OutputPlan;
 use serde_json::json;
 
@@ -92,6 +92,14 @@ fn has_folder(output: &OutputPlan) -> bool {
 /// Removes what an ended job left half-made at its destinations, and writes down how it ended.
 pub(crate) async fn close(effects: &Effects, job: &Job) -> Result<(), Fault> {
     let request = effects.request(job).await?;
+    discard(effects, job, &request).await?;
+    let (state, fault) = Effects::end_of(job);
+    let end = json!({ "version": 1, "job": job.id, "generation": job.generation, "state": state, "fault": fault });
+    effects.put(&ObjectKey::end(&job.id), rows::to_bytes(&end)).await
+}
+
+/// Removes what merges staged and nobody published.
+pub(crate) async fn discard(effects: &Effects, job: &Job, request: &Request) -> Result<(), Fault> {
     for (output, number) in request.outputs.iter().zip(0..) {
         let task = effects.tasks(job, &[TaskId::new(TaskKind::Merge, number)]).await?.into_iter().next().flatten();
         let Some(task) = task else { continue };
@@ -104,9 +112,7 @@ pub(crate) async fn close(effects: &Effects, job: &Job) -> Result<(), Fault> {
             object.discard_attempt(nonce).await?;
         }
     }
-    let (state, fault) = Effects::end_of(job);
-    let end = json!({ "version": 1, "job": job.id, "generation": job.generation, "state": state, "fault": fault });
-    effects.put(&ObjectKey::end(&job.id), rows::to_bytes(&end)).await
+    Ok(())
 }
 
 fn parse(staged: &str) -> Result<Staged, Fault> {

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use framefleet_common::adapters::clock::HostClock;
 use framefleet_common::adapters::sqlite::SqliteStore;
 use framefleet_common::ports::clock::Clock;
 use framefleet_coordinator::inbox::Submitted;
 use framefleet_coordinator::ops::Ops as _;
-use framefleet_model::fault::FaultKind;
+use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::job::JobState;
-use framefleet_tests::fleet::media::{Smooth, TextMedia};
+use framefleet_model::task::Work;
+use framefleet_tests::fleet::media::{Fate, Smooth, TextMedia};
 use framefleet_tests::fleet::{Rig, request};
 
 const FILM: &str = "pictures=250 gop=25";
@@ -88,6 +90,37 @@ async fn what_was_encoded_before_a_kill_is_not_encoded_again() {
     assert!(matches!(view.job.state, JobState::Completed(_)), "{:?}", view.job.state);
     assert!(media.encodes() - before <= 10 - settled, "{} after {settled} were settled", media.encodes() - before);
     assert_eq!(std::fs::read_to_string(out).unwrap(), expected());
+    for role in roles {
+        role.stop().await;
+    }
+}
+
+/// A decoder that shows other pictures wherever a film is cut.
+struct Seamless(Smooth);
+
+#[async_trait]
+impl Fate for Seamless {
+    async fn of(&self, work: &Work) -> Result<(), Fault> {
+        self.0.of(work).await?;
+        match work {
+            Work::Encode(work) if work.segment.number == 7 => Err(Fault::new(FaultKind::LedgerOpen, "a picture twice")),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_film_whose_cuts_do_not_prove_is_encoded_uncut() {
+    let rig = Rig::new(Arc::new(TextMedia::new(Seamless(Smooth(Duration::from_secs(3))))));
+    let out = rig.path("out.mp4");
+    let asked = request(&rig.film("film.mov", FILM), std::slice::from_ref(&out));
+    let (id, _) = rig.ops().submit(&asked).await.unwrap();
+    let roles = [rig.start_coordinator("c"), rig.start_worker("w")];
+    let view = rig.end_of(&id).await.unwrap();
+    assert!(matches!(view.job.state, JobState::Completed(_)), "{:?}", view.job.state);
+    assert_eq!((view.segments.done, view.segments.total), (1, 1));
+    assert_eq!(std::fs::read_to_string(&out).unwrap(), expected());
+    assert_eq!(rig.hidden_in(rig.folder.path()), Vec::<std::path::PathBuf>::new());
     for role in roles {
         role.stop().await;
     }

@@ -2,6 +2,8 @@
 //! objects.
 //!
 //! ```text
+//!                 ┌─ once, uncut ──┐
+//!                 ▼                │
 //! Accepted ─▶ Indexing ─▶ Encoding ─▶ Merging ─▶ Publishing ─▶ Completed
 //!     └───────────┴───────────┴───────────┴───────────┴─▶ Failed
 //!     └───────────┴───────────┴───────────┴─▶ Cancelled
@@ -46,11 +48,13 @@ pub enum JobState {
     Cancelled(Cancelled),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum IndexStep {
     Awaited,
     Found,
+    /// A plan with cuts did not prove, for this reason: the film is planned once more, as one segment.
+    Disproved(Fault),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +79,8 @@ pub enum Headers {
 pub struct Merging {
     pub plan: Digest,
     pub merges: Tally,
+    /// Into how many the film was cut.
+    pub segments: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +88,7 @@ pub struct Publishing {
     pub plan: Digest,
     pub ledger: Digest,
     pub merges: u32,
+    pub segments: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,12 +132,12 @@ pub struct Tally {
     bits: Vec<u8>,
 }
 
-/// News for a job, left in its mailbox or found during its turn.
+/// News for a job, left in its mailbox or found during its turn. What is told of a task is told of it as part of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Report {
-    Settled { task: TaskId, nonce: Nonce },
-    Dead { task: TaskId, fault: Fault },
+    Settled { task: TaskId, nonce: Nonce, plan: Option<Digest> },
+    Dead { task: TaskId, fault: Fault, plan: Option<Digest> },
     Cancel { reason: String },
 }
 

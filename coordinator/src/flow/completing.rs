@@ -29,7 +29,8 @@ fn merge_again(job: &Job, state: &Publishing, gone: &[TaskId]) -> Step {
         .iter()
         .flat_map(|task| [TaskChange::Again(*task), TaskChange::Order { task: *task, order: order(job, *task) }]);
     let tasks = again.collect();
-    Step::to(JobState::Merging(Merging { plan: state.plan.clone(), merges })).with_tasks(tasks)
+    Step::to(JobState::Merging(Merging { plan: state.plan.clone(), merges, segments: state.segments }))
+        .with_tasks(tasks)
 }
 
 pub(crate) fn closed(job: &Job) -> Result<Step, Rejected> {

@@ -53,7 +53,7 @@ pub(crate) fn compared(job: &Job, odd: &[TaskId], now: StoreTime) -> Result<Step
             let list: Vec<String> = odd.iter().map(TaskId::to_string).collect();
             let text = format!("the headers of {} segments differ even when encoded again", odd.len());
             let fault = Fault::new(FaultKind::LedgerOpen, text).with_evidence(list.join(" "));
-            Ok(failing::fail(job, fault, now))
+            Ok(failing::disproved(job, fault, None, now))
         }
     }
 }
@@ -62,7 +62,8 @@ fn merge(job: &Job, state: &Encoding) -> Step {
     let open = (0..state.merges.total()).filter(|number| !state.merges.has(*number));
     let turn = open.map(|number| TaskId::new(TaskKind::Merge, number));
     let tasks = turn.map(|task| TaskChange::Order { task, order: order(job, task) }).collect();
-    let merging = Merging { plan: state.plan.clone(), merges: state.merges.clone() };
+    let (plan, merges, segments) = (state.plan.clone(), state.merges.clone(), state.encodes.total());
+    let merging = Merging { plan, merges, segments };
     Step::to(JobState::Merging(merging)).with_tasks(tasks)
 }
 

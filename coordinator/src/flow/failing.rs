@@ -1,11 +1,11 @@
 //! Failing and cancelling: a job ends once, with the first reason that it is given.
 
-use framefleet_model::fault::Fault;
-use framefleet_model::id::TaskId;
-use framefleet_model::job::{Cancelled, Closing, Failed, Job, JobState};
+use framefleet_model::fault::{Fault, FaultKind};
+use framefleet_model::id::{TaskId, TaskKind};
+use framefleet_model::job::{Cancelled, Closing, Failed, IndexStep, Job, JobState};
 use framefleet_model::time::StoreTime;
 
-use crate::flow::{Effect, Finding, Rejected, Step, Unpublished, out_of_place};
+use crate::flow::{Effect, Finding, Rejected, Step, TaskChange, Unpublished, out_of_place};
 
 pub(crate) fn fail(job: &Job, fault: Fault, now: StoreTime) -> Step {
     end(job, fault, None, now)
@@ -14,12 +14,33 @@ pub(crate) fn fail(job: &Job, fault: Fault, now: StoreTime) -> Step {
 pub(crate) fn died(job: &Job, task: TaskId, fault: &Fault, now: StoreTime) -> Result<Step, Rejected> {
     match &job.state {
         JobState::Accepted | JobState::Indexing(_) | JobState::Encoding(_) | JobState::Merging(_) => {
-            Ok(end(job, fault.clone(), Some(task), now))
+            Ok(disproved(job, fault.clone(), Some(task), now))
         }
         // All tasks have been settled: no attempt can die any more.
         JobState::Publishing(_) => Err(Rejected::Stale),
         JobState::Completed(_) | JobState::Failed(_) | JobState::Cancelled(_) => Err(out_of_place(job)),
     }
+}
+
+/// The job fails, unless it is a plan with cuts that did not prove: cuts are given up once, for all of the film.
+/// What was encoded is dropped; what was merged is overwritten by the next plan, which first removes what it staged.
+pub(crate) fn disproved(job: &Job, fault: Fault, task: Option<TaskId>, now: StoreTime) -> Step {
+    let (segments, sounds) = match &job.state {
+        JobState::Encoding(state) => (state.encodes.total(), state.audios.total()),
+        JobState::Merging(state) => (state.segments, 1),
+        JobState::Accepted
+        | JobState::Indexing(_)
+        | JobState::Publishing(_)
+        | JobState::Completed(_)
+        | JobState::Failed(_)
+        | JobState::Cancelled(_) => (0, 0),
+    };
+    if fault.kind != FaultKind::LedgerOpen || segments < 2 {
+        return end(job, fault, task, now);
+    }
+    let numbered = |kind, count| (0..count).map(move |number| TaskChange::Drop(TaskId::new(kind, number)));
+    let tasks = numbered(TaskKind::Encode, segments).chain(numbered(TaskKind::Audio, sounds)).collect();
+    Step::to(JobState::Indexing(IndexStep::Disproved(fault))).with_tasks(tasks)
 }
 
 pub(crate) fn cancelled(job: &Job, reason: &str, now: StoreTime) -> Result<Step, Rejected> {

@@ -105,6 +105,8 @@ pub enum TaskChange {
     Create(Box<Task>),
     /// To be done again, from the start.
     Again(TaskId),
+    /// No longer part of the job, whoever works on it.
+    Drop(TaskId),
     /// It may go before its turn no longer, but at its turn.
     Order {
         task: TaskId,
@@ -156,12 +158,17 @@ pub fn decide(job: &Job, news: &[News], now: StoreTime) -> Decision {
 
 fn step(job: &Job, news: &News, now: StoreTime) -> Result<Step, Rejected> {
     match news {
-        News::Mail(Report::Settled { task, nonce: _ }) => match task.kind {
+        News::Mail(Report::Settled { plan: Some(plan), .. } | Report::Dead { plan: Some(plan), .. })
+            if job.state.plan() != Some(plan) =>
+        {
+            Err(out_of_place(job))
+        }
+        News::Mail(Report::Settled { task, nonce: _, plan: _ }) => match task.kind {
             TaskKind::Index => planning::tasks::indexed(job),
             TaskKind::Encode | TaskKind::Audio => encoding::settled(job, *task),
             TaskKind::Merge => merging::settled(job, *task),
         },
-        News::Mail(Report::Dead { task, fault }) => failing::died(job, *task, fault, now),
+        News::Mail(Report::Dead { task, fault, plan: _ }) => failing::died(job, *task, fault, now),
         News::Mail(Report::Cancel { reason }) => failing::cancelled(job, reason, now),
         News::Found(Finding::Checked(checked)) => intake::checked(job, checked, now),
         News::Found(Finding::Planned(planned)) => planning::tasks::planned(job, planned, now),
@@ -177,7 +184,7 @@ pub fn effect(job: &Job) -> Option<Effect> {
     match &job.state {
         JobState::Accepted => Some(Effect::Check),
         JobState::Indexing(IndexStep::Awaited) => None,
-        JobState::Indexing(IndexStep::Found) => Some(Effect::Plan),
+        JobState::Indexing(IndexStep::Found | IndexStep::Disproved(_)) => Some(Effect::Plan),
         JobState::Encoding(Encoding { encodes, audios, .. }) => {
             (encodes.is_full() && audios.is_full()).then_some(Effect::Compare)
         }

@@ -2,7 +2,7 @@
 
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::{Digest, JobId, Nonce, TaskId, TaskKind};
-use framefleet_model::job::{Closing, Job, JobState, Report};
+use framefleet_model::job::{Closing, IndexStep, Job, JobState, Report};
 use framefleet_model::plan::SourceFacts;
 use framefleet_model::time::StoreTime;
 use proptest::prelude::*;
@@ -17,7 +17,12 @@ fn job() -> Job {
 }
 
 fn settled(kind: TaskKind, number: u32) -> News {
-    News::Mail(Report::Settled { task: TaskId::new(kind, number), nonce: Nonce::from_bytes([1; 16]) })
+    let plan = (kind != TaskKind::Index).then(|| Digest::of(b"plan"));
+    News::Mail(Report::Settled { task: TaskId::new(kind, number), nonce: Nonce::from_bytes([1; 16]), plan })
+}
+
+fn dead(task: TaskId, fault: Fault) -> News {
+    News::Mail(Report::Dead { task, fault, plan: Some(Digest::of(b"plan")) })
 }
 
 fn planned(encodes: u32) -> Planned {
@@ -137,8 +142,35 @@ fn odd_headers_are_encoded_again_once() {
     assert_eq!(again.tasks, [TaskChange::Again(odd)]);
     assert_eq!((again.job.state.name(), effect(&again.job)), ("encoding", None));
     let settled = decide(&again.job, &[settled(TaskKind::Encode, 1)], NOW).job;
-    let failed = decide(&settled, &[News::Found(Finding::Compared(vec![odd]))], NOW).job;
-    assert!(matches!(failed.state, JobState::Failed(end) if end.fault.kind == FaultKind::LedgerOpen));
+    let given_up = decide(&settled, &[News::Found(Finding::Compared(vec![odd]))], NOW).job;
+    assert!(matches!(given_up.state, JobState::Indexing(IndexStep::Disproved(_))));
+}
+
+#[test]
+fn cuts_that_do_not_prove_are_given_up_once() {
+    let open = || Fault::new(FaultKind::LedgerOpen, "a seam");
+    let encode = |number| TaskId::new(TaskKind::Encode, number);
+    let dropped = [encode(0), encode(1), TaskId::new(TaskKind::Audio, 0)].map(TaskChange::Drop);
+    let merging = decide(&job(), &smooth()[..7], NOW).job;
+    let merged = decide(&merging, &[settled(TaskKind::Merge, 0)], NOW).job;
+    let encoding = decide(&job(), &smooth()[..4], NOW).job;
+    for (at, news) in [
+        (&encoding, dead(encode(1), open())),
+        (&merging, dead(TaskId::new(TaskKind::Merge, 0), open())),
+        (&merged, News::Found(Finding::Proved(Err(open())))),
+    ] {
+        // What else was in the mail is of the plan that was given up.
+        let late = [news, settled(TaskKind::Encode, 0), dead(encode(0), open())];
+        let again = decide(at, &late, NOW);
+        assert_eq!((again.job.state.name(), effect(&again.job)), ("indexing", Some(Effect::Plan)));
+        assert_eq!((again.tasks.as_slice(), again.rejected.len()), (dropped.as_slice(), 2));
+        assert_eq!(again.outbox, []);
+        let whole = Planned { plan: Digest::of(b"whole"), ..planned(1) };
+        let uncut = decide(&again.job, &[News::Found(Finding::Planned(Ok(whole)))], NOW).job;
+        let fault = News::Mail(Report::Dead { task: encode(0), fault: open(), plan: Some(Digest::of(b"whole")) });
+        let failed = decide(&uncut, &[fault], NOW);
+        assert!(matches!(failed.job.state, JobState::Failed(end) if end.fault == open()));
+    }
 }
 
 #[test]
@@ -160,7 +192,7 @@ fn a_dead_task_fails_its_job_with_the_tasks_own_fault() {
     let fault = Fault::new(FaultKind::Corrupt, "nothing decodes");
     let task = TaskId::new(TaskKind::Encode, 1);
     let at = decide(&job(), &smooth()[..4], NOW).job;
-    let decision = decide(&at, &[News::Mail(Report::Dead { task, fault: fault.clone() })], NOW);
+    let decision = decide(&at, &[dead(task, fault.clone())], NOW);
     let JobState::Failed(end) = &decision.job.state else { panic!("{:?}", decision.job.state) };
     assert_eq!((&end.fault, end.task), (&fault, Some(task)));
     assert_eq!(decision.outbox[0].id, format!("{}:1:failed", at.id));
@@ -180,7 +212,8 @@ fn any_news() -> impl Strategy<Value = News> {
     let fault = || Fault::new(FaultKind::Internal, "x");
     let extras = vec![
         News::Mail(Report::Cancel { reason: "r".into() }),
-        News::Mail(Report::Dead { task: TaskId::new(TaskKind::Encode, 0), fault: fault() }),
+        dead(TaskId::new(TaskKind::Encode, 0), fault()),
+        dead(TaskId::new(TaskKind::Encode, 0), Fault::new(FaultKind::LedgerOpen, "a seam")),
         News::Found(Finding::Planned(Err(fault()))),
         News::Found(Finding::Proved(Err(fault()))),
         News::Found(Finding::Compared(vec![TaskId::new(TaskKind::Encode, 0)])),

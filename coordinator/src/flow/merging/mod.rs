@@ -40,7 +40,8 @@ pub(crate) fn proved(job: &Job, proved: &Result<Digest, Fault>, now: StoreTime) 
             plan: state.plan.clone(),
             ledger: ledger.clone(),
             merges: state.merges.total(),
+            segments: state.segments,
         }))),
-        Err(fault) => Ok(failing::fail(job, fault.clone(), now)),
+        Err(fault) => Ok(failing::disproved(job, fault.clone(), None, now)),
     }
 }
