@@ -6,11 +6,11 @@
 
 use std::sync::Arc;
 
-use framefleet_model::board::{self, BeatAnswer, ClaimAnswer, Claimant, Moved, SettleAnswer, Settled, Task};
+use framefleet_model::board::{self, BeatAnswer, ClaimAnswer, Claimant, Moved, SettleAnswer, Settled, Sign, Task};
 use framefleet_model::fault::Fault;
 use framefleet_model::id::{Digest, Nonce};
 use framefleet_model::job::{JOB_VERSION, Job, Mail, Report};
-use framefleet_model::task::{Outcome, Progress};
+use framefleet_model::task::Outcome;
 use framefleet_model::time::StoreTime;
 
 use crate::ports::broker::Class;
@@ -115,14 +115,14 @@ impl Board {
         Err(busy(at))
     }
 
-    pub async fn heartbeat(&self, at: &TaskRef, claimant: &Claimant, progress: Progress) -> Result<Beat, StoreError> {
+    pub async fn heartbeat(&self, at: &TaskRef, claimant: &Claimant, sign: &Sign) -> Result<Beat, StoreError> {
         for _ in 0..CONFLICTS_MAX {
             let seen = self.see(at).await?;
             let (Some(job), Some((task, version))) = (seen.job, seen.task) else { return Ok(Beat::Cancel) };
             if job.state.has_ended() {
                 return Ok(Beat::Cancel);
             }
-            let BeatAnswer::Continue(row) = board::heartbeat(&task, claimant, progress, seen.now) else {
+            let BeatAnswer::Continue(row) = board::heartbeat(&task, claimant, sign.clone(), seen.now) else {
                 return Ok(Beat::Lost);
             };
             if *row == task || self.put(at, version, &row).await? {

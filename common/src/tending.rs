@@ -5,7 +5,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use framefleet_model::board::Claimant;
+use framefleet_model::board::{Claimant, Sign};
+use framefleet_model::id::Digest;
 use framefleet_model::task::Progress;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,8 @@ pub struct Tending {
     pub clock: Arc<dyn Clock>,
     pub at: TaskRef,
     pub claimant: Claimant,
+    /// The plan that the attempt works by.
+    pub plan: Option<Digest>,
     pub every: Duration,
 }
 
@@ -52,8 +55,8 @@ impl Tending {
     async fn until_told(&self, progress: watch::Receiver<Progress>) -> Told {
         loop {
             self.clock.sleep(self.every).await;
-            let reached = *progress.borrow();
-            match self.board.heartbeat(&self.at, &self.claimant, reached).await {
+            let sign = Sign { plan: self.plan.clone(), progress: *progress.borrow() };
+            match self.board.heartbeat(&self.at, &self.claimant, &sign).await {
                 // A store that is away is waited for: results keep, and leases come back with the next answer.
                 Ok(Beat::Continue) | Err(_) => {}
                 Ok(Beat::Cancel) => return Told::Cancelled,

@@ -130,6 +130,7 @@ impl MergeSlot {
             clock: self.clock(),
             at: at.clone(),
             claimant: claimant.clone(),
+            plan: merge.grant.task.plan.clone(),
             every: self.beat,
         };
         let working = async {

@@ -16,7 +16,7 @@ use crate::child::Teller;
 use crate::decode::{self, Coded};
 use crate::pipe::internal;
 use crate::read_at::ReadAt;
-use crate::rendition::{Encoder, Settled};
+use crate::rendition::{Encoder, Place, Settled};
 use crate::slice::Slice;
 use crate::units;
 
@@ -34,7 +34,9 @@ pub(crate) fn run(
     let number = work.segment.number;
     let mut encoders = Vec::new();
     for rendition in &work.renditions {
-        encoders.push(Encoder::start(rendition, scratch, &format!("segment-{number:05}-{}", rendition.number))?);
+        let name = format!("segment-{number:05}-{}", rendition.number);
+        let place = if number == 0 { Place::Opening } else { Place::Within };
+        encoders.push(Encoder::start(rendition, place, (scratch, &name))?);
     }
     let mut pictures = Pictures { work, encoders, held: None, decoded: Vec::new(), lost: Vec::new(), teller };
     match &work.segment.decode {

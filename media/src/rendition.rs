@@ -1,6 +1,8 @@
 //! One rendition of one segment: pictures in, a segment file and its proof out.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 use framefleet_model::fault::{Fault, FaultKind};
@@ -22,9 +24,71 @@ const PICTURES_AHEAD: u64 = 3;
 pub(crate) struct Encoder {
     rendition: VideoRendition,
     source: gst_app::AppSrc,
+    warm_up: WarmUp,
     caps: Option<(gst::Caps, gst::Caps)>,
     pushed: Vec<MediaTime>,
     writing: Option<JoinHandle<Result<SegmentWriter, Fault>>>,
+}
+
+/// Where in its output a segment stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// It begins as any film does.
+    Opening,
+    Within,
+}
+
+/// Copies of the first picture that the encoder sees before it. Their units are thrown away, and a key picture is forced
+/// after them.
+#[derive(Clone)]
+struct WarmUp {
+    pictures: u8,
+    step: MediaTime,
+    /// Where the first picture stands on the encoder's own clock, on which all pictures stand later by `lead`.
+    begins: Arc<OnceLock<MediaTime>>,
+}
+
+impl WarmUp {
+    fn of(rendition: &VideoRendition, place: Place) -> Self {
+        let pictures = if place == Place::Within { rendition.warm_up } else { 0 };
+        Self { pictures, step: rendition.format.rate.time_of(1), begins: Arc::default() }
+    }
+
+    fn lead(&self) -> MediaTime {
+        MediaTime(self.step.ns() * i64::from(self.pictures))
+    }
+
+    /// The times of the copies, for a first picture at `begins`.
+    fn times(&self, begins: MediaTime) -> impl Iterator<Item = MediaTime> {
+        (0..i64::from(self.pictures)).map(move |n| begins - self.lead() + MediaTime(self.step.ns() * n))
+    }
+
+    /// Orders a key picture as the one after the copies arrives. Not by its time: encoders move their clock by a thousand
+    /// hours, some pictures late.
+    fn force_key(&self, encoder: &gst::Element) -> Result<(), Fault> {
+        let ends = encoder.static_pad("sink").zip(encoder.static_pad("src"));
+        let (sink, source) = ends.ok_or_else(|| internal("an encoder without pads"))?;
+        if self.pictures == 0 {
+            return Ok(());
+        }
+        let (copies, arrived, source) = (u64::from(self.pictures), AtomicU64::new(0), source.downgrade());
+        sink.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+            if arrived.fetch_add(1, Ordering::Relaxed) == copies
+                && let Some(source) = source.upgrade()
+            {
+                // An order that is not taken shows as a segment without a key picture in front, which fails.
+                source.send_event(gst_video::UpstreamForceKeyUnitEvent::builder().build());
+            }
+            gst::PadProbeReturn::Ok
+        });
+        Ok(())
+    }
+
+    /// The place of a unit in the output; none for a copy's.
+    fn place(&self, at: MediaTime) -> Option<MediaTime> {
+        let begins = self.begins.get().copied().unwrap_or_default();
+        (at >= begins).then(|| at - self.lead())
+    }
 }
 
 /// What the segment as a whole proves, the same for each of its renditions.
@@ -39,7 +103,11 @@ impl Encoder {
     /// ```text
     /// {appsrc} ! {videoflip} ! {videoconvertscale} ! raw caps ! encoder ! coded caps ! {appsink} ─▶ file
     /// ```
-    pub(crate) fn start(rendition: &VideoRendition, scratch: &Path, name: &str) -> Result<Self, Fault> {
+    pub(crate) fn start(
+        rendition: &VideoRendition,
+        place: Place,
+        (scratch, name): (&Path, &str),
+    ) -> Result<Self, Fault> {
         let pipe = Pipe::new();
         let source = gst_app::AppSrc::builder().format(gst::Format::Time).block(true).build();
         source.set_max_bytes(0);
@@ -50,13 +118,18 @@ impl Encoder {
         let mut row: Vec<gst::Element> = vec![source.clone().upcast()];
         row.extend(turning(rendition.turn)?);
         row.extend(shaping(&rendition.format)?);
-        row.extend(encoder::video(rendition)?);
+        let coding = encoder::video(rendition)?;
+        let warm_up = WarmUp::of(rendition, place);
+        warm_up.force_key(coding.first().ok_or_else(|| internal("a codec without an encoder"))?)?;
+        row.extend(coding);
         row.push(sink.clone().upcast());
         pipe.chain(&row.iter().collect::<Vec<_>>())?;
         pipe.play()?;
         let writer = SegmentWriter::create(scratch, name)?;
-        let writing = std::thread::spawn(move || write(&pipe, &sink, writer));
-        Ok(Self { rendition: rendition.clone(), source, caps: None, pushed: Vec::new(), writing: Some(writing) })
+        let cold = warm_up.clone();
+        let writing = std::thread::spawn(move || write(&pipe, &sink, (writer, cold)));
+        let (rendition, pushed, writing) = (rendition.clone(), Vec::new(), Some(writing));
+        Ok(Self { rendition, source, warm_up, caps: None, pushed, writing })
     }
 
     pub(crate) fn grid(&self) -> Option<Rational> {
@@ -68,16 +141,24 @@ impl Encoder {
         let buffer = sample.buffer().ok_or_else(|| internal("a sample without a picture"))?;
         let caps = sample.caps().ok_or_else(|| internal("a picture without caps"))?;
         let caps = self.input_caps(caps)?;
+        let at = time + self.warm_up.lead();
+        if self.pushed.is_empty() && self.warm_up.begins.set(at).is_ok() {
+            for copy in self.warm_up.times(at).collect::<Vec<_>>() {
+                self.encode((buffer, &caps), copy)?;
+            }
+        }
+        self.pushed.push(time);
+        self.encode((buffer, &caps), at)
+    }
+
+    fn encode(&mut self, (buffer, caps): (&gst::BufferRef, &gst::Caps), at: MediaTime) -> Result<(), Fault> {
         let mut copy = buffer.copy();
         if let Some(buffer) = copy.get_mut() {
-            let at =
-                u64::try_from(time.ns()).map_err(|_| internal(format!("a picture at {time}, before the origin")))?;
-            buffer.set_pts(gst::ClockTime::from_nseconds(at));
+            buffer.set_pts(clock(at)?);
             buffer.set_dts(gst::ClockTime::NONE);
             buffer.set_duration(gst::ClockTime::NONE);
         }
-        self.pushed.push(time);
-        let sample = gst::Sample::builder().buffer(&copy).caps(&caps).build();
+        let sample = gst::Sample::builder().buffer(&copy).caps(caps).build();
         match self.source.push_sample(&sample) {
             Ok(_) => Ok(()),
             Err(_) => self.written().and(Err(internal("the encoder takes no more pictures"))),
@@ -158,11 +239,21 @@ pub(crate) fn fingerprint(factory: &str) -> String {
     format!("framefleet {} · {} · {factory} {plugin}", env!("CARGO_PKG_VERSION"), gst::version_string())
 }
 
-fn write(pipe: &Pipe, sink: &gst_app::AppSink, mut writer: SegmentWriter) -> Result<SegmentWriter, Fault> {
+fn clock(time: MediaTime) -> Result<gst::ClockTime, Fault> {
+    let ns = u64::try_from(time.ns()).map_err(|_| internal(format!("a picture at {time}, before the origin")))?;
+    Ok(gst::ClockTime::from_nseconds(ns))
+}
+
+fn write(
+    pipe: &Pipe,
+    sink: &gst_app::AppSink,
+    (mut writer, warm_up): (SegmentWriter, WarmUp),
+) -> Result<SegmentWriter, Fault> {
     pull(pipe, sink, &mut |sample| {
         let (Some(buffer), Some(caps)) = (sample.buffer(), sample.caps()) else { return Ok(()) };
         let pts = time_segment(sample).and_then(|segment| running_time(&segment, buffer.pts()));
         let pts = pts.ok_or_else(|| internal("the encoder gave a unit without a time"))?;
+        let Some(pts) = warm_up.place(pts) else { return Ok(()) };
         let sync = if buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) { Sync::No } else { Sync::Yes };
         let data = buffer.map_readable().map_err(|_| internal("a unit that cannot be read"))?;
         writer.push(caps, (pts, sync), &data)

@@ -1,4 +1,4 @@
-//! Seams add nothing: the pictures around each are as good as the encoder itself makes them at that place.
+//! Seams do not show: the pictures around each are as good as those of an uncut encode.
 #![expect(clippy::unwrap_used, reason = "what a test sets up may panic")]
 
 use std::path::{Path, PathBuf};
@@ -9,9 +9,8 @@ use framefleet_tests::film::run as make;
 use framefleet_tests::{clip, place, product};
 
 const AROUND: usize = 10;
-const LOSS_MAX_DB: f64 = 0.1;
-/// Segments of two seconds are the shortest that anybody should use; at five seconds it is a third of it.
-const LOSS_OF_FILM_MAX_DB: f64 = 1.0;
+const LOSS_MAX_DB: f64 = 0.5;
+const LOSS_OF_FILM_MAX_DB: f64 = 0.2;
 
 /// Twelve seconds of real pictures where the corpus is here, else of a generated scene with motion and noise.
 fn film() -> PathBuf {
@@ -66,46 +65,21 @@ fn cuts() -> Vec<usize> {
     segments.iter().map(|segment| picture(&segment["end_ns"])).collect()
 }
 
-/// The same encoder, driven by ffmpeg, on the same parts.
-fn parts_by_ffmpeg(cuts: &[usize]) -> Vec<f64> {
-    let home = place::scratch();
-    let mut list = String::new();
-    let starts = std::iter::once(0).chain(cuts.iter().copied());
-    for (number, (from, to)) in starts.zip(cuts).enumerate() {
-        let part = home.path().join(format!("{number}.mp4"));
-        let trim = format!("trim=start_frame={from}:end_frame={to},setpts=PTS-STARTPTS");
-        let mut command = Command::new("ffmpeg");
-        command.args(["-v", "error", "-i"]).arg(film()).args(["-vf", &trim, "-an", "-c:v", "libx264"]);
-        make(command.args(["-preset", "veryfast", "-crf", "23", "-threads", "1"]).arg(&part)).unwrap();
-        list.push_str(&format!("file {number}.mp4\n"));
-    }
-    let (names, joined) = (home.path().join("list"), home.path().join("joined.mp4"));
-    std::fs::write(&names, list).unwrap();
-    let mut command = Command::new("ffmpeg");
-    command.args(["-v", "error", "-f", "concat", "-i"]).arg(&names).args(["-c", "copy"]).arg(&joined);
-    make(&mut command).unwrap();
-    quality(&joined, &film())
-}
-
-/// What a cut costs is what the encoder's own rate control loses on a film that begins and ends there: x264 in constant
-/// quality gives the first seconds of any film a little less. Nothing of ours comes on top of it.
+/// An encoder that is given a few copies of a segment's first picture beforehand goes on as in the middle of a film.
 #[test]
-fn a_seam_costs_what_the_encoder_loses_at_any_films_end_and_nothing_more() {
+fn pictures_around_a_seam_are_as_good_as_in_an_uncut_encode() {
     let cuts = cuts();
-    let (cut, whole, parts) = (encoded("2s"), encoded("none"), parts_by_ffmpeg(&cuts));
-    assert_eq!((cut.len(), whole.len(), parts.len()), (300, 300, 300));
+    let (cut, whole) = (encoded("2s"), encoded("none"));
+    assert_eq!((cut.len(), whole.len()), (300, 300));
     let mean = |all: &[f64]| all.iter().sum::<f64>() / all.len() as f64;
-    println!(
-        "the whole film: {:.3} dB cut, {:.3} dB by ffmpeg cut so, {:.3} dB uncut",
-        mean(&cut),
-        mean(&parts),
-        mean(&whole)
-    );
-    for &seam in cuts.iter().filter(|&&seam| seam + AROUND <= 300) {
+    println!("the whole film: {:.3} dB cut, {:.3} dB uncut", mean(&cut), mean(&whole));
+    let seams: Vec<usize> = cuts.into_iter().filter(|seam| seam + AROUND <= 300).collect();
+    assert!(seams.len() >= 4, "{seams:?}");
+    for seam in seams {
         let around = |all: &[f64]| mean(&all[seam - AROUND..seam + AROUND]);
-        let (ours, theirs) = (around(&cut), around(&parts));
-        println!("seam at picture {seam}: {ours:.2} dB, by ffmpeg {theirs:.2} dB, uncut {:.2} dB", around(&whole));
-        assert!(theirs - ours <= LOSS_MAX_DB, "the seam at picture {seam} loses {:.2} dB of its own", theirs - ours);
+        let (ours, uncut) = (around(&cut), around(&whole));
+        println!("seam at picture {seam}: {ours:.2} dB, uncut {uncut:.2} dB");
+        assert!(uncut - ours <= LOSS_MAX_DB, "the seam at picture {seam} loses {:.2} dB", uncut - ours);
     }
     assert!(mean(&whole) - mean(&cut) <= LOSS_OF_FILM_MAX_DB, "cutting costs more than {LOSS_OF_FILM_MAX_DB} dB");
 }

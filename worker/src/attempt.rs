@@ -93,6 +93,7 @@ impl Bench {
             clock: self.clock.clone(),
             at: claim.at.clone(),
             claimant: claim.claimant.clone(),
+            plan: claim.grant.task.plan.clone(),
             every: self.beat,
         };
         let working = self.work_in_company(claim, Working { progress: sender, cancel: cancel.clone() });

@@ -106,6 +106,9 @@ pub struct VideoRendition {
     pub keyframes_max: u32,
     /// Pictures that the encoder may send ahead of an earlier one.
     pub reorder_depth: u8,
+    /// Copies of a later segment's first picture that its encoder is given before it, and whose coded units are thrown
+    /// away: rate control then begins where it would be in the middle of a film.
+    pub warm_up: u8,
     /// How far DTS runs ahead: no segment may need more. `None`: known only when the one segment is encoded.
     pub dts_delay: Option<MediaTime>,
 }

@@ -226,7 +226,16 @@ mod tests {
         };
         let turn = Orientation { quarter_turns: 0, mirror: Mirror::No };
         let dts_delay = Some(MediaTime::ZERO);
-        VideoRendition { number: 0, settings, format, turn, keyframes_max: 250, reorder_depth: 0, dts_delay }
+        VideoRendition {
+            number: 0,
+            settings,
+            format,
+            turn,
+            keyframes_max: 250,
+            reorder_depth: 0,
+            warm_up: 0,
+            dts_delay,
+        }
     }
 
     fn index() -> Index {

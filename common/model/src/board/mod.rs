@@ -14,8 +14,11 @@
 //! its nonce, and every move may be repeated by it with the same effect. Nothing here asks whether the task's job still
 //! wants it: that is the job row's to say, and the caller's to load beside the task.
 
+mod backoff;
+
 use serde::{Deserialize, Serialize};
 
+use self::backoff::backoff;
 use crate::fault::{Fault, FaultKind, Retry, Whose};
 use crate::id::{Digest, Nonce, TaskId, TaskKind};
 use crate::task::{Outcome, Progress};
@@ -32,8 +35,6 @@ pub const HINT_MS: i64 = 60_000;
 pub const BEFORE_TURN: i64 = 1 << 52;
 /// Longer than most films take to encode; its turn comes before.
 const PUT_OFF_MS: i64 = 3_600_000;
-const BACKOFF_FIRST_MS: i64 = 2_000;
-const BACKOFF_MAX_MS: i64 = 300_000;
 /// Handed back so often, a task needs workers with a longer grace.
 const HAND_BACKS_MAX: u8 = 3;
 /// Lost so often, a task runs alone in its worker, so that what it does there is its own doing.
@@ -122,6 +123,14 @@ pub struct Claimant {
     pub nonce: Nonce,
     pub worker: String,
     pub heard: Heard,
+}
+
+/// A sign of life of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sign {
+    /// The plan that it works by.
+    pub plan: Option<Digest>,
+    pub progress: Progress,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -262,10 +271,13 @@ fn leased(task: &Task, claimant: &Claimant, now: StoreTime) -> Task {
 }
 
 /// A sign of life. It re-asserts a claim that the store forgot, or that ran out and was not taken over.
-pub fn heartbeat(task: &Task, claimant: &Claimant, progress: Progress, now: StoreTime) -> BeatAnswer {
+pub fn heartbeat(task: &Task, claimant: &Claimant, sign: Sign, now: StoreTime) -> BeatAnswer {
+    if task.plan != sign.plan {
+        return BeatAnswer::Lost;
+    }
     match &task.state {
         TaskState::Claimed(lease) if lease.nonce == claimant.nonce => {
-            let lease = Lease { until: now.after_ms(LEASE_MS), progress, ..lease.clone() };
+            let lease = Lease { until: now.after_ms(LEASE_MS), progress: sign.progress, ..lease.clone() };
             BeatAnswer::Continue(Box::new(task.with(TaskState::Claimed(lease))))
         }
         TaskState::Ready | TaskState::Hinted { .. } | TaskState::Waiting { .. } => {
@@ -311,14 +323,6 @@ pub fn fail(task: &Task, nonce: &Nonce, fault: Fault, now: StoreTime) -> Option<
         }
     };
     Some(Moved::Back(Task { state, ..task }))
-}
-
-/// 2 s doubled each time, up to 5 min, with full jitter drawn from the nonce, which is random already.
-fn backoff(failed: u8, nonce: &Nonce) -> i64 {
-    let doublings = u32::from(failed.saturating_sub(1)).min(16);
-    let most = (BACKOFF_FIRST_MS << doublings).min(BACKOFF_MAX_MS);
-    let draw = u32::from_str_radix(&nonce.as_str()[..8], 16).expect("a nonce is hexadecimal digits");
-    (most * i64::from(draw)) >> 32
 }
 
 fn dead(task: Task, fault: Fault) -> Moved {

@@ -16,6 +16,11 @@ fn nonce(n: u8) -> Nonce {
     Nonce::from_bytes([n; 16])
 }
 
+/// Alive, by the plan of `task`.
+fn sign() -> Sign {
+    Sign { plan: task().plan, progress: Progress::default() }
+}
+
 fn claimant(n: u8) -> Claimant {
     Claimant { nonce: nonce(n), worker: format!("w{n}"), heard: Heard::First }
 }
@@ -61,7 +66,7 @@ fn a_hint_that_comes_again_cuts_the_lease_and_a_live_holder_extends_it() {
     let ClaimAnswer::Held(Some(cut)) = claim(&task, &doubt, NOW) else { panic!("not cut") };
     assert_eq!(cut.due(), Some(NOW.after_ms(LEASE_DOUBTED_MS)));
     assert_eq!(claim(&cut, &doubt, NOW), ClaimAnswer::Held(None));
-    let BeatAnswer::Continue(beaten) = heartbeat(&cut, &claimant(1), Progress::default(), NOW.after_ms(5_000)) else {
+    let BeatAnswer::Continue(beaten) = heartbeat(&cut, &claimant(1), sign(), NOW.after_ms(5_000)) else {
         panic!("lost");
     };
     assert_eq!(beaten.due(), Some(NOW.after_ms(5_000 + LEASE_MS)));
@@ -75,7 +80,7 @@ fn the_first_settle_wins_whatever_the_lease_says() {
     let won = settled(&second, 1);
     assert_eq!(settle(&won, won.plan.as_ref(), result(2)), SettleAnswer::Lost);
     assert_eq!(settle(&won, won.plan.as_ref(), result(1)), SettleAnswer::Again);
-    assert_eq!(heartbeat(&won, &claimant(2), Progress::default(), NOW), BeatAnswer::Lost);
+    assert_eq!(heartbeat(&won, &claimant(2), sign(), NOW), BeatAnswer::Lost);
     assert_eq!(claim(&won, &claimant(3), NOW), ClaimAnswer::Over);
 }
 
@@ -87,7 +92,7 @@ fn a_result_of_another_plan_is_nobodys() {
 
 #[test]
 fn a_heartbeat_asserts_a_claim_that_the_store_forgot() {
-    let BeatAnswer::Continue(again) = heartbeat(&task(), &claimant(1), Progress::default(), NOW) else {
+    let BeatAnswer::Continue(again) = heartbeat(&task(), &claimant(1), sign(), NOW) else {
         panic!("lost");
     };
     assert_eq!(again.lease().map(|lease| &lease.nonce), Some(&nonce(1)));
@@ -100,7 +105,7 @@ fn transient_faults_are_tried_again_ever_later_and_then_are_the_end() {
     for n in 1..=2 {
         let failed = back(fail(&claimed(&task, n, NOW), &nonce(n), fault(), NOW));
         let until = failed.due().unwrap();
-        assert!(until.ms_since(NOW) <= BACKOFF_FIRST_MS << (n - 1), "full jitter");
+        assert!(until.ms_since(NOW) <= backoff::FIRST_MS << (n - 1), "full jitter");
         assert_eq!(claim(&failed, &claimant(9), NOW), ClaimAnswer::NotYet);
         task = back(expire(&failed, until));
     }

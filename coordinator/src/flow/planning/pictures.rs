@@ -47,11 +47,21 @@ fn make(settings: &VideoSettings, film: &Film<'_>) -> Result<VideoRendition, Fau
         number: 0,
         keyframes_max: interval.map_or(KEYFRAMES_MAX, |n| u32::try_from(n).unwrap_or(u32::MAX)),
         reorder_depth: reorder_depth(settings.codec, settings.preset),
+        warm_up: warm_up(settings.rate),
         turn: source.orientation,
         dts_delay: None,
         settings: settings.clone(),
         format,
     })
+}
+
+/// Constant quality finds its level within a few pictures, whatever they show (docs/SEAMS.md). A bit rate is an account
+/// that still pictures would fill.
+fn warm_up(rate: RateControl) -> u8 {
+    match rate {
+        RateControl::Crf(_) => 8,
+        RateControl::Bitrate(_) => 0,
+    }
 }
 
 fn encode_format(settings: &VideoSettings, source: &VideoFormat, distance: MediaTime) -> Result<EncodeFormat, Fault> {
