@@ -20,6 +20,10 @@ pub struct Made {
     segments: usize,
     /// Ends of segments that meet the start of the next.
     seams_proven: usize,
+    /// Why the film was not cut.
+    uncut: Option<String>,
+    /// What the source's container promises and the source does not hold, with `damaged: keep`.
+    missing: Option<String>,
     /// Pictures that do not decode, with `damaged: keep`.
     pictures_lost: usize,
     outputs: Vec<Output>,
@@ -63,6 +67,8 @@ impl Made {
             plan: ledger.plan.clone(),
             segments: plan.segments.len(),
             seams_proven: ledger.seams.len(),
+            uncut: plan.uncut.clone(),
+            missing: plan.missing.clone(),
             pictures_lost: ledger.segments.iter().map(|proof| proof.lost.len()).sum(),
             outputs: outputs.collect(),
         }
@@ -104,6 +110,12 @@ pub fn table(made: &Made) -> String {
     }
     let (segments, seams) = (made.segments, made.seams_proven);
     let mut text = format!("{table}\nproven: {segments} segments, {seams} seams, every output read back\n");
+    if let Some(why) = &made.uncut {
+        text.push_str(&format!("not cut: {why}\n"));
+    }
+    if let Some(what) = &made.missing {
+        text.push_str(&format!("missing: the film is cut off, {what}\n"));
+    }
     if made.pictures_lost > 0 {
         text.push_str(&format!("lost: {} pictures do not decode and were left out\n", made.pictures_lost));
     }

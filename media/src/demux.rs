@@ -31,6 +31,10 @@ impl Demux {
         let source = FleetSrc::over(object);
         let parsebin = make("parsebin")?;
         pipe.chain(&[source.upcast_ref(), &parsebin])?;
+        parsebin.connect("autoplug-continue", false, |told| {
+            let caps = told.get(2).and_then(|caps| caps.get::<gst::Caps>().ok());
+            Some(caps.is_none_or(|caps| !is_headless_aac(&caps)).to_value())
+        });
         let pipeline = pipe.element().downgrade();
         parsebin.connect_pad_added(move |_, pad| {
             if let Some(pipeline) = pipeline.upgrade()
@@ -41,6 +45,15 @@ impl Demux {
         });
         Ok(Self { pipe, source })
     }
+}
+
+/// Sound in AAC without its header, as FLV may have it: the parser refuses it, and with it the demuxer ends all streams.
+/// Unparsed, it is a track that does not decode.
+fn is_headless_aac(caps: &gst::Caps) -> bool {
+    let Some(told) = caps.structure(0).filter(|told| told.name() == "audio/mpeg") else { return false };
+    let raw = told.get::<&str>("stream-format").is_ok_and(|format| format == "raw");
+    let header = told.get::<gst::Buffer>("codec_data").map_or(0, |data| data.size());
+    raw && told.get::<i32>("mpegversion").is_ok_and(|version| version == 4) && header < 2
 }
 
 /// Lets a pad's data flow into nothing.

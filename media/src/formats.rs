@@ -16,7 +16,7 @@ pub(crate) fn video_format(raw: &gst::CapsRef, parsed: &gst::CapsRef, tags: &gst
         pixel_aspect: ratio(info.par()).unwrap_or(Rational::ONE),
         rate: ratio(info.fps()).filter(|r| r.num() / r.den() <= 1000),
         scan: scan_of(&info),
-        colour: colour_of(&info),
+        colour: colour_of(&info, text("colorimetry").as_deref()),
         mastering: text("mastering-display-info").and_then(|t| mastering_of(&t)),
         light: text("content-light-level").and_then(|t| light_of(&t)),
         orientation: orientation_of(tags),
@@ -73,16 +73,19 @@ fn scan_of(info: &gst_video::VideoInfo) -> Scan {
     }
 }
 
-fn colour_of(info: &gst_video::VideoInfo) -> Colour {
+/// `told` is what the caps say: where they tell the range and no matrix, GStreamer takes neither.
+fn colour_of(info: &gst_video::VideoInfo, told: Option<&str>) -> Colour {
     let colorimetry = info.colorimetry();
+    let told = told.and_then(|text| text.parse::<gst_video::VideoColorimetry>().ok());
+    let ranges = [Some(colorimetry.range()), told.filter(|_| info.is_yuv()).map(|told| told.range())];
     let code = |iso: u32| u8::try_from(iso).unwrap_or(2);
     Colour {
         primaries: code(colorimetry.primaries().to_iso()),
         transfer: code(colorimetry.transfer().to_iso()),
         matrix: code(colorimetry.matrix().to_iso()),
-        range: match colorimetry.range() {
-            gst_video::VideoColorRange::Range0_255 => ColourRange::Full,
-            _ => ColourRange::Limited,
+        range: match ranges.contains(&Some(gst_video::VideoColorRange::Range0_255)) {
+            true => ColourRange::Full,
+            false => ColourRange::Limited,
         },
     }
 }

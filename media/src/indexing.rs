@@ -17,7 +17,7 @@ use crate::isobmff::reader::{self as isobmff, FastTables, Presented, Refusal};
 use crate::pass::{self, Passed, Until};
 use crate::read_at::ReadAt;
 use crate::tap::{Heard, Kind, Tap};
-use crate::{described, formats, trial};
+use crate::{described, formats, promise, trial};
 
 /// A unit is never shown more than this many units after it was coded (H.264 and HEVC bound it at 16 pictures,
 /// 32 fields): farther back, times are out of order.
@@ -46,6 +46,7 @@ fn index_of(work: &IndexWork, film: Arc<dyn ReadAt>, mut step: impl FnMut(u64)) 
         Some(index) => index,
         None => from_pass(work, &film, step)?,
     };
+    index.header.missing = promise::broken(&*film);
     end_tracks(&mut index, &film);
     let end = span_end(&index.header);
     end_chapters(&mut index.header.chapters, end);
@@ -69,6 +70,7 @@ fn from_pass(work: &IndexWork, film: &Arc<Presented>, step: impl FnMut(u64)) -> 
         ignored: chosen.ignored,
         tags: described::tags(&passed.taps),
         chapters,
+        missing: None,
         blocks: Vec::new(),
     };
     Ok(Index { header, units: units.unwrap_or_default() })
@@ -123,6 +125,7 @@ fn from_tables(
         ignored: chosen.ignored,
         tags: tables.tags,
         chapters: tables.chapters,
+        missing: None,
         blocks: Vec::new(),
     };
     Ok(Some(Index { header, units: tables.video.units }))

@@ -27,6 +27,7 @@ pub mod muxing;
 mod parameters;
 mod pass;
 mod pipe;
+mod promise;
 /// Positional reads of anything.
 pub mod read_at;
 /// The socket to the parent.

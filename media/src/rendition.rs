@@ -212,9 +212,13 @@ impl Encoder {
             return Ok(ours.clone());
         }
         let mut ours = decoded.to_owned();
+        let is_rgb = gst_video::VideoInfo::from_caps(decoded).is_ok_and(|info| info.is_rgb());
         let structure = ours.make_mut().structure_mut(0).ok_or_else(|| internal("empty caps"))?;
         structure.set("framerate", formats::fraction(self.rendition.format.rate));
-        set_colour(structure, self.rendition.format.colour);
+        // The plan's colour is that of the output, which RGB is yet to become.
+        if !is_rgb {
+            set_colour(structure, self.rendition.format.colour);
+        }
         for (field, text) in hdr_fields(&self.rendition.format) {
             match text {
                 Some(text) => structure.set(field, text),

@@ -110,6 +110,11 @@ impl SegmentWriter {
         }
     }
 
+    /// Leaves out what comes after so many units.
+    pub(crate) fn truncate(&mut self, units: u64) {
+        self.entries.truncate(usize::try_from(units).unwrap_or(usize::MAX));
+    }
+
     pub(crate) fn finish(mut self, extent: Extent) -> Result<Written, Fault> {
         let caps = self.caps.take().unwrap_or_default();
         let table_offset = self.written + caps.len() as u64;

@@ -19,6 +19,10 @@ use crate::segment::{Extent, SegmentWriter, Sync};
 
 /// Holes and overlaps up to this are the rounding of container clocks and are ignored.
 const SLACK: MediaTime = MediaTime::from_millis(40);
+/// A block that begins so far before the last one's end does not overlap it: the source's clock was set back.
+const SET_BACK: MediaTime = MediaTime::from_millis(500);
+/// The part of a second that is more than any resampling filter.
+const RESAMPLER_TAIL: u32 = 10;
 /// Silence is handed on in blocks of this many samples.
 const SILENCE_BLOCK: u64 = 1 << 16;
 const SAMPLE_BYTES: u64 = 4;
@@ -30,6 +34,8 @@ pub(crate) struct Run {
     begun: MediaTime,
     /// The wanted samples, counted from sample 0.
     wanted: std::ops::Range<u64>,
+    /// How far the source's clock was set back so far.
+    set_back: MediaTime,
     /// Samples placed so far, wanted or not.
     placed: u64,
     kept: u64,
@@ -42,7 +48,16 @@ impl Run {
     pub(crate) fn new(format: AudioFormat, begun: MediaTime, span: Span) -> Self {
         let at = |time: MediaTime| u64::try_from(samples_in(time - begun, format.rate)).unwrap_or(0);
         let wanted = at(span.start)..if span.end == MediaTime::MAX { u64::MAX } else { at(span.end) };
-        Self { format, begun, wanted, placed: 0, kept: 0, silences: Vec::new(), overlapped: 0 }
+        Self {
+            format,
+            begun,
+            wanted,
+            set_back: MediaTime::ZERO,
+            placed: 0,
+            kept: 0,
+            silences: Vec::new(),
+            overlapped: 0,
+        }
     }
 
     pub(crate) fn format(&self) -> AudioFormat {
@@ -56,8 +71,7 @@ impl Run {
 
     /// The running time of the first kept sample.
     pub(crate) fn first(&self) -> MediaTime {
-        let offset = scale_round(self.wanted.start.cast_signed(), NS_PER_SECOND, i64::from(self.format.rate));
-        self.begun + MediaTime(offset)
+        self.begun + samples_time(self.wanted.start, self.format.rate)
     }
 
     /// The blocks that follow what was placed so far: silence for a hole, the new part of an overlap.
@@ -67,6 +81,7 @@ impl Run {
         let mut skip = 0;
         let mut blocks = Vec::new();
         if let Some(at) = at {
+            let at = self.on_one_clock(at);
             let off = samples_in(at - self.begun, self.format.rate) - self.placed.cast_signed();
             let slack = samples_in(SLACK, self.format.rate);
             if off > slack {
@@ -85,11 +100,19 @@ impl Run {
         blocks
     }
 
+    /// The block's time as if the clock had never been set back: what is heard goes on, as the pictures do.
+    fn on_one_clock(&mut self, at: MediaTime) -> MediaTime {
+        let due = self.begun + samples_time(self.placed, self.format.rate);
+        let early = due - (at + self.set_back);
+        if self.placed > 0 && early > SET_BACK {
+            self.set_back = self.set_back + early;
+        }
+        at + self.set_back
+    }
+
     fn fill(&mut self, samples: u64, blocks: &mut Vec<Vec<u8>>) {
-        let length = scale_round(samples.cast_signed(), NS_PER_SECOND, i64::from(self.format.rate));
-        let at =
-            self.begun + MediaTime(scale_round(self.placed.cast_signed(), NS_PER_SECOND, i64::from(self.format.rate)));
-        self.silences.push(Silence { at, length: MediaTime(length) });
+        let at = self.begun + samples_time(self.placed, self.format.rate);
+        self.silences.push(Silence { at, length: samples_time(samples, self.format.rate) });
         let frame = SAMPLE_BYTES * u64::from(self.format.channels);
         let mut left = samples;
         while left > 0 {
@@ -159,13 +182,21 @@ impl Encoder {
     }
 
     pub(crate) fn finish(mut self, first: MediaTime, run: &Run) -> Result<AudioProof, Fault> {
+        let (heard, from, to) = (run.heard(), run.format().rate, self.rendition.format.rate);
+        if from != to {
+            // A resampler keeps its filter's last samples back.
+            let frame = SAMPLE_BYTES * u64::from(run.format().channels);
+            self.push(&vec![0; usize::try_from(u64::from(from / RESAMPLER_TAIL) * frame).unwrap_or(0)])?;
+        }
         // A pipeline that has failed says so through the writing thread.
         let _ = self.source.end_of_stream();
         let mut writer = self.written()?;
+        let due = scale_round(heard.cast_signed(), i64::from(to), i64::from(from.max(1))).unsigned_abs();
         let samples = self.encoded.load(Ordering::SeqCst);
-        let rate = i64::from(self.rendition.format.rate);
-        let length = MediaTime(scale_round(samples.cast_signed(), NS_PER_SECOND, rate));
+        let samples = if from == to { samples } else { samples.min(due) };
+        let length = samples_time(samples, to);
         writer.shift(first);
+        writer.truncate((samples + u64::from(AudioCodec::Aac.priming_samples())).div_ceil(UNIT_SAMPLES));
         let written = writer.finish(Extent { samples, end: first + length })?;
         let units = written.entries.len() as u64;
         let priming = u64::from(AudioCodec::Aac.priming_samples());
@@ -264,6 +295,10 @@ fn write(
     Ok(writer)
 }
 
+fn samples_time(samples: u64, rate: u32) -> MediaTime {
+    MediaTime(scale_round(samples.cast_signed(), NS_PER_SECOND, i64::from(rate)))
+}
+
 fn samples_in(length: MediaTime, rate: u32) -> i64 {
     scale_round(length.ns(), i64::from(rate), NS_PER_SECOND)
 }
@@ -291,6 +326,15 @@ mod tests {
         assert_eq!(run.place(ms(300), &block(100)).concat().len(), 800, "100 ms of silence");
         assert_eq!(run.place(ms(350), &block(100)).concat().len(), 200, "50 samples overlap");
         assert_eq!((run.heard(), run.overlapped, run.silences.len()), (450, 50, 1));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_costs_no_sound() {
+        let mut run = Run::new(FORMAT, MediaTime::from_secs(10), whole());
+        let place = |run: &mut Run, ms| run.place(Some(MediaTime::from_millis(ms)), &block(1000)).concat().len() / 4;
+        let heard = [10_000, 11_000, 9_600, 10_600, 11_700].map(|ms| place(&mut run, ms));
+        assert_eq!(heard, [1000, 1000, 1000, 1000, 1100], "the last comes after a hole");
+        assert_eq!((run.overlapped, run.silences.len()), (0, 1));
     }
 
     #[test]

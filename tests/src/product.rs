@@ -34,12 +34,20 @@ impl Ran {
         serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("no JSON ({e}): {self:?}"))
     }
 
+    /// It succeeded, and in the way that it planned.
     pub fn done(self) -> Result<Self, String> {
-        if self.code == Some(0) {
+        if self.code == Some(0) && !self.gave_up_cuts() {
             Ok(self)
         } else {
             Err(format!("exit code {:?}: {}{}", self.code, self.err, self.out))
         }
+    }
+}
+
+impl Ran {
+    /// Whether cuts did not prove, and the film was made uncut instead: a fault of ours that users do not suffer from.
+    pub fn gave_up_cuts(&self) -> bool {
+        self.out.contains("cut, it did not prove")
     }
 }
 

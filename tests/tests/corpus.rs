@@ -83,6 +83,9 @@ fn deviations(row: &Row, ran: &product::Ran, made: &Path) -> Result<Vec<(String,
         let right = ran.code == Some(65) && matches!(row.expected, Expected::Refused | Expected::Either);
         return if right { Ok(Vec::new()) } else { one("exit", code) };
     }
+    if ran.gave_up_cuts() {
+        return Err(format!("its cuts did not prove: {}", ran.out));
+    }
     let (pictures, samples) = decoded(made)?;
     if pictures == 0 && samples == 0 {
         return Err("an empty success: nothing in the output decodes".into());

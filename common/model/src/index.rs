@@ -35,6 +35,8 @@ pub struct IndexHeader {
     pub ignored: Vec<String>,
     pub tags: Tags,
     pub chapters: Vec<Chapter>,
+    /// What the container promises and the file does not hold.
+    pub missing: Option<String>,
     pub blocks: Vec<Block>,
 }
 

@@ -33,6 +33,8 @@ pub struct Plan {
     pub audio: Vec<AudioRendition>,
     pub outputs: Vec<OutputPlan>,
     pub damaged: Damaged,
+    /// What the source's container promises and the source does not hold.
+    pub missing: Option<String>,
     pub tags: Tags,
     /// On the outputs' time line.
     pub chapters: Vec<Chapter>,

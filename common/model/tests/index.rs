@@ -28,6 +28,7 @@ fn index(units: i64) -> Index {
         ignored: vec![],
         tags: Tags::default(),
         chapters: vec![],
+        missing: None,
         blocks: vec![],
     };
     Index { header, units: (0..units).map(unit).collect() }

@@ -257,6 +257,7 @@ mod tests {
             ignored: Vec::new(),
             tags: Tags::default(),
             chapters: Vec::new(),
+            missing: None,
             blocks: Vec::new(),
         };
         Index { header, units: (0..i64::from(SEGMENTS) * PICTURES).map(unit).collect() }

@@ -22,7 +22,7 @@ pub mod tasks;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::index::{AudioTrack, Index};
 use framefleet_model::media::Chapter;
-use framefleet_model::pipeline::{OutputRequest, Request};
+use framefleet_model::pipeline::{Damaged, OutputRequest, Request};
 use framefleet_model::plan::{
     AudioRendition, Cut, IndexRef, OutputLine, OutputPlan, PLAN_VERSION, Plan, Segment, SourceFacts, VideoRendition,
     dts_delay, output_times,
@@ -44,6 +44,11 @@ pub struct Asked<'a> {
 
 pub fn plan(asked: Asked<'_>) -> Result<Plan, Fault> {
     let Asked { request, source, index, index_ref } = asked;
+    let missing = index.header.missing.clone();
+    if let (Some(what), Damaged::Fail) = (&missing, request.damaged) {
+        let text = format!("the film is cut off: {what} (--damaged keep takes what is there)");
+        return Err(Fault::new(FaultKind::Damaged, text));
+    }
     let audio = index.header.audio.as_ref().filter(|_| request.outputs.iter().any(|o| o.audio.is_some()));
     let track = index.header.video.as_ref().filter(|_| request.outputs.iter().any(|o| o.video.is_some()));
     let film = track.map(|track| Film::of(index, track)).transpose()?;
@@ -64,6 +69,7 @@ pub fn plan(asked: Asked<'_>) -> Result<Plan, Fault> {
         audio: rendered.audio,
         outputs: rendered.outputs,
         damaged: request.damaged,
+        missing,
         tags: index.header.tags.clone(),
         chapters: chapters(&index.header.chapters, wanted.span),
     })

@@ -40,6 +40,7 @@ impl Clock {
         let mut clock = Self { timescale: rates.track, shift, start: 0, base: 0 };
         let Some(list) = track.path(&[b"edts", b"elst"]) else { return Ok(clock) };
         let entries = read_list(list).ok_or_else(|| odd("the edit list is damaged"))?;
+        let entries = joined(entries, rates);
         let (hole, media) = match &entries[..] {
             [] => return Ok(clock),
             entries => one_shift(entries)
@@ -91,16 +92,51 @@ fn one_shift(entries: &[Entry]) -> Option<(u64, &Entry)> {
     }
 }
 
-/// When the one run of media ends, in ticks of the movie, and the bytes that hold its length.
-pub(crate) fn end(track: Bytes<'_>) -> Option<(u64, &[u8])> {
+/// Where a track's one run of media ends, and what must be written over so that it lasts for ever.
+pub(crate) struct End<'a> {
+    /// In ticks of the movie.
+    pub(crate) at: u64,
+    pub(crate) count: &'a [u8],
+    /// Entries that are left once those that go on where the one before ends are joined to it.
+    pub(crate) entries: u32,
+    /// The length of the last of them.
+    pub(crate) length: &'a [u8],
+}
+
+pub(crate) fn end(track: Bytes<'_>, rates: Rates) -> Option<End<'_>> {
     let list = track.path(&[b"edts", b"elst"])?;
-    let entries = read_list(list)?;
+    let entries = joined(read_list(list)?, rates);
     let (hole, media) = one_shift(&entries)?;
-    let end = hole.checked_add(media.duration).filter(|_| media.duration > 0)?;
+    let at = hole.checked_add(media.duration).filter(|_| media.duration > 0)?;
     let mut bytes = list;
     let (length, entry) = if bytes.version()? == 1 { (8, 20) } else { (4, 12) };
-    bytes.take(4 + entry * (entries.len() - 1))?;
-    Some((end, bytes.take(length)?))
+    let count = bytes.take(4)?;
+    bytes.take(entry * (entries.len() - 1))?;
+    Some(End { at, count, entries: u32::try_from(entries.len()).ok()?, length: bytes.take(length)? })
+}
+
+/// Runs of media that follow each other in the media as they do in the movie are one run.
+fn joined(entries: Vec<Entry>, rates: Rates) -> Vec<Entry> {
+    let mut joined: Vec<Entry> = Vec::with_capacity(entries.len());
+    for entry in entries {
+        match joined.last_mut() {
+            Some(last) if last.goes_on_in(&entry, rates) => last.duration += entry.duration,
+            Some(_) | None => joined.push(entry),
+        }
+    }
+    joined
+}
+
+impl Entry {
+    /// Within a tick of the movie, to which lengths are rounded.
+    fn goes_on_in(&self, next: &Self, rates: Rates) -> bool {
+        let (movie, track) = (u128::from(rates.movie.max(1)), u128::from(rates.track.max(1)));
+        if self.media_time == HOLE || next.media_time == HOLE {
+            return false;
+        }
+        let end = u128::from(self.media_time) * movie + u128::from(self.duration) * track;
+        (u128::from(next.media_time) * movie).abs_diff(end) <= track
+    }
 }
 
 fn read_list(mut list: Bytes<'_>) -> Option<Vec<Entry>> {

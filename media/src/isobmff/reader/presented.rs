@@ -13,7 +13,7 @@ use std::sync::Arc;
 use framefleet_model::time::MediaTime;
 
 use super::bytes::Bytes;
-use super::edits::{self, to_ns};
+use super::edits::{self, Rates, to_ns};
 use super::track::Track;
 use super::{find, movie_timescale, track_name};
 use crate::read_at::ReadAt;
@@ -37,6 +37,7 @@ impl Presented {
         let found = take_ends(&movie);
         for edit in &found {
             movie[edit.length.clone()].fill(0);
+            movie[edit.count.clone()].copy_from_slice(&edit.entries.to_be_bytes());
         }
         if let Some((length, bytes)) = short_pictures(&movie) {
             movie[length].copy_from_slice(&bytes);
@@ -84,16 +85,21 @@ impl ReadAt for Presented {
 struct Edit {
     track: String,
     end: MediaTime,
-    /// The bytes of its length within the movie box.
+    /// The bytes of its length, and of the number of entries, within the movie box.
     length: std::ops::Range<usize>,
+    count: std::ops::Range<usize>,
+    /// Up to it: what comes behind goes on where it ends.
+    entries: u32,
 }
 
 fn take_ends(movie: &[u8]) -> Vec<Edit> {
     let boxes = Bytes::new(movie);
     let Some(rate) = movie_timescale(boxes).filter(|_| !is_fragmented(boxes)) else { return Vec::new() };
     let edit = |track: Track<'_>| {
-        let (ticks, length) = edits::end(track.boxes)?;
-        Some(Edit { track: track_name(&track), end: MediaTime(to_ns(ticks, rate)), length: place_of(length, movie) })
+        let end = edits::end(track.boxes, Rates { movie: rate, track: track.timescale })?;
+        let (length, count) = (place_of(end.length, movie), place_of(end.count, movie));
+        let (name, at) = (track_name(&track), MediaTime(to_ns(end.at, rate)));
+        Some(Edit { track: name, end: at, length, count, entries: end.entries })
     };
     tracks(boxes).filter_map(edit).collect()
 }
