@@ -16,6 +16,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Transcode SRC into each OUT
+    #[command(allow_negative_numbers = true)]
     Transcode(TranscodeArgs),
     /// Show where SRC would be cut, and why, without encoding anything
     Plan(PlanArgs),
@@ -102,10 +103,10 @@ pub struct VideoArgs {
     /// Width and height, both even, such as 1280x720 [default: as SRC]
     #[arg(long, value_name = "WxH")]
     pub size: Option<String>,
-    /// Constant picture rate, such as 25 or 30000/1001 [default: every picture at its own time]
+    /// Constant picture rate, 1 to 240, such as 25 or 30000/1001 [default: every picture at its own time]
     #[arg(long, value_name = "RATE")]
     pub fps: Option<String>,
-    /// Longest distance between key pictures, such as 2s
+    /// Longest distance between key pictures at the film's nominal rate, such as 2s
     #[arg(long, value_name = "DUR")]
     pub keyframe_interval: Option<String>,
 }
@@ -123,7 +124,7 @@ pub struct AudioArgs {
     /// Samples per second [default: as SRC]
     #[arg(long, value_name = "HZ")]
     pub sample_rate: Option<String>,
-    /// Number of channels, 1 to 8 [default: as SRC]
+    /// Number of channels, 1 to 6 [default: as SRC, 6 at most]
     #[arg(long, value_name = "N")]
     pub channels: Option<String>,
 }
@@ -138,7 +139,7 @@ pub struct WorkArgs {
     /// How the work is cut: a duration such as 5s, auto, or none [default: auto]
     #[arg(long, value_name = "DUR|auto|none")]
     pub segment_duration: Option<String>,
-    /// What becomes of a film with pictures that do not decode: fail or keep [default: fail]
+    /// What becomes of a film that is cut off or has pictures that do not decode: fail or keep [default: fail]
     #[arg(long, value_name = "WHAT")]
     pub damaged: Option<String>,
     /// Begin here in the film, such as 1m30s or 00:01:30.5

@@ -26,6 +26,8 @@ pub struct Made {
     missing: Option<String>,
     /// Pictures that do not decode, with `damaged: keep`.
     pictures_lost: usize,
+    /// Units of sound that do not decode, in whose place is silence, with `damaged: keep`.
+    sound_units_lost: u32,
     outputs: Vec<Output>,
 }
 
@@ -70,6 +72,7 @@ impl Made {
             uncut: plan.uncut.clone(),
             missing: plan.missing.clone(),
             pictures_lost: ledger.segments.iter().map(|proof| proof.lost.len()).sum(),
+            sound_units_lost: ledger.audio.iter().map(|proof| proof.lost).max().unwrap_or(0),
             outputs: outputs.collect(),
         }
     }
@@ -118,6 +121,9 @@ pub fn table(made: &Made) -> String {
     }
     if made.pictures_lost > 0 {
         text.push_str(&format!("lost: {} pictures do not decode and were left out\n", made.pictures_lost));
+    }
+    if made.sound_units_lost > 0 {
+        text.push_str(&format!("lost: {} units of sound do not decode and are silent\n", made.sound_units_lost));
     }
     if made.already {
         text.push_str("nothing was to do: these outputs were complete already\n");

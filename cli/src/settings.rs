@@ -11,15 +11,15 @@ use framefleet_model::time::{MediaTime, Rational};
 use crate::asked::{AskedAudio, AskedVideo};
 
 const CRF: RangeInclusive<u32> = 0..=51;
-const VIDEO_BITRATE: RangeInclusive<u32> = 16_000..=1_000_000_000;
+const VIDEO_BITRATE: RangeInclusive<u32> = 16_000..=400_000_000;
 const AUDIO_BITRATE: RangeInclusive<u32> = 8_000..=1_024_000;
 const AUDIO_BITRATE_DEFAULT: u32 = 128_000;
 const AUDIO_BITRATE_PER_CHANNEL: u32 = 64_000;
-const CHANNELS: RangeInclusive<u32> = 1..=8;
+const CHANNELS: RangeInclusive<u32> = 1..=6;
 const SAMPLE_RATES: [u32; 12] =
     [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000];
-const SIDE: RangeInclusive<u32> = 16..=16_384;
-const FPS_MAX: u32 = 300;
+const SIDE: RangeInclusive<u32> = 16..=8192;
+const FPS_MAX: u32 = 240;
 const KEYFRAME_INTERVAL: RangeInclusive<MediaTime> = MediaTime::from_millis(10)..=MediaTime::from_secs(600);
 
 /// `None`: without pictures.
@@ -76,8 +76,8 @@ pub fn geometry(text: &str) -> Result<Geometry, Fault> {
 
 pub fn picture_rate(text: &str) -> Result<Rational, Fault> {
     let rate = Rational::parse(text).map_err(|e| refused(format!("fps: {e}")))?;
-    if u64::from(rate.num()) > u64::from(FPS_MAX) * u64::from(rate.den()) {
-        return Err(refused(format!("fps {text} is over the bound of {FPS_MAX}")));
+    if rate.num() < rate.den() || u64::from(rate.num()) > u64::from(FPS_MAX) * u64::from(rate.den()) {
+        return Err(refused(format!("fps {text} is not within 1 to {FPS_MAX}")));
     }
     Ok(rate)
 }
@@ -87,7 +87,12 @@ pub fn duration(name: &str, text: &str) -> Result<MediaTime, Fault> {
 }
 
 pub fn whole(name: &str, text: &str) -> Result<u32, Fault> {
-    text.parse().map_err(|_| refused(format!("{name} {text:?} is no whole number")))
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    text.parse().map_err(|_| match is_number {
+        true => refused(format!("{name} {text} is not within 0 to {}", u32::MAX)),
+        false => refused(format!("{name} {text:?} is no whole number")),
+    })
 }
 
 pub fn within<T: PartialOrd + Display + Copy>(name: &str, value: T, bounds: &RangeInclusive<T>) -> Result<T, Fault> {
@@ -152,6 +157,8 @@ fn bits(name: &str, text: &str, bounds: &RangeInclusive<u32>) -> Result<u32, Fau
         return Err(bad());
     }
     let thousandths: u64 = format!("{int}{fraction:0<3}").parse().map_err(|_| bad())?;
-    let value = u32::try_from(thousandths.saturating_mul(unit) / 1000).unwrap_or(u32::MAX);
-    within(name, value, bounds)
+    let value = u32::try_from(u128::from(thousandths) * u128::from(unit) / 1000);
+    value.ok().filter(|value| bounds.contains(value)).ok_or_else(|| {
+        refused(format!("{name} {text} is not within {} to {} bits per second", bounds.start(), bounds.end()))
+    })
 }

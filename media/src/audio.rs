@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::ledger::AudioProof;
 use framefleet_model::media::AudioFormat;
+use framefleet_model::pipeline::Damaged;
 use framefleet_model::task::AudioWork;
 use framefleet_model::time::{MediaTime, Span};
 use gst::prelude::*;
@@ -20,7 +21,8 @@ use crate::decode::pull;
 use crate::demux::{self, Demux, FilmClock, pad_caps, track_id};
 use crate::isobmff::reader::Presented;
 use crate::pipe::{internal, make};
-use crate::sound::{Encoder, Run};
+use crate::sound::{Encoder, Run, SAMPLE_BYTES, samples_time};
+use crate::unheard::{Given, Unheard};
 use crate::{decoder, formats};
 
 pub(crate) fn run(
@@ -33,11 +35,13 @@ pub(crate) fn run(
     sink.set_property("enable-last-sample", false);
     let trouble = Arc::new(Mutex::new(None));
     let ends = film.end_of(&work.track);
+    let given = Given::default();
     let (target, wanted, told) = (sink.clone(), (work.track.clone(), work.decoder.clone()), trouble.clone());
+    let watched = given.clone();
     let demux = Demux::open(film, move |pipeline, pad| {
         let first = target.static_pad("sink").is_some_and(|sink| !sink.is_linked());
         let linked = match first && track_id(pad) == wanted.0 {
-            true => link(pipeline, pad, (&wanted.1, target.upcast_ref())),
+            true => link(pipeline, pad, (&wanted.1, target.upcast_ref(), &watched)),
             false => demux::sink_into_nothing(pipeline, pad),
         };
         if let Err(fault) = linked {
@@ -48,7 +52,8 @@ pub(crate) fn run(
     demux.pipe.play()?;
     let mut span = work.span;
     span.end = ends.map_or(span.end, |end| span.end.min(end));
-    let mut sound = Sound { work, span, scratch, run: None, encoders: Vec::new() };
+    let unheard = Unheard::of(given);
+    let mut sound = Sound { work, span, scratch, run: None, encoders: Vec::new(), unheard };
     let pipeline = demux.pipe.element();
     let mut clock = None;
     let mut refused = None;
@@ -76,7 +81,11 @@ pub(crate) fn run(
 /// ```text
 /// pad ─▶ {decoder} ! {audioconvert} ! F32LE interleaved ! {appsink}
 /// ```
-fn link(pipeline: &gst::Pipeline, pad: &gst::Pad, (name, sink): (&str, &gst::Element)) -> Result<(), Fault> {
+fn link(
+    pipeline: &gst::Pipeline,
+    pad: &gst::Pad,
+    (name, sink, given): (&str, &gst::Element, &Given),
+) -> Result<(), Fault> {
     let caps = pad_caps(pad);
     let convert = make("audioconvert")?;
     let filter = make("capsfilter")?;
@@ -86,7 +95,9 @@ fn link(pipeline: &gst::Pipeline, pad: &gst::Pad, (name, sink): (&str, &gst::Ele
     );
     let mut row = vec![convert, filter];
     if caps.structure(0).is_none_or(|s| s.name() != "audio/x-raw") {
-        row.insert(0, decoder::build(name)?);
+        let decoder = decoder::build(name)?;
+        given.watch(&decoder);
+        row.insert(0, decoder);
     }
     for element in &row {
         demux::place(pipeline, element)?;
@@ -104,6 +115,7 @@ struct Sound<'a> {
     scratch: &'a Path,
     run: Option<Run>,
     encoders: Vec<Encoder>,
+    unheard: Unheard,
 }
 
 impl Sound<'_> {
@@ -114,6 +126,11 @@ impl Sound<'_> {
         let buffer = sample.buffer().ok_or_else(|| internal("a sample without sound"))?;
         let told = clock.place(demux::time_segment(sample).as_ref(), buffer.pts());
         let at = told.filter(|_| *timed || self.run.is_none());
+        if let Some(pts) = buffer.pts() {
+            let frame = u64::from(format.channels) * SAMPLE_BYTES;
+            let length = samples_time(buffer.size() as u64 / frame.max(1), format.rate);
+            self.unheard.heard(MediaTime(pts.nseconds().cast_signed()), length);
+        }
         let map = buffer.map_readable().map_err(|_| internal("a block that cannot be read"))?;
         let run = match &mut self.run {
             Some(run) if run.format() == format => run,
@@ -144,10 +161,19 @@ impl Sound<'_> {
     }
 
     fn finish(self) -> Result<Vec<AudioProof>, Fault> {
+        let lost = self.unheard.end();
+        if lost.units > 0 && self.work.damaged == Damaged::Fail {
+            let (units, first) = (lost.units, lost.first);
+            let message = format!(
+                "the sound is damaged: {units} units do not decode, the first of them stands at {first} (--damaged keep puts \
+                 silence in their place)"
+            );
+            return Err(Fault::new(FaultKind::Damaged, message));
+        }
         let run = self.run.filter(|run| run.heard() > 0);
         let run =
             run.ok_or_else(|| Fault::new(FaultKind::Corrupt, "the audio track has no sound in the wanted part"))?;
         let first = run.first() - self.work.origin;
-        self.encoders.into_iter().map(|encoder| encoder.finish(first, &run)).collect()
+        self.encoders.into_iter().map(|encoder| encoder.finish((first, lost.units), &run)).collect()
     }
 }

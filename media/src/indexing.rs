@@ -46,7 +46,7 @@ fn index_of(work: &IndexWork, film: Arc<dyn ReadAt>, mut step: impl FnMut(u64)) 
         Some(index) => index,
         None => from_pass(work, &film, step)?,
     };
-    index.header.missing = promise::broken(&*film);
+    index.header.missing = promise::broken(&*film, film.movie());
     end_tracks(&mut index, &film);
     let end = span_end(&index.header);
     end_chapters(&mut index.header.chapters, end);

@@ -40,4 +40,5 @@ mod slice;
 mod sound;
 mod tap;
 mod trial;
+mod unheard;
 mod units;

@@ -3,6 +3,7 @@
 //! Only what is told in so many bytes is believed. Transport and program streams say nothing, and of the others many say
 //! that they do not know.
 
+use crate::isobmff::reader as isobmff;
 use crate::read_at::ReadAt;
 
 /// More boxes than a film of fragments is looked through for.
@@ -13,13 +14,17 @@ const FIRST: [&[u8; 4]; 8] = [b"ftyp", b"styp", b"moov", b"mdat", b"free", b"ski
 /// RIFF sizes from here on stand for a length that was not known when the header was written.
 const RIFF_UNKNOWN: u64 = 0x7fff_f000;
 
-/// `None` for a film that is as long as it says, or does not say.
-pub(crate) fn broken(film: &dyn ReadAt) -> Option<String> {
+/// `None` for a film that is as long as it says, or does not say. `movie` is the payload of an MP4's movie box, if it has
+/// one: where its samples are all there, a box that claims more claims nothing that anybody misses.
+pub(crate) fn broken(film: &dyn ReadAt, movie: &[u8]) -> Option<String> {
     let head = film.read_exact_at(0, 12).ok()?;
     let told = match &head[..4] {
         b"RIFF" => riff(&head),
         [0x1a, 0x45, 0xdf, 0xa3] => matroska(film),
-        _ => isobmff(film, &head),
+        _ => boxes(film, &head).map(|told| match isobmff::samples_end(movie) {
+            Some(end) => ("its last sample".to_owned(), end),
+            None => told,
+        }),
     };
     let (what, end) = told?;
     let size = film.size();
@@ -61,7 +66,7 @@ fn element(film: &dyn ReadAt, at: u64) -> Option<(u32, Payload)> {
 }
 
 /// The first box that reaches beyond the file (ISO/IEC 14496-12 4.2).
-fn isobmff(film: &dyn ReadAt, head: &[u8]) -> Option<(String, u64)> {
+fn boxes(film: &dyn ReadAt, head: &[u8]) -> Option<(String, u64)> {
     let kind_of = |head: &[u8]| <[u8; 4]>::try_from(head.get(4..8)?).ok();
     if !FIRST.contains(&&kind_of(head)?) {
         return None;
@@ -88,6 +93,10 @@ fn isobmff(film: &dyn ReadAt, head: &[u8]) -> Option<(String, u64)> {
 mod tests {
     use super::*;
 
+    fn told(film: &Vec<u8>) -> Option<String> {
+        broken(film, &[])
+    }
+
     fn boxed(kind: &[u8; 4], payload: usize) -> Vec<u8> {
         let size = u32::try_from(payload + 8).unwrap().to_be_bytes();
         [size.as_slice(), kind, &vec![0; payload]].concat()
@@ -96,23 +105,23 @@ mod tests {
     #[test]
     fn a_film_that_was_cut_off_says_so() {
         let mp4 = [boxed(b"ftyp", 16), boxed(b"moov", 100), boxed(b"mdat", 1000)].concat();
-        assert_eq!(broken(&mp4), None);
-        assert_eq!(broken(&mp4[..900].to_vec()).unwrap(), "its box mdat ends at byte 1140, the file at byte 900");
+        assert_eq!(told(&mp4), None);
+        assert_eq!(told(&mp4[..900].to_vec()).unwrap(), "its box mdat ends at byte 1140, the file at byte 900");
         // Rubbish behind a whole film, or a size that nobody knew, is no promise.
-        assert_eq!(broken(&[mp4.clone(), boxed(b"free", 50)[..20].to_vec()].concat()), None);
-        assert_eq!(broken(&b"not a film at all".to_vec()), None);
+        assert_eq!(told(&[mp4.clone(), boxed(b"free", 50)[..20].to_vec()].concat()), None);
+        assert_eq!(told(&b"not a film at all".to_vec()), None);
 
         let mkv = |size: &[u8]| {
             let head = [0x1a, 0x45, 0xdf, 0xa3, 0x81, 0, 0x18, 0x53, 0x80, 0x67];
             [head.as_slice(), size, &[0; 100]].concat()
         };
-        assert_eq!(broken(&mkv(&[0xe4])), None);
-        assert_eq!(broken(&mkv(&[0xe5])).unwrap(), "its segment ends at byte 112, the file at byte 111");
-        assert_eq!(broken(&mkv(&[0xff])), None);
+        assert_eq!(told(&mkv(&[0xe4])), None);
+        assert_eq!(told(&mkv(&[0xe5])).unwrap(), "its segment ends at byte 112, the file at byte 111");
+        assert_eq!(told(&mkv(&[0xff])), None);
 
         let riff = |size: u32| [b"RIFF".as_slice(), &size.to_le_bytes(), b"AVI ", &[0; 88]].concat();
-        assert_eq!(broken(&riff(92)), None);
-        assert!(broken(&riff(93)).is_some());
-        assert_eq!(broken(&riff(u32::MAX)), None);
+        assert_eq!(told(&riff(92)), None);
+        assert!(told(&riff(93)).is_some());
+        assert_eq!(told(&riff(u32::MAX)), None);
     }
 }

@@ -25,7 +25,7 @@ const SET_BACK: MediaTime = MediaTime::from_millis(500);
 const RESAMPLER_TAIL: u32 = 10;
 /// Silence is handed on in blocks of this many samples.
 const SILENCE_BLOCK: u64 = 1 << 16;
-const SAMPLE_BYTES: u64 = 4;
+pub(crate) const SAMPLE_BYTES: u64 = 4;
 
 /// Where the next sample of the source belongs.
 pub(crate) struct Run {
@@ -181,7 +181,7 @@ impl Encoder {
         }
     }
 
-    pub(crate) fn finish(mut self, first: MediaTime, run: &Run) -> Result<AudioProof, Fault> {
+    pub(crate) fn finish(mut self, (first, lost): (MediaTime, u32), run: &Run) -> Result<AudioProof, Fault> {
         let (heard, from, to) = (run.heard(), run.format().rate, self.rendition.format.rate);
         if from != to {
             // A resampler keeps its filter's last samples back.
@@ -209,6 +209,7 @@ impl Encoder {
             samples,
             first,
             units: u32::try_from(units).unwrap_or(u32::MAX),
+            lost,
             silences: run.silences.clone(),
             overlapped_samples: run.overlapped,
             header: written.header,
@@ -295,7 +296,7 @@ fn write(
     Ok(writer)
 }
 
-fn samples_time(samples: u64, rate: u32) -> MediaTime {
+pub(crate) fn samples_time(samples: u64, rate: u32) -> MediaTime {
     MediaTime(scale_round(samples.cast_signed(), NS_PER_SECOND, i64::from(rate)))
 }
 

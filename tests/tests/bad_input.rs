@@ -115,6 +115,39 @@ fn a_film_without_its_tables_is_refused() {
     bench.refused(&bench.transcode(&source, &[]), CONTENT, &["F101"]);
 }
 
+/// Its tables stand in front and list all of it.
+#[test]
+fn a_film_that_is_cut_off_is_told_from_a_short_one() {
+    let bench = Bench::new();
+    let front = bench.at("in/front.mp4");
+    let mut command = Command::new("ffmpeg");
+    command.args(["-v", "error", "-i"]).arg(clip::plain("mp4")).args(["-c", "copy", "-movflags", "+faststart"]);
+    make(command.arg(&front)).unwrap();
+    for kind in ["mp4", "mkv"] {
+        let whole = std::fs::read(if kind == "mp4" { front.clone() } else { clip::plain("mkv") }).unwrap();
+        let source = bench.source(&format!("film.{kind}"), &whole[..whole.len() * 6 / 10]);
+        let size = (whole.len() * 6 / 10).to_string();
+        bench.refused(&bench.transcode(&source, &[]), CONTENT, &["cut off", &size, "--damaged keep", "F1014"]);
+    }
+    let kept = bench.transcode(&bench.at("in/film.mp4"), &["--damaged", "keep", "-o", "json"]).done().unwrap().json();
+    assert!(kept["missing"].as_str().unwrap().contains("its last sample"), "{kept}");
+}
+
+/// A decoder says nothing of what it cannot decode.
+#[test]
+fn sound_that_does_not_decode_is_told_from_a_hole() {
+    let bench = Bench::new();
+    let source = bench.at("in/film.mkv");
+    let mut command = Command::new("ffmpeg");
+    command.args(["-v", "error", "-i"]).arg(clip::plain("mp4")).args(["-c", "copy"]);
+    // Overwrites twenty packets of sound in the middle with noise.
+    let noise = "noise=amount=if(between(n\\,50\\,69)\\,1\\,0)";
+    make(command.args(["-bsf:a", noise]).arg(&source)).unwrap();
+    bench.refused(&bench.transcode(&source, &[]), CONTENT, &["sound is damaged", "do not decode", "F1014"]);
+    let kept = bench.transcode(&source, &["--damaged", "keep", "-o", "json"]).done().unwrap().json();
+    assert!(kept["sound_units_lost"].as_u64().unwrap() >= 10, "{kept}");
+}
+
 #[test]
 fn an_encrypted_film_is_refused_as_encrypted() {
     let bench = Bench::new();
@@ -260,8 +293,10 @@ fn flags_are_refused_with_value_and_bound() {
         (&["--size", "321x180"], &["321", "even"]),
         (&["--size", "8x8"], &["8", "16"]),
         (&["--fps", "0"], &["0"]),
-        (&["--fps", "1000"], &["1000", "300"]),
-        (&["--channels", "9"], &["9", "1 to 8"]),
+        (&["--fps", "1000"], &["1000", "1 to 240"]),
+        (&["--channels", "8"], &["8", "1 to 6"]),
+        (&["--crf", "-1"], &["-1", "not within"]),
+        (&["--video-bitrate", "999999999k"], &["999999999k", "400000000"]),
         (&["--sample-rate", "44000"], &["44000", "44100"]),
         (&["--workers", "0"], &["0", "1"]),
         (&["--segment-duration", "soon"], &["soon"]),

@@ -105,6 +105,44 @@ fn pixel_aspect_and_colour_are_kept() {
     }
 }
 
+/// Phones write full-range pictures without saying more of their colour; screens are recorded in RGB.
+#[test]
+fn levels_stay_where_they_are() {
+    let full = ["-vf", "scale=out_range=full", "-pix_fmt", "yuvj420p", "-c:v", "libx264", "-color_range", "pc", "-an"];
+    for from in ["mp4", "mkv"] {
+        let source = from_plain(&format!("full-range.{from}"), &full);
+        let (_home, made) = transcode(&source, "mp4", &[]);
+        assert_eq!(stream(&probe(&made), "video")["color_range"], "pc", "{from}");
+    }
+    let source = from_plain("rgb.mov", &["-c:v", "png", "-an"]);
+    let (_home, made) = transcode(&source, "mp4", &[]);
+    let (ours, theirs) = (brightness(&made), brightness(&from_plain("rgb.mp4", &["-pix_fmt", "yuv420p", "-an"])));
+    assert!((ours - theirs).abs() < 2.0, "mean luma {ours}, by ffmpeg {theirs}");
+}
+
+/// The mean luma of the first picture.
+fn brightness(film: &Path) -> f64 {
+    let filter = ["-vf", "signalstats,metadata=print:file=-", "-frames:v", "1", "-f", "null", "-"];
+    let told = make(Command::new("ffmpeg").args(["-v", "error", "-i"]).arg(film).args(filter)).unwrap();
+    let told = String::from_utf8(told).unwrap();
+    told.split("YAVG=").nth(1).and_then(|rest| rest.split_whitespace().next()).unwrap().parse().unwrap()
+}
+
+#[test]
+fn resampled_sound_keeps_its_last_samples() {
+    let source = clip::kept("three-seconds.wav", |out| {
+        let tone = "sine=frequency=440:sample_rate=48000:duration=3";
+        make(Command::new("ffmpeg").args(["-v", "error", "-f", "lavfi", "-i", tone]).arg(out)).map(drop)
+    });
+    for rate in ["8000", "44100", "96000"] {
+        let (_home, made) = transcode(&source, "mkv", &["--sample-rate", rate]);
+        let decode = ["-f", "s16le", "-ac", "1", "-"];
+        let samples =
+            make(Command::new("ffmpeg").args(["-v", "error", "-i"]).arg(&made).args(decode)).unwrap().len() / 2;
+        assert_eq!(samples, 3 * rate.parse::<usize>().unwrap(), "{rate} Hz");
+    }
+}
+
 #[test]
 fn high_dynamic_range_is_kept() {
     let hdr = "hdr10=1:repeat-headers=1:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc:log-level=error:\

@@ -130,6 +130,7 @@ impl Known {
             decoder: track.decoder.clone(),
             origin: self.plan.origin,
             span,
+            damaged: self.plan.damaged,
             renditions: self.plan.audio.clone(),
         })
     }

@@ -49,6 +49,8 @@ pub struct AudioProof {
     pub first: MediaTime,
     /// Access units.
     pub units: u32,
+    /// Units of the source that do not decode, with `damaged: keep`.
+    pub lost: u32,
     /// Holes of the source that were filled with silence.
     pub silences: Vec<Silence>,
     /// Samples of the source that overlapped earlier ones and were dropped.

@@ -97,7 +97,7 @@ pub struct AudioWork {
     pub origin: MediaTime,
     /// The wanted part, in source running time.
     pub span: Span,
-    /// How far the sound may reach: the film's end where there are pictures and a range was asked for.
+    pub damaged: Damaged,
     pub renditions: Vec<AudioRendition>,
 }
 

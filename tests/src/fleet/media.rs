@@ -195,6 +195,7 @@ async fn sound(work: &AudioWork, attempt: &Attempt<'_>) -> Result<Outcome, Fault
             samples,
             first: MediaTime::ZERO,
             units: 1,
+            lost: 0,
             silences: vec![],
             overlapped_samples: 0,
             header: Digest::of(b"sound"),

@@ -42,7 +42,10 @@ fn make(settings: &VideoSettings, film: &Film<'_>) -> Result<VideoRendition, Fau
     let source = &film.track.format;
     let format = encode_format(settings, source, film.distance)?;
     let rate = format.rate;
-    let interval = settings.keyframe_interval.map(|interval| rate.nearest(interval).max(1));
+    let interval = settings.keyframe_interval.map(|interval| {
+        let pictures = rate.nearest(interval);
+        if rate.time_of(pictures) > interval { pictures - 1 } else { pictures }.max(1)
+    });
     Ok(VideoRendition {
         number: 0,
         keyframes_max: interval.map_or(KEYFRAMES_MAX, |n| u32::try_from(n).unwrap_or(u32::MAX)),

@@ -120,6 +120,17 @@ pub fn chapters(film: &Presented) -> Vec<Chapter> {
     tags::chapters(film, movie, &tracks)
 }
 
+/// Where the last sample of an unfragmented film ends, by the payload of its movie box.
+pub(crate) fn samples_end(movie: &[u8]) -> Option<u64> {
+    let movie = Bytes::new(movie);
+    if movie.find(b"mvex").is_some() {
+        return None;
+    }
+    let boxes = movie.boxes().filter(|(kind, _)| kind == b"trak").map(|(_, payload)| payload);
+    let tracks = boxes.take(TRACKS_MAX).filter_map(|boxes| Track::read(boxes).ok());
+    tracks.filter_map(|track| samples::end(track.table)).max()
+}
+
 fn movie_timescale(movie: Bytes<'_>) -> Option<u32> {
     let mut header = movie.find(b"mvhd")?;
     let version = header.version()?;

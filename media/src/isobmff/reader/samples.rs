@@ -45,6 +45,13 @@ pub(crate) fn read(table: Bytes<'_>, file_size: u64) -> Result<Vec<Sample>, Refu
     Ok(samples)
 }
 
+/// Where the last byte of any sample must lie.
+pub(crate) fn end(table: Bytes<'_>) -> Option<u64> {
+    let sizes = sizes(table, u64::MAX)?;
+    let offsets = offsets(table, &sizes)?;
+    offsets.iter().zip(&sizes).map(|(offset, size)| offset.saturating_add(u64::from(*size))).max()
+}
+
 /// The sum of all durations, without looking at the samples.
 pub(crate) fn total_duration(table: Bytes<'_>) -> Option<u64> {
     let mut bytes = table.find(b"stts")?;
