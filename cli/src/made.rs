@@ -117,7 +117,7 @@ pub fn table(made: &Made) -> String {
         text.push_str(&format!("not cut: {why}\n"));
     }
     if let Some(what) = &made.missing {
-        text.push_str(&format!("missing: the film is cut off, {what}\n"));
+        text.push_str(&format!("missing: the film is not whole, {what}\n"));
     }
     if made.pictures_lost > 0 {
         text.push_str(&format!("lost: {} pictures do not decode and were left out\n", made.pictures_lost));

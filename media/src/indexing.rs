@@ -17,7 +17,7 @@ use crate::isobmff::reader::{self as isobmff, FastTables, Presented, Refusal};
 use crate::pass::{self, Passed, Until};
 use crate::read_at::ReadAt;
 use crate::tap::{Heard, Kind, Tap};
-use crate::{described, formats, promise, trial};
+use crate::{described, formats, promise, sequel, trial};
 
 /// A unit is never shown more than this many units after it was coded (H.264 and HEVC bound it at 16 pictures,
 /// 32 fields): farther back, times are out of order.
@@ -46,7 +46,7 @@ fn index_of(work: &IndexWork, film: Arc<dyn ReadAt>, mut step: impl FnMut(u64)) 
         Some(index) => index,
         None => from_pass(work, &film, step)?,
     };
-    index.header.missing = promise::broken(&*film, film.movie());
+    index.header.missing = promise::broken(&*film, film.movie()).or(index.header.missing);
     end_tracks(&mut index, &film);
     let end = span_end(&index.header);
     end_chapters(&mut index.header.chapters, end);
@@ -61,6 +61,8 @@ fn from_pass(work: &IndexWork, film: &Arc<Presented>, step: impl FnMut(u64)) -> 
     if chapters.is_empty() {
         chapters = isobmff::chapters(film);
     }
+    let tracks = chosen.video.iter().map(|(tap, _)| tap).chain(chosen.audio.iter().map(|(tap, _)| tap));
+    let missing = tracks.into_iter().find_map(|tap| sequel::after(tap, &passed.taps));
     let units = chosen.video.as_ref().map(|(tap, _)| std::mem::take(&mut tap.heard().units));
     let header = IndexHeader {
         container: passed.container.clone(),
@@ -70,7 +72,7 @@ fn from_pass(work: &IndexWork, film: &Arc<Presented>, step: impl FnMut(u64)) -> 
         ignored: chosen.ignored,
         tags: described::tags(&passed.taps),
         chapters,
-        missing: None,
+        missing,
         blocks: Vec::new(),
     };
     Ok(Index { header, units: units.unwrap_or_default() })
@@ -191,8 +193,9 @@ fn by_preference(taps: &[Tap], kind: Kind) -> Vec<Tap> {
     let mut fitting: Vec<Tap> =
         taps.iter().filter(|t| t.heard().kind == kind && t.heard().count > 0).cloned().collect();
     fitting.sort_by_cached_key(|tap| {
+        let later = sequel::is_sequel(tap, taps);
         let heard = tap.heard();
-        (!heard.flags.contains(gst::StreamFlags::SELECT), heard.id.clone())
+        (later, !heard.flags.contains(gst::StreamFlags::SELECT), heard.id.clone())
     });
     fitting
 }

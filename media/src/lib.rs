@@ -36,6 +36,7 @@ mod rendition;
 /// A numbered, beeping clip.
 pub mod sample;
 mod segment;
+mod sequel;
 mod slice;
 mod sound;
 mod tap;

@@ -127,7 +127,7 @@ fn a_film_that_is_cut_off_is_told_from_a_short_one() {
         let whole = std::fs::read(if kind == "mp4" { front.clone() } else { clip::plain("mkv") }).unwrap();
         let source = bench.source(&format!("film.{kind}"), &whole[..whole.len() * 6 / 10]);
         let size = (whole.len() * 6 / 10).to_string();
-        bench.refused(&bench.transcode(&source, &[]), CONTENT, &["cut off", &size, "--damaged keep", "F1014"]);
+        bench.refused(&bench.transcode(&source, &[]), CONTENT, &["not whole", &size, "--damaged keep", "F1014"]);
     }
     let kept = bench.transcode(&bench.at("in/film.mp4"), &["--damaged", "keep", "-o", "json"]).done().unwrap().json();
     assert!(kept["missing"].as_str().unwrap().contains("its last sample"), "{kept}");

@@ -46,7 +46,7 @@ pub fn plan(asked: Asked<'_>) -> Result<Plan, Fault> {
     let Asked { request, source, index, index_ref } = asked;
     let missing = index.header.missing.clone();
     if let (Some(what), Damaged::Fail) = (&missing, request.damaged) {
-        let text = format!("the film is cut off: {what} (--damaged keep takes what is there)");
+        let text = format!("the film is not whole: {what} (--damaged keep takes what is there)");
         return Err(Fault::new(FaultKind::Damaged, text));
     }
     let audio = index.header.audio.as_ref().filter(|_| request.outputs.iter().any(|o| o.audio.is_some()));
