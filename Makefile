@@ -39,6 +39,8 @@ lint: ## formatting, clippy, docs, licences, tidiness
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
+	@# deny reads the manifests of every platform's crates; without --offline it would ask for an index of its own
+	cargo fetch --locked --quiet
 	cargo deny --locked --offline check licenses bans sources
 	$(MAKE) --no-print-directory tidy
 
