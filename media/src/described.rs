@@ -1,8 +1,10 @@
-//! Titles, languages, chapters: what a film says of itself.
+//! Titles, languages, chapters, default tracks, HDR metadata: what a film says of itself.
 
+use framefleet_model::index::VideoTrack;
 use framefleet_model::media::{Chapter, Tags};
 use framefleet_model::time::{MediaTime, Rational};
 
+use crate::isobmff::reader::{self as isobmff, Enabled, Presented};
 use crate::tap::Tap;
 
 /// Longer titles are cut: a tag is no place for a book.
@@ -107,6 +109,26 @@ pub(crate) fn coded_size(caps: &gst::Caps) -> Option<(i32, i32)> {
 fn unix_seconds(time: &gst::DateTime) -> Option<i64> {
     let utc = time.to_g_date_time().ok()?;
     Some(utc.to_unix())
+}
+
+/// MP4 says of tracks whether players show them unasked, and GStreamer's demuxer does not tell.
+pub(crate) fn mark_defaults(taps: &[Tap], film: &Presented) {
+    let told = isobmff::told(film);
+    for tap in taps {
+        let mut heard = tap.heard();
+        if told.iter().any(|told| told.id == heard.id && told.enabled == Enabled::Yes) {
+            heard.flags |= gst::StreamFlags::SELECT;
+        }
+    }
+}
+
+/// The HDR metadata of MP4's boxes, where the pictures do not carry their own.
+pub(crate) fn add_display(video: &mut VideoTrack, film: &Presented) {
+    if let Some(told) = isobmff::told(film).into_iter().find(|told| told.id == video.id) {
+        let format = &mut video.format;
+        format.mastering = format.mastering.or(told.mastering);
+        format.light = format.light.or(told.light);
+    }
 }
 
 #[cfg(test)]

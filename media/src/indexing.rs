@@ -47,6 +47,7 @@ fn index_of(work: &IndexWork, film: Arc<dyn ReadAt>, mut step: impl FnMut(u64)) 
         None => from_pass(work, &film, step)?,
     };
     index.header.missing = promise::broken(&*film, film.movie()).or(index.header.missing);
+    index.header.video.iter_mut().for_each(|video| described::add_display(video, &film));
     end_tracks(&mut index, &film);
     let end = span_end(&index.header);
     end_chapters(&mut index.header.chapters, end);
@@ -56,6 +57,7 @@ fn index_of(work: &IndexWork, film: Arc<dyn ReadAt>, mut step: impl FnMut(u64)) 
 
 fn from_pass(work: &IndexWork, film: &Arc<Presented>, step: impl FnMut(u64)) -> Result<Index, Fault> {
     let passed = pass::run(film.clone(), (work.limits.tracks_max, Until::End), step)?;
+    described::mark_defaults(&passed.taps, film);
     let chosen = choose(&passed, &work.audio_track)?;
     let mut chapters = described::chapters(&passed.taps);
     if chapters.is_empty() {
@@ -104,6 +106,7 @@ fn from_tables(
     if passed.trouble.is_some() {
         return Ok(None);
     }
+    described::mark_defaults(&passed.taps, film);
     let chosen = choose(&passed, &work.audio_track)?;
     let Some((_, mut video)) = chosen.video else { return Ok(None) };
     let audio = chosen.audio.map(|(_, audio)| audio);

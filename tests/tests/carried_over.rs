@@ -161,6 +161,19 @@ fn high_dynamic_range_is_kept() {
     assert!(frame.contains("Mastering display metadata") && frame.contains("\"max_content\": 1000"), "{frame}");
 }
 
+/// The first track is there for those who ask for it.
+#[test]
+fn of_several_sound_tracks_the_default_one_is_taken() {
+    let tone = "sine=frequency=200:sample_rate=48000:duration=4";
+    let words = ["-f", "lavfi", "-i", tone, "-map", "0:v", "-map", "1:a", "-map", "0:a", "-c:v", "copy", "-c:a", "aac"];
+    let marks = ["-disposition:a:0", "0", "-disposition:a:1", "default"];
+    for kind in ["mp4", "mkv"] {
+        let source = from_plain(&format!("second-default.{kind}"), &[&words[..], &marks[..]].concat());
+        let (_home, made) = transcode(&source, "mp4", &[]);
+        assert_eq!(oracle::read(&made).unwrap().beeps.unwrap().len(), 4, "{kind}: the tone without beeps was taken");
+    }
+}
+
 /// Two sound tracks: the second is marked by language; beeps are in both, a tone's height tells them apart.
 #[test]
 fn the_wanted_sound_track_is_taken() {

@@ -67,6 +67,12 @@ pub(crate) fn pictures(kind: Kind, mut entry: Bytes<'_>) -> Result<Pictures, Ref
     })
 }
 
+/// What a screen is to know of the pictures, whatever their codec.
+pub(crate) fn display(mut entry: Bytes<'_>) -> Option<(Option<MasteringDisplay>, Option<ContentLight>)> {
+    entry.take(VISUAL_BYTES)?;
+    Some((entry.find(b"mdcv").and_then(mastering), entry.find(b"clli").and_then(light)))
+}
+
 pub(crate) fn sound(kind: Kind, mut entry: Bytes<'_>) -> Option<Sound> {
     let mut fixed = Bytes::new(entry.take(SOUND_BYTES)?);
     fixed.take(16)?;

@@ -26,7 +26,7 @@ use std::collections::HashSet;
 use std::io;
 
 use framefleet_model::index::{Key, Unit};
-use framefleet_model::media::{Chapter, Orientation, Tags, VideoCodec};
+use framefleet_model::media::{Chapter, ContentLight, MasteringDisplay, Orientation, Tags, VideoCodec};
 use framefleet_model::time::{MediaTime, Rational, Span};
 
 use self::bytes::Bytes;
@@ -118,6 +118,26 @@ pub fn chapters(film: &Presented) -> Vec<Chapter> {
     let boxes = movie.boxes().filter(|(kind, _)| kind == b"trak").map(|(_, payload)| payload);
     let tracks: Vec<Track<'_>> = boxes.take(TRACKS_MAX).filter_map(|boxes| Track::read(boxes).ok()).collect();
     tags::chapters(film, movie, &tracks)
+}
+
+/// What the movie box says of a track and GStreamer 1.22's demuxer does not.
+pub(crate) struct Told {
+    /// As the demuxer names the track.
+    pub(crate) id: String,
+    pub(crate) enabled: Enabled,
+    pub(crate) mastering: Option<MasteringDisplay>,
+    pub(crate) light: Option<ContentLight>,
+}
+
+pub(crate) fn told(film: &Presented) -> Vec<Told> {
+    let boxes = Bytes::new(film.movie()).boxes().filter(|(kind, _)| kind == b"trak").map(|(_, payload)| payload);
+    let tracks = boxes.take(TRACKS_MAX).filter_map(|boxes| Track::read(boxes).ok());
+    let told = tracks.map(|track| {
+        let entry = entry::only(track.table).ok().filter(|_| &track.handler == b"vide");
+        let (mastering, light) = entry.and_then(|(_, entry)| entry::display(entry)).unwrap_or_default();
+        Told { id: track_name(&track), enabled: track.enabled, mastering, light }
+    });
+    told.collect()
 }
 
 /// Where the last sample of an unfragmented film ends, by the payload of its movie box.
