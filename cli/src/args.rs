@@ -19,6 +19,7 @@ pub enum Command {
     #[command(allow_negative_numbers = true)]
     Transcode(TranscodeArgs),
     /// Show where SRC would be cut, and why, without encoding anything
+    #[command(allow_negative_numbers = true)]
     Plan(PlanArgs),
     /// Make a clip of numbered pictures with a beep a second
     Sample(SampleArgs),
@@ -139,7 +140,7 @@ pub struct WorkArgs {
     /// How the work is cut: a duration such as 5s, auto, or none [default: auto]
     #[arg(long, value_name = "DUR|auto|none")]
     pub segment_duration: Option<String>,
-    /// What becomes of a film that is cut off or has pictures that do not decode: fail or keep [default: fail]
+    /// What becomes of a film that is not whole or does not decode everywhere: fail or keep [default: fail]
     #[arg(long, value_name = "WHAT")]
     pub damaged: Option<String>,
     /// Begin here in the film, such as 1m30s or 00:01:30.5

@@ -98,7 +98,7 @@ fn damaged(text: &str) -> Result<Damaged, Fault> {
 
 fn audio_track(text: &str) -> Result<TrackChoice, Fault> {
     if text.starts_with(|c: char| c.is_ascii_digit()) {
-        return within("audio track", whole("audio track", text)?, &AUDIO_TRACK).map(TrackChoice::Number);
+        return whole("audio track", text, &AUDIO_TRACK).map(TrackChoice::Number);
     }
     if (2..=3).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphabetic()) {
         return Ok(TrackChoice::Language(text.to_ascii_lowercase()));

@@ -55,7 +55,7 @@ pub fn audio(asked: &AskedAudio) -> Result<Option<AudioSettings>, Fault> {
         return Ok(None);
     }
     let codec = named("audio codec", codec, AudioCodec::ALL.map(|c| (c.name(), c)), &["none"])?;
-    let channels = optional(&asked.channels, |text| within("channels", whole("channels", text)?, &CHANNELS))?;
+    let channels = optional(&asked.channels, |text| whole("channels", text, &CHANNELS))?;
     let default = channels.map_or(AUDIO_BITRATE_DEFAULT, |n| n * AUDIO_BITRATE_PER_CHANNEL);
     let bitrate = optional(&asked.bitrate, |text| bits("audio bitrate", text, &AUDIO_BITRATE))?.unwrap_or(default);
     let channels = channels.map(|n| u16::try_from(n).expect("a number of channels is small"));
@@ -86,13 +86,14 @@ pub fn duration(name: &str, text: &str) -> Result<MediaTime, Fault> {
     MediaTime::parse(text).map_err(|e| refused(format!("{name}: {e}")))
 }
 
-pub fn whole(name: &str, text: &str) -> Result<u32, Fault> {
+/// A whole number of any size, which is then held to the bounds.
+pub fn whole(name: &str, text: &str, bounds: &RangeInclusive<u32>) -> Result<u32, Fault> {
     let digits = text.strip_prefix('-').unwrap_or(text);
-    let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-    text.parse().map_err(|_| match is_number {
-        true => refused(format!("{name} {text} is not within 0 to {}", u32::MAX)),
-        false => refused(format!("{name} {text:?} is no whole number")),
-    })
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(refused(format!("{name} {text:?} is no whole number")));
+    }
+    let value = text.parse().ok().filter(|value| bounds.contains(value));
+    value.ok_or_else(|| refused(format!("{name} {text} is not within {} to {}", bounds.start(), bounds.end())))
 }
 
 pub fn within<T: PartialOrd + Display + Copy>(name: &str, value: T, bounds: &RangeInclusive<T>) -> Result<T, Fault> {
@@ -127,7 +128,7 @@ fn rate_control(asked: &AskedVideo, codec: VideoCodec) -> Result<RateControl, Fa
         (Some(crf), Some(bitrate)) => Err(refused(format!("crf {crf} contradicts video bitrate {bitrate}"))),
         (None, Some(text)) => bits("video bitrate", text, &VIDEO_BITRATE).map(RateControl::Bitrate),
         (Some(text), None) => {
-            let crf = within("crf", whole("crf", text)?, &CRF)?;
+            let crf = whole("crf", text, &CRF)?;
             Ok(RateControl::Crf(u8::try_from(crf).expect("a crf is at most 51")))
         }
         (None, None) => Ok(RateControl::Crf(codec.default_crf())),
@@ -135,12 +136,9 @@ fn rate_control(asked: &AskedVideo, codec: VideoCodec) -> Result<RateControl, Fa
 }
 
 fn sample_rate(text: &str) -> Result<u32, Fault> {
-    let rate = whole("sample rate", text)?;
-    if SAMPLE_RATES.contains(&rate) {
-        return Ok(rate);
-    }
-    let rates: Vec<String> = SAMPLE_RATES.iter().map(u32::to_string).collect();
-    Err(refused(format!("sample rate {rate} is not one of: {}", rates.join(", "))))
+    let value = text.parse().ok().filter(|rate| SAMPLE_RATES.contains(rate));
+    let rates = SAMPLE_RATES.map(|rate| rate.to_string()).join(", ");
+    value.ok_or_else(|| refused(format!("sample rate {text} is not one of: {rates}")))
 }
 
 /// `2500000`, `2500k` or `2.5M` bits per second.

@@ -21,7 +21,7 @@ use crate::asked::Asked;
 use crate::made::{Made, Unmade, table};
 use crate::progress::Bar;
 use crate::request::{Checked, check};
-use crate::settings::{whole, within};
+use crate::settings::whole;
 use crate::{folders, jobfile, preflight, render};
 
 const WORKERS_MAX: u32 = 256;
@@ -67,7 +67,7 @@ async fn transcode(args: &TranscodeArgs) -> Result<Made, Fault> {
 
 fn workers(args: &TranscodeArgs) -> Result<usize, Fault> {
     let Some(text) = &args.workers else { return Ok(machine::cores().get()) };
-    let workers = within("workers", whole("workers", text)?, &(1..=WORKERS_MAX))?;
+    let workers = whole("workers", text, &(1..=WORKERS_MAX))?;
     Ok(usize::try_from(workers).expect("a number of workers is small"))
 }
 

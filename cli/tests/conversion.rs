@@ -102,7 +102,7 @@ fn values_out_of_bounds_are_refused_with_the_bound() {
     let with = |flags: &str, message: &str| refused(&format!("/n/in.mov /n/out.mp4 {flags}"), message);
     with("--crf 60", "crf 60 is not within 0 to 51");
     with("--crf x", "crf \"x\" is no whole number");
-    with("--crf -1", "crf -1 is not within 0 to 4294967295");
+    with("--crf -1", "crf -1 is not within 0 to 51");
     with("--video-bitrate 9999999M", "video bitrate 9999999M is not within 16000 to 400000000 bits per second");
     with("--video-bitrate 1k", "video bitrate 1k is not within 16000 to 400000000 bits per second");
     with("--video-bitrate 9e9", "video bitrate \"9e9\" is no bit rate such as 128k, 2.5M or 2500000");

@@ -64,12 +64,12 @@ impl Effects {
     async fn plan(&self, job: &Job) -> Result<Planned, Fault> {
         let request = self.request(job).await?;
         let disproved = match &job.state {
-            JobState::Indexing(IndexStep::Disproved(fault)) => Some(fault.clone()),
+            JobState::Indexing(IndexStep::Disproved { plan, fault }) => {
+                publish::discard(self, job, (&request, Some(plan))).await?;
+                Some(fault.clone())
+            }
             _ => None,
         };
-        if disproved.is_some() {
-            publish::discard(self, job, &request).await?;
-        }
         let settled = self.settled(job, &[TaskId::INDEX]).await?;
         let Some((Settled { nonce, outcome: Outcome::Index(done), .. }, _)) = settled.into_iter().next() else {
             return Err(internal(format!("the index of job {} is settled without an index", job.id)));

@@ -18,7 +18,9 @@ use framefleet_common::ports::store::{Entry, Scan, Shard, Store, StoreError};
 use framefleet_common::tending::{Tending, Told};
 use framefleet_model::board::{Claimant, Heard, is_before_turn};
 use framefleet_model::fault::Fault;
-use framefleet_model::plan::{Plan, Segment};
+use framefleet_model::index::Block;
+use framefleet_model::pipeline::Damaged;
+use framefleet_model::plan::{Decode, Plan, Segment};
 use framefleet_model::task::{MergeAudio, MergeSegment, MergeVideo, MergeWork, Outcome, Progress, Work, object};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -273,11 +275,11 @@ fn merge_work(plan: &Plan, number: u32) -> Result<(MergeWork, Vec<crate::inputs:
     let video = output.video.map(|rendition| -> Result<MergeVideo, Fault> {
         let object = |segment: &Segment| input(crate::inputs::Wanted::segment(segment.number, rendition));
         let objects: Vec<u32> = plan.segments.iter().map(object).collect();
-        let segments = objects.into_iter().zip(plan.segments.iter().cloned());
-        let segments = segments.map(|(object, segment)| MergeSegment { object, segment }).collect();
+        let segments = objects.into_iter().zip(&plan.segments);
+        let segments = segments.map(|(object, segment)| MergeSegment { object, span: segment.span }).collect();
         let rendition = plan.video.iter().find(|r| r.number == rendition).cloned();
         let rendition = rendition.ok_or_else(|| missing("video rendition"))?;
-        Ok(MergeVideo { rendition, origin: plan.origin, damaged: plan.damaged, segments })
+        Ok(MergeVideo { rendition, origin: plan.origin, told: told(plan), segments })
     });
     let audio = output.audio.map(|rendition| {
         let object = input(crate::inputs::Wanted::sound(rendition));
@@ -294,6 +296,21 @@ fn merge_work(plan: &Plan, number: u32) -> Result<(MergeWork, Vec<crate::inputs:
         plan: plan.content_digest(),
     };
     Ok((work, wanted))
+}
+
+/// All blocks of the index that any segment's units lie in. `None` where pictures may be missing, which is known only
+/// once all were tried, or where the index does not tell them.
+fn told(plan: &Plan) -> Option<Vec<Block>> {
+    let mut told = BTreeMap::new();
+    for segment in &plan.segments {
+        match &segment.decode {
+            Decode::Slice { blocks, .. } if segment.pictures.is_some() => {
+                told.extend(blocks.iter().map(|block| (block.first_unit, *block)));
+            }
+            Decode::Slice { .. } | Decode::Whole => return None,
+        }
+    }
+    (plan.damaged == Damaged::Fail).then(|| told.into_values().collect())
 }
 
 fn scratch_fault(error: &std::io::Error) -> Fault {

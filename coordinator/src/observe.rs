@@ -23,7 +23,7 @@ pub(crate) fn decided(before: &Job, decision: &Decision) {
             Whose::Input | Whose::Destination => info!(%job, from, fault = %end.fault, "job failed"),
             Whose::Ours => error!(%job, from, fault = %end.fault, "job failed"),
         },
-        JobState::Indexing(IndexStep::Disproved(fault)) => {
+        JobState::Indexing(IndexStep::Disproved { fault, .. }) => {
             warn!(%job, from, %fault, "job did not prove and is planned again without cuts");
         }
         JobState::Accepted

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use framefleet_common::adapters::blob::{self, Staged, url};
 use framefleet_common::ports::rows;
 use framefleet_model::fault::{Fault, FaultKind};
-use framefleet_model::id::{TaskId, TaskKind};
+use framefleet_model::id::{Digest, TaskId, TaskKind};
 use framefleet_model::job::Job;
 use framefleet_model::key::ObjectKey;
 use framefleet_model::pipeline::{OnExisting, Request};
@@ -92,17 +92,21 @@ fn has_folder(output: &OutputPlan) -> bool {
 /// Removes what an ended job left half-made at its destinations, and writes down how it ended.
 pub(crate) async fn close(effects: &Effects, job: &Job) -> Result<(), Fault> {
     let request = effects.request(job).await?;
-    discard(effects, job, &request).await?;
+    discard(effects, job, (&request, None)).await?;
     let (state, fault) = Effects::end_of(job);
     let end = json!({ "version": 1, "job": job.id, "generation": job.generation, "state": state, "fault": fault });
     effects.put(&ObjectKey::end(&job.id), rows::to_bytes(&end)).await
 }
 
-/// Removes what merges staged and nobody published.
-pub(crate) async fn discard(effects: &Effects, job: &Job, request: &Request) -> Result<(), Fault> {
+/// Removes what merges staged and nobody published: those of one plan, or of any.
+pub(crate) async fn discard(
+    effects: &Effects,
+    job: &Job,
+    (request, of): (&Request, Option<&Digest>),
+) -> Result<(), Fault> {
     for (output, number) in request.outputs.iter().zip(0..) {
         let task = effects.tasks(job, &[TaskId::new(TaskKind::Merge, number)]).await?.into_iter().next().flatten();
-        let Some(task) = task else { continue };
+        let Some(task) = task.filter(|task| of.is_none() || task.plan.as_ref() == of) else { continue };
         let object = effects.output(&output.to)?;
         // A published content is no longer staged: discarding it finds nothing.
         if let Some(staged) = task.settled().and_then(|settled| settled.staged.as_deref()) {

@@ -22,7 +22,7 @@ use crate::demux::{self, Demux, FilmClock, pad_caps, track_id};
 use crate::isobmff::reader::Presented;
 use crate::pipe::{internal, make};
 use crate::sound::{Encoder, Run, SAMPLE_BYTES, samples_time};
-use crate::unheard::{Given, Unheard};
+use crate::unheard::{Block, Given, Unheard};
 use crate::{decoder, formats};
 
 pub(crate) fn run(
@@ -52,7 +52,7 @@ pub(crate) fn run(
     demux.pipe.play()?;
     let mut span = work.span;
     span.end = ends.map_or(span.end, |end| span.end.min(end));
-    let unheard = Unheard::of(given);
+    let unheard = Unheard::of(given, span);
     let mut sound = Sound { work, span, scratch, run: None, encoders: Vec::new(), unheard };
     let pipeline = demux.pipe.element();
     let mut clock = None;
@@ -72,7 +72,9 @@ pub(crate) fn run(
     // What was heard before a demuxer stumbled is what a player would hear too.
     match pulled {
         Err(fault) if sound.run.is_none() || fault.kind == FaultKind::SourceUnreadable => return Err(fault),
-        Err(_) | Ok(()) => {}
+        // What was on its way to the sink has been decoded, for all that is known.
+        Err(_) => sound.unheard.forget(),
+        Ok(()) => {}
     }
     drop(demux);
     sound.finish()
@@ -126,10 +128,10 @@ impl Sound<'_> {
         let buffer = sample.buffer().ok_or_else(|| internal("a sample without sound"))?;
         let told = clock.place(demux::time_segment(sample).as_ref(), buffer.pts());
         let at = told.filter(|_| *timed || self.run.is_none());
-        if let Some(pts) = buffer.pts() {
+        if let Some((pts, in_film)) = buffer.pts().zip(told) {
             let frame = u64::from(format.channels) * SAMPLE_BYTES;
             let length = samples_time(buffer.size() as u64 / frame.max(1), format.rate);
-            self.unheard.heard(MediaTime(pts.nseconds().cast_signed()), length);
+            self.unheard.heard(Block { at: MediaTime(pts.nseconds().cast_signed()), in_film, length });
         }
         let map = buffer.map_readable().map_err(|_| internal("a block that cannot be read"))?;
         let run = match &mut self.run {
@@ -165,7 +167,7 @@ impl Sound<'_> {
         if lost.units > 0 && self.work.damaged == Damaged::Fail {
             let (units, first) = (lost.units, lost.first);
             let message = format!(
-                "the sound is damaged: {units} units do not decode, the first of them stands at {first} (--damaged keep puts \
+                "the sound is damaged: {units} units do not decode, the first of them stands at {first} of the film (--damaged keep puts \
                  silence in their place)"
             );
             return Err(Fault::new(FaultKind::Damaged, message));

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::Digest;
-use framefleet_model::index::{AudioTrack, CapsAt, Divisible, Index, IndexHeader, Key, Method, Unit, VideoTrack};
+use framefleet_model::index::{
+    AudioTrack, CapsAt, Divisible, Index, IndexHeader, Key, Method, Missing, Part, Unit, VideoTrack,
+};
 use framefleet_model::ledger::Produced;
 use framefleet_model::media::Chapter;
 use framefleet_model::pipeline::TrackChoice;
@@ -46,7 +48,8 @@ fn index_of(work: &IndexWork, film: Arc<dyn ReadAt>, mut step: impl FnMut(u64)) 
         Some(index) => index,
         None => from_pass(work, &film, step)?,
     };
-    index.header.missing = promise::broken(&*film, film.movie()).or(index.header.missing);
+    let broken = promise::broken(&*film, film.movie());
+    index.header.missing.extend(broken.map(|what| Missing { of: Part::Film, from: None, what }));
     index.header.video.iter_mut().for_each(|video| described::add_display(video, &film));
     end_tracks(&mut index, &film);
     let end = span_end(&index.header);
@@ -64,7 +67,7 @@ fn from_pass(work: &IndexWork, film: &Arc<Presented>, step: impl FnMut(u64)) -> 
         chapters = isobmff::chapters(film);
     }
     let tracks = chosen.video.iter().map(|(tap, _)| tap).chain(chosen.audio.iter().map(|(tap, _)| tap));
-    let missing = tracks.into_iter().find_map(|tap| sequel::after(tap, &passed.taps));
+    let missing = tracks.into_iter().filter_map(|tap| sequel::after(tap, &passed.taps)).collect();
     let units = chosen.video.as_ref().map(|(tap, _)| std::mem::take(&mut tap.heard().units));
     let header = IndexHeader {
         container: passed.container.clone(),
@@ -130,7 +133,7 @@ fn from_tables(
         ignored: chosen.ignored,
         tags: tables.tags,
         chapters: tables.chapters,
-        missing: None,
+        missing: Vec::new(),
         blocks: Vec::new(),
     };
     Ok(Some(Index { header, units: tables.video.units }))

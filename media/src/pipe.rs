@@ -49,6 +49,16 @@ impl Pipe {
         }
     }
 
+    /// Ends the wait for the end where a thread that feeds the pipeline cannot go on.
+    pub(crate) fn or_end(&self, fed: Result<(), Fault>) -> Result<(), Fault> {
+        if fed.is_err() {
+            let over = gst::message::Application::new(gst::Structure::new_empty("over"));
+            // Nobody waits any more on a bus that takes no message.
+            let _ = self.bus().post(over);
+        }
+        fed
+    }
+
     /// The first error on the bus, if there is one.
     pub(crate) fn error(&self) -> Option<Fault> {
         let message = self.bus().pop_filtered(&[gst::MessageType::Error])?;
@@ -126,4 +136,22 @@ fn fault_of(error: &gst::message::Error) -> Fault {
     let text = glib_error.message().trim_end_matches('.').to_lowercase();
     let debug = error.debug().map_or_else(String::new, |d| d.to_string());
     Fault::new(kind, text).with_evidence(format!("{source}: {debug}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_feeder_that_cannot_go_on_ends_the_wait() {
+        gst::init().unwrap();
+        let pipe = Pipe::new();
+        pipe.chain(&[&make("appsrc").unwrap(), &make("fakesink").unwrap()]).unwrap();
+        pipe.play().unwrap();
+        std::thread::scope(|scope| {
+            let fed = scope.spawn(|| pipe.or_end(Err(internal("nothing more comes"))));
+            pipe.wait_end(|| {}).unwrap();
+            assert_eq!(fed.join().unwrap().unwrap_err().message, "nothing more comes");
+        });
+    }
 }

@@ -13,11 +13,14 @@ const NEEDED: [&[u8; 4]; 3] = [b"moov", b"moof", b"mdat"];
 const FIRST: [&[u8; 4]; 8] = [b"ftyp", b"styp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"];
 /// RIFF sizes from here on stand for a length that was not known when the header was written.
 const RIFF_UNKNOWN: u64 = 0x7fff_f000;
+/// Some writers count the header, or a byte of padding that they do not write.
+const RIFF_SLACK: u64 = 8;
 
 /// `None` for a film that is as long as it says, or does not say. `movie` is the payload of an MP4's movie box, if it has
 /// one: where its samples are all there, a box that claims more claims nothing that anybody misses.
 pub(crate) fn broken(film: &dyn ReadAt, movie: &[u8]) -> Option<String> {
     let head = film.read_exact_at(0, 12).ok()?;
+    let slack = if &head[..4] == b"RIFF" { RIFF_SLACK } else { 0 };
     let told = match &head[..4] {
         b"RIFF" => riff(&head),
         [0x1a, 0x45, 0xdf, 0xa3] => matroska(film),
@@ -28,7 +31,7 @@ pub(crate) fn broken(film: &dyn ReadAt, movie: &[u8]) -> Option<String> {
     };
     let (what, end) = told?;
     let size = film.size();
-    (end > size).then(|| format!("{what} ends at byte {end}, the file at byte {size}"))
+    (end > size + slack).then(|| format!("{what} ends at byte {end}, the file at byte {size}"))
 }
 
 fn riff(head: &[u8]) -> Option<(String, u64)> {
@@ -121,7 +124,8 @@ mod tests {
 
         let riff = |size: u32| [b"RIFF".as_slice(), &size.to_le_bytes(), b"AVI ", &[0; 88]].concat();
         assert_eq!(told(&riff(92)), None);
-        assert!(told(&riff(93)).is_some());
+        assert_eq!(told(&riff(100)), None, "the header was counted");
+        assert!(told(&riff(101)).is_some());
         assert_eq!(told(&riff(u32::MAX)), None);
     }
 }

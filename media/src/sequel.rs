@@ -1,6 +1,7 @@
 //! Tracks that come one after the other: a transport stream's programme changes midway, Ogg streams are chained. The
 //! first of them is the film's track; what goes on in others must not pass unseen.
 
+use framefleet_model::index::{Missing, Part};
 use framefleet_model::time::{MediaTime, Span};
 
 use crate::tap::{Kind, Tap};
@@ -15,16 +16,17 @@ pub(crate) fn is_sequel(tap: &Tap, taps: &[Tap]) -> bool {
 }
 
 /// What goes on after a track's end, in another of its kind.
-pub(crate) fn after(tap: &Tap, taps: &[Tap]) -> Option<String> {
+pub(crate) fn after(tap: &Tap, taps: &[Tap]) -> Option<Missing> {
     let (kind, span) = kind_and_span(tap);
     let span = span?;
     let end = others(kind, taps).filter(|other| follows(*other, span)).map(|other| other.end).max()?;
-    let what = match kind {
-        Kind::Video => "pictures go",
-        Kind::Audio => "sound goes",
+    let (of, what) = match kind {
+        Kind::Video => (Part::Pictures, "pictures go"),
+        Kind::Audio => (Part::Sound, "sound goes"),
         Kind::Other => return None,
     };
-    Some(format!("its {what} on in another track from {} to {end}", span.end))
+    let what = format!("its {what} on in another track from {} to {end}", span.end);
+    Some(Missing { of, from: Some(span.end), what })
 }
 
 fn kind_and_span(tap: &Tap) -> (Kind, Option<Span>) {

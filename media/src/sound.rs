@@ -103,6 +103,10 @@ impl Run {
     /// The block's time as if the clock had never been set back: what is heard goes on, as the pictures do.
     fn on_one_clock(&mut self, at: MediaTime) -> MediaTime {
         let due = self.begun + samples_time(self.placed, self.format.rate);
+        if MediaTime((due - at).ns().abs()) <= SLACK {
+            // A single time was wrong, or the clock was put right again.
+            self.set_back = MediaTime::ZERO;
+        }
         let early = due - (at + self.set_back);
         if self.placed > 0 && early > SET_BACK {
             self.set_back = self.set_back + early;
@@ -336,6 +340,10 @@ mod tests {
         let heard = [10_000, 11_000, 9_600, 10_600, 11_700].map(|ms| place(&mut run, ms));
         assert_eq!(heard, [1000, 1000, 1000, 1000, 1100], "the last comes after a hole");
         assert_eq!((run.overlapped, run.silences.len()), (0, 1));
+        // One wrong time in a clock that goes on moves nothing after it.
+        let mut run = Run::new(FORMAT, MediaTime::from_secs(10), whole());
+        let heard = [10_000, 11_000, 9_600, 13_000, 14_000].map(|ms| place(&mut run, ms));
+        assert_eq!((heard, run.silences.len()), ([1000; 5], 0));
     }
 
     #[test]

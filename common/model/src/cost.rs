@@ -21,8 +21,7 @@ pub fn stretch(length: MediaTime, second: MediaTime) -> MediaTime {
     MediaTime(scale_round(length.ns(), second.ns(), NS_PER_SECOND))
 }
 
-/// One core's time for a child's work, where it can be told beforehand: what is read, listened to or joined is bounded
-/// by the bytes of its source instead.
+/// One core's time for a child's work, where it can be told beforehand.
 pub fn of(work: &Work) -> Option<MediaTime> {
     match work {
         Work::Encode(work) => encode(work),
@@ -32,13 +31,11 @@ pub fn of(work: &Work) -> Option<MediaTime> {
 
 fn encode(work: &EncodeWork) -> Option<MediaTime> {
     let span = work.segment.span;
-    if span.end == MediaTime::MAX {
-        return None;
-    }
     let length = span.len();
     let decoded = match &work.segment.decode {
-        Decode::Slice { from, to, .. } => to.saturating_sub(*from),
-        Decode::Whole => 0,
+        Decode::Slice { from, to, .. } if span.end < MediaTime::MAX => to.saturating_sub(*from),
+        // From the film's first byte, however little of it is wanted.
+        Decode::Slice { .. } | Decode::Whole => return None,
     };
     let picture_ns = pixels(work.track.format.geometry).saturating_mul(DECODE_PIXEL_PS) / 1_000;
     let preroll = MediaTime(i64::try_from(picture_ns.saturating_mul(decoded.into())).unwrap_or(i64::MAX));

@@ -74,7 +74,7 @@ faults! {
     Encrypted = 1012, Input, Never, 65;
     /// Larger, longer or wilder than a limit allows.
     Limits = 1013, Input, Never, 65;
-    /// Fewer pictures decode than the index lists, and `damaged` is `fail`.
+    /// It is not whole, or pictures or sound of it do not decode, and `damaged` is `fail`.
     Damaged = 1014, Input, Never, 65;
     /// The settings contradict the film or each other.
     Settings = 1020, Input, Never, 64;
@@ -94,7 +94,7 @@ faults! {
     PluginMissing = 3002, Ours, Never, 70;
     /// The child died of a signal or a panic.
     Crashed = 3010, Ours, Times(2), 70;
-    /// The child read nothing, decoded nothing and used no CPU for a minute, or overran its deadline.
+    /// The child read nothing, decoded nothing and used no CPU for a minute, or ran longer or computed more than it may.
     Hung = 3011, Ours, Times(2), 70;
     /// The child needed more memory than it may have.
     OutOfMemory = 3012, Ours, Times(2), 70;

@@ -35,9 +35,29 @@ pub struct IndexHeader {
     pub ignored: Vec<String>,
     pub tags: Tags,
     pub chapters: Vec<Chapter>,
-    /// What the container promises and the file does not hold.
-    pub missing: Option<String>,
+    /// What the film should hold and does not, or not where it is looked for.
+    #[serde(default)]
+    pub missing: Vec<Missing>,
     pub blocks: Vec<Block>,
+}
+
+/// A part that is not there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missing {
+    pub of: Part,
+    /// Where it begins, if that is known.
+    pub from: Option<MediaTime>,
+    /// For people.
+    pub what: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    Pictures,
+    Sound,
+    /// Of all that the film has.
+    Film,
 }
 
 /// How the index was made, and so how a range of the film is read.

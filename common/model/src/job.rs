@@ -53,8 +53,11 @@ pub enum JobState {
 pub enum IndexStep {
     Awaited,
     Found,
-    /// A plan with cuts did not prove, for this reason: the film is planned once more, as one segment.
-    Disproved(Fault),
+    /// This plan with cuts did not prove, for this reason: the film is planned once more, as one segment.
+    Disproved {
+        plan: Digest,
+        fault: Fault,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +83,7 @@ pub struct Merging {
     pub plan: Digest,
     pub merges: Tally,
     /// Into how many the film was cut.
+    #[serde(default)]
     pub segments: u32,
 }
 
@@ -88,6 +92,7 @@ pub struct Publishing {
     pub plan: Digest,
     pub ledger: Digest,
     pub merges: u32,
+    #[serde(default)]
     pub segments: u32,
 }
 

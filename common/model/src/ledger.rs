@@ -50,6 +50,7 @@ pub struct AudioProof {
     /// Access units.
     pub units: u32,
     /// Units of the source that do not decode, with `damaged: keep`.
+    #[serde(default)]
     pub lost: u32,
     /// Holes of the source that were filled with silence.
     pub silences: Vec<Silence>,

@@ -110,6 +110,7 @@ pub struct VideoRendition {
     pub reorder_depth: u8,
     /// Copies of a later segment's first picture that its encoder is given before it, and whose coded units are thrown
     /// away: rate control then begins where it would be in the middle of a film.
+    #[serde(default)]
     pub warm_up: u8,
     /// How far DTS runs ahead: no segment may need more. `None`: known only when the one segment is encoded.
     pub dts_delay: Option<MediaTime>,

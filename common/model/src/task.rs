@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
 use crate::id::Digest;
-use crate::index::{Method, VideoTrack};
+use crate::index::{Block, Method, VideoTrack};
 use crate::ledger::{AudioProof, OutputProof, Produced, SegmentProof};
 use crate::media::{Chapter, Container, Tags};
 use crate::pipeline::{Damaged, TrackChoice};
@@ -120,7 +120,8 @@ pub struct MergeVideo {
     pub rendition: VideoRendition,
     /// The source's running time that is zero in the output.
     pub origin: MediaTime,
-    pub damaged: Damaged,
+    /// Where the index has the film's units, if it tells what all segments will show.
+    pub told: Option<Vec<Block>>,
     /// In order.
     pub segments: Vec<MergeSegment>,
 }
@@ -128,7 +129,7 @@ pub struct MergeVideo {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MergeSegment {
     pub object: u32,
-    pub segment: Segment,
+    pub span: Span,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

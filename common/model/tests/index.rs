@@ -28,7 +28,7 @@ fn index(units: i64) -> Index {
         ignored: vec![],
         tags: Tags::default(),
         chapters: vec![],
-        missing: None,
+        missing: Vec::new(),
         blocks: vec![],
     };
     Index { header, units: (0..units).map(unit).collect() }

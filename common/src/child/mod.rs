@@ -5,7 +5,7 @@
 //!  (credentials, network stay here)             │ child │ ──▶ scratch folder
 //!  Progress, Outcome ◀── output ◀── stdout ──── │       │
 //!  evidence          ◀── output ◀── stderr ──── └───────┘
-//!  watch: deadline · silence · memory ──▶ SIGKILL to its process group
+//!  watch: deadline · silence · circles · CPU · memory ──▶ SIGKILL to its process group
 //! ```
 //! However a child ends, `run` ends with an outcome whose files were looked at or with a coded fault and its evidence;
 //! never with the caller's own end. What the child says is not trusted: lines, messages and names are bounded and

@@ -35,12 +35,12 @@ pub(crate) fn disproved(job: &Job, fault: Fault, task: Option<TaskId>, now: Stor
         | JobState::Failed(_)
         | JobState::Cancelled(_) => (0, 0),
     };
-    if fault.kind != FaultKind::LedgerOpen || segments < 2 {
+    let Some(plan) = job.state.plan().filter(|_| fault.kind == FaultKind::LedgerOpen && segments > 1).cloned() else {
         return end(job, fault, task, now);
-    }
+    };
     let numbered = |kind, count| (0..count).map(move |number| TaskChange::Drop(TaskId::new(kind, number)));
     let tasks = numbered(TaskKind::Encode, segments).chain(numbered(TaskKind::Audio, sounds)).collect();
-    Step::to(JobState::Indexing(IndexStep::Disproved(fault))).with_tasks(tasks)
+    Step::to(JobState::Indexing(IndexStep::Disproved { plan, fault })).with_tasks(tasks)
 }
 
 pub(crate) fn cancelled(job: &Job, reason: &str, now: StoreTime) -> Result<Step, Rejected> {

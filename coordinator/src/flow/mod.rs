@@ -184,7 +184,7 @@ pub fn effect(job: &Job) -> Option<Effect> {
     match &job.state {
         JobState::Accepted => Some(Effect::Check),
         JobState::Indexing(IndexStep::Awaited) => None,
-        JobState::Indexing(IndexStep::Found | IndexStep::Disproved(_)) => Some(Effect::Plan),
+        JobState::Indexing(IndexStep::Found | IndexStep::Disproved { .. }) => Some(Effect::Plan),
         JobState::Encoding(Encoding { encodes, audios, .. }) => {
             (encodes.is_full() && audios.is_full()).then_some(Effect::Compare)
         }

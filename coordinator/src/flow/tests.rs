@@ -143,7 +143,7 @@ fn odd_headers_are_encoded_again_once() {
     assert_eq!((again.job.state.name(), effect(&again.job)), ("encoding", None));
     let settled = decide(&again.job, &[settled(TaskKind::Encode, 1)], NOW).job;
     let given_up = decide(&settled, &[News::Found(Finding::Compared(vec![odd]))], NOW).job;
-    assert!(matches!(given_up.state, JobState::Indexing(IndexStep::Disproved(_))));
+    assert!(matches!(given_up.state, JobState::Indexing(IndexStep::Disproved { .. })));
 }
 
 #[test]

@@ -186,8 +186,8 @@ mod tests {
     use framefleet_model::id::Digest;
     use framefleet_model::index::{Index, IndexHeader, Key, Method, Unit};
     use framefleet_model::media::{Colour, Container, Geometry, Mirror, Orientation, Scan, Tags, VideoCodec};
-    use framefleet_model::pipeline::{Damaged, Preset, RateControl, VideoSettings};
-    use framefleet_model::plan::{Decode, EncodeFormat, Segment};
+    use framefleet_model::pipeline::{Preset, RateControl, VideoSettings};
+    use framefleet_model::plan::EncodeFormat;
     use framefleet_model::reads::{Op, REQUEST_BYTES, ReadReply, ReadRequest, Status};
     use framefleet_model::task::{CHILD_PROTOCOL, ChildLimits, ChildSpec, MergeSegment, Work, object};
     use framefleet_model::time::{Rational, Span};
@@ -257,7 +257,7 @@ mod tests {
             ignored: Vec::new(),
             tags: Tags::default(),
             chapters: Vec::new(),
-            missing: None,
+            missing: Vec::new(),
             blocks: Vec::new(),
         };
         Index { header, units: (0..i64::from(SEGMENTS) * PICTURES).map(unit).collect() }
@@ -277,20 +277,9 @@ mod tests {
 
     fn video(index: &Index) -> MergeVideo {
         let header = IndexHeader::from_bytes(&index.to_bytes()).unwrap();
-        let pictures = u32::try_from(PICTURES).unwrap();
-        let segment = |number: u32| Segment {
-            number,
-            span: Span::new(at(i64::from(number) * PICTURES), at(i64::from(number + 1) * PICTURES)),
-            decode: Decode::Slice {
-                from: number * pictures,
-                to: (number + 1) * pictures,
-                blocks: header.blocks_of(number * pictures, (number + 1) * pictures),
-            },
-            pictures: Some(pictures),
-        };
-        let segments =
-            (0..SEGMENTS).map(|n| MergeSegment { object: object::INPUTS + n, segment: segment(n) }).collect();
-        MergeVideo { rendition: rendition(), origin: MediaTime::ZERO, damaged: Damaged::Fail, segments }
+        let span = |n: u32| Span::new(at(i64::from(n) * PICTURES), at(i64::from(n + 1) * PICTURES));
+        let segments = (0..SEGMENTS).map(|n| MergeSegment { object: object::INPUTS + n, span: span(n) }).collect();
+        MergeVideo { rendition: rendition(), origin: MediaTime::ZERO, told: Some(header.blocks), segments }
     }
 
     /// A parent that answers from memory, and tells which objects were asked for their size, in order.

@@ -2,21 +2,19 @@
 //! byte.
 //!
 //! ```text
-//! the index tells:      units of each segment ─▶ times          no segment is waited for
+//! the index tells:      units of the film    ─▶ times          no segment is waited for
 //! it does not tell:     table of each segment ─▶ times          the last segment is waited for
 //! ```
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use framefleet_model::fault::{Fault, FaultKind};
-use framefleet_model::pipeline::Damaged;
-use framefleet_model::plan::{Decode, OutputLine, output_end, output_times, shown_times};
+use framefleet_model::index::Block;
+use framefleet_model::plan::{OutputLine, output_end, output_times};
 use framefleet_model::task::{MergeSegment, MergeVideo, object};
 use framefleet_model::time::MediaTime;
 
 use crate::merge::inputs::{open_object, open_segment};
-use crate::read_at::ReadAt;
 use crate::reader::Reader;
 use crate::segment::{Entry, SegmentReader};
 use crate::units;
@@ -34,8 +32,8 @@ pub(crate) struct Schedule {
 
 impl Schedule {
     pub(crate) fn of(video: &MergeVideo, reader: &Reader) -> Result<Self, Fault> {
-        let mut schedule = match video.rendition.dts_delay.filter(|_| is_told(video)) {
-            Some(dts_delay) => foretold(video, reader, dts_delay)?,
+        let mut schedule = match video.rendition.dts_delay.zip(video.told.as_deref()) {
+            Some(told) => foretold(video, reader, told)?,
             None => looked_up(video, reader)?,
         };
         let times = &schedule.times;
@@ -81,21 +79,24 @@ impl Schedule {
     }
 }
 
-/// Damaged pictures that may be missing are known only once all were tried.
-fn is_told(video: &MergeVideo) -> bool {
-    let told = |s: &MergeSegment| s.segment.pictures.is_some() && matches!(s.segment.decode, Decode::Slice { .. });
-    video.damaged == Damaged::Fail && video.segments.iter().all(told)
-}
-
-fn foretold(video: &MergeVideo, reader: &Reader, dts_delay: MediaTime) -> Result<Schedule, Fault> {
+fn foretold(
+    video: &MergeVideo,
+    reader: &Reader,
+    (dts_delay, blocks): (MediaTime, &[Block]),
+) -> Result<Schedule, Fault> {
     let line = OutputLine { origin: video.origin, grid: video.rendition.format.grid };
-    let end = video.segments.last().map_or(MediaTime::ZERO, |last| output_end(last.segment.span, line));
-    let index: Arc<dyn ReadAt> = open_object(object::INDEX, reader)?;
+    let end = video.segments.last().map_or(MediaTime::ZERO, |last| output_end(last.span, line));
+    let index = open_object(object::INDEX, reader)?;
+    let mut shown = Vec::new();
+    for block in blocks {
+        let units = units::of_blocks(&*index, &[*block])?;
+        shown.extend(units.iter().filter(|unit| unit.shows > 0).filter_map(|unit| unit.pts));
+    }
+    shown.sort_unstable();
     let mut schedule = Schedule::with(dts_delay, end);
-    for MergeSegment { segment, .. } in &video.segments {
-        let Decode::Slice { from, to, blocks } = &segment.decode else { continue };
-        let units = units::of_slice(&*index, *from..*to, blocks)?;
-        schedule.push(output_times(&shown_times(&units, segment.span), segment.span, line));
+    for MergeSegment { span, .. } in &video.segments {
+        let within = shown.partition_point(|time| *time < span.start)..shown.partition_point(|time| *time < span.end);
+        schedule.push(output_times(&shown[within], *span, line));
     }
     Ok(schedule)
 }

@@ -1,6 +1,7 @@
 //! MPEG transport streams, by GStreamer's muxer, which draws nothing at random.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use framefleet_model::fault::Fault;
 use framefleet_model::media::VideoCodec;
@@ -30,18 +31,15 @@ pub(crate) fn mux(inputs: &mut Inputs, path: &Path, teller: &Teller) -> Result<(
     let pictures = inputs.pictures.as_mut().map(|p| Ok::<_, Fault>((video_row(&pipe, &muxer, p)?, p))).transpose()?;
     let sound = inputs.sound.as_mut().map(|s| Ok::<_, Fault>((audio_row(&pipe, &muxer, s)?, s))).transpose()?;
     pipe.play()?;
+    let pushed = AtomicU64::new(0);
     std::thread::scope(|scope| {
-        let video = pictures.map(|(source, input)| scope.spawn(move || push_pictures(&source, input)));
-        let audio = sound.map(|(source, input)| scope.spawn(move || push_sound(&source, input)));
-        let mut looks = 0;
-        let ended = pipe.wait_end(|| {
-            looks += 1;
-            teller.step(looks, MediaTime::ZERO);
-        });
-        if ended.is_err() {
-            // Pushing threads may wait for room in a pipeline that no longer moves.
-            let _ = pipe.element().set_state(gst::State::Null);
-        }
+        let (pipe, pushed) = (&pipe, &pushed);
+        let video =
+            pictures.map(|(source, input)| scope.spawn(move || pipe.or_end(push_pictures((&source, pushed), input))));
+        let audio = sound.map(|(source, input)| scope.spawn(move || pipe.or_end(push_sound((&source, pushed), input))));
+        let ended = pipe.wait_end(|| teller.step(pushed.load(Ordering::Relaxed), MediaTime::ZERO));
+        // Pushing threads may wait for room in a pipeline that no longer moves.
+        let _ = pipe.element().set_state(gst::State::Null);
         let pushed = [video, audio]
             .into_iter()
             .flatten()
@@ -88,12 +86,16 @@ fn row(
     Ok(source)
 }
 
-fn push_pictures(source: &gst_app::AppSrc, input: &mut PictureInput) -> Result<(), Fault> {
+/// A track's way into the pipeline, and how much went it on any.
+type Way<'a> = (&'a gst_app::AppSrc, &'a AtomicU64);
+
+fn push_pictures((source, pushed): Way<'_>, input: &mut PictureInput) -> Result<(), Fault> {
     let schedule = input.schedule.clone();
     let mut number = 0;
     while let Some((entry, data)) = input.next()? {
         let dts = schedule.times.get(number).copied().unwrap_or(entry.pts) - schedule.dts_delay;
         number += 1;
+        pushed.fetch_add(1, Ordering::Relaxed);
         if !push(source, (entry, dts), data) {
             break;
         }
@@ -103,8 +105,9 @@ fn push_pictures(source: &gst_app::AppSrc, input: &mut PictureInput) -> Result<(
     Ok(())
 }
 
-fn push_sound(source: &gst_app::AppSrc, input: &mut SoundInput) -> Result<(), Fault> {
+fn push_sound((source, pushed): Way<'_>, input: &mut SoundInput) -> Result<(), Fault> {
     while let Some((entry, data)) = input.track.next()? {
+        pushed.fetch_add(1, Ordering::Relaxed);
         if !push(source, (entry, entry.pts), data) {
             break;
         }

@@ -144,7 +144,7 @@ pub fn film(pictures: i64, gop: i64) -> Index {
         ignored: vec![],
         tags: Tags::default(),
         chapters: vec![],
-        missing: None,
+        missing: Vec::new(),
         blocks: vec![],
     };
     Index { header, units: (0..pictures).map(unit).collect() }

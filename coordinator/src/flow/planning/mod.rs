@@ -20,7 +20,7 @@ mod span;
 pub mod tasks;
 
 use framefleet_model::fault::{Fault, FaultKind};
-use framefleet_model::index::{AudioTrack, Index};
+use framefleet_model::index::{AudioTrack, Index, Missing, Part};
 use framefleet_model::media::Chapter;
 use framefleet_model::pipeline::{Damaged, OutputRequest, Request};
 use framefleet_model::plan::{
@@ -44,17 +44,18 @@ pub struct Asked<'a> {
 
 pub fn plan(asked: Asked<'_>) -> Result<Plan, Fault> {
     let Asked { request, source, index, index_ref } = asked;
-    let missing = index.header.missing.clone();
-    if let (Some(what), Damaged::Fail) = (&missing, request.damaged) {
-        let text = format!("the film is not whole: {what} (--damaged keep takes what is there)");
-        return Err(Fault::new(FaultKind::Damaged, text));
-    }
     let audio = index.header.audio.as_ref().filter(|_| request.outputs.iter().any(|o| o.audio.is_some()));
     let track = index.header.video.as_ref().filter(|_| request.outputs.iter().any(|o| o.video.is_some()));
     let film = track.map(|track| Film::of(index, track)).transpose()?;
     let tracks = Tracks { film: film.as_ref(), audio };
     let rendered = render(&request.outputs, tracks)?;
     let wanted = wanted(request.range, tracks)?;
+    let asked_to = request.range.to.map_or(MediaTime::MAX, |_| wanted.span.end);
+    let missing = missed(&index.header.missing, tracks, asked_to);
+    if let (Some(what), Damaged::Fail) = (&missing, request.damaged) {
+        let text = format!("the film is not whole: {what} (--damaged keep takes what is there)");
+        return Err(Fault::new(FaultKind::Damaged, text));
+    }
     let cut = film.as_ref().map(|film| cut(film, wanted, &rendered, asked)).transpose()?.unwrap_or_default();
     Ok(Plan {
         version: PLAN_VERSION,
@@ -73,6 +74,19 @@ pub fn plan(asked: Asked<'_>) -> Result<Plan, Fault> {
         tags: index.header.tags.clone(),
         chapters: chapters(&index.header.chapters, wanted.span),
     })
+}
+
+/// What is missing of the tracks and the part of the film that are wanted.
+fn missed(missing: &[Missing], tracks: Tracks<'_>, asked_to: MediaTime) -> Option<String> {
+    let is_wanted = |missing: &&Missing| {
+        let of = match missing.of {
+            Part::Pictures => tracks.film.is_some(),
+            Part::Sound => tracks.audio.is_some(),
+            Part::Film => true,
+        };
+        of && missing.from.is_none_or(|from| from < asked_to)
+    };
+    missing.iter().find(is_wanted).map(|missing| missing.what.clone())
 }
 
 #[derive(Default)]

@@ -33,7 +33,7 @@ fn open(id: TaskId, class: &str) -> PlannedTask {
 pub(crate) fn indexed(job: &Job) -> Result<Step, Rejected> {
     match &job.state {
         JobState::Indexing(IndexStep::Awaited) => Ok(Step::to(JobState::Indexing(IndexStep::Found))),
-        JobState::Indexing(IndexStep::Found | IndexStep::Disproved(_)) => Err(Rejected::Duplicate),
+        JobState::Indexing(IndexStep::Found | IndexStep::Disproved { .. }) => Err(Rejected::Duplicate),
         JobState::Accepted
         | JobState::Encoding(_)
         | JobState::Merging(_)
@@ -45,7 +45,7 @@ pub(crate) fn indexed(job: &Job) -> Result<Step, Rejected> {
 }
 
 pub(crate) fn planned(job: &Job, planned: &Result<Planned, Fault>, now: StoreTime) -> Result<Step, Rejected> {
-    let JobState::Indexing(IndexStep::Found | IndexStep::Disproved(_)) = &job.state else {
+    let JobState::Indexing(IndexStep::Found | IndexStep::Disproved { .. }) = &job.state else {
         return Err(out_of_place(job));
     };
     let planned = match planned {

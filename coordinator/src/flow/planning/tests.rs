@@ -71,7 +71,7 @@ fn of_units(units: Vec<Unit>) -> Index {
         ignored: vec![],
         tags: Tags::default(),
         chapters: vec![],
-        missing: None,
+        missing: Vec::new(),
         blocks: vec![],
     };
     Index { header, units }

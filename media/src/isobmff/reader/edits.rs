@@ -120,7 +120,9 @@ fn joined(entries: Vec<Entry>, rates: Rates) -> Vec<Entry> {
     let mut joined: Vec<Entry> = Vec::with_capacity(entries.len());
     for entry in entries {
         match joined.last_mut() {
-            Some(last) if last.goes_on_in(&entry, rates) => last.duration += entry.duration,
+            Some(last) if last.goes_on_in(&entry, rates) => {
+                last.duration = last.duration.saturating_add(entry.duration)
+            }
             Some(_) | None => joined.push(entry),
         }
     }

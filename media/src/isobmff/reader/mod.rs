@@ -147,8 +147,9 @@ pub(crate) fn samples_end(movie: &[u8]) -> Option<u64> {
         return None;
     }
     let boxes = movie.boxes().filter(|(kind, _)| kind == b"trak").map(|(_, payload)| payload);
-    let tracks = boxes.take(TRACKS_MAX).filter_map(|boxes| Track::read(boxes).ok());
-    tracks.filter_map(|track| samples::end(track.table)).max()
+    let ends = boxes.take(TRACKS_MAX).map(|boxes| samples::end(Track::read(boxes).ok()?.table));
+    // A track that cannot be read may have samples anywhere.
+    ends.collect::<Option<Vec<u64>>>()?.into_iter().max()
 }
 
 fn movie_timescale(movie: Bytes<'_>) -> Option<u32> {
