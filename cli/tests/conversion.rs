@@ -5,6 +5,7 @@
 use clap::Parser;
 use framefleet_cli::args::{Cli, Command};
 use framefleet_cli::asked::Asked;
+use framefleet_cli::jobfile;
 use framefleet_cli::request::check;
 use framefleet_model::media::{AudioCodec, Container, Geometry, VideoCodec};
 use framefleet_model::pipeline::{
@@ -167,4 +168,21 @@ fn a_job_file_stands_alone() {
     assert!(request("").is_err());
     let cli = Cli::try_parse_from("framefleet transcode --job job.yaml --workers 2 --overwrite".split(' ')).unwrap();
     assert!(matches!(cli.command, Command::Transcode(args) if args.film.job.is_some()));
+}
+
+/// What the README shows is what the program takes.
+#[test]
+fn the_readmes_job_file_is_a_request() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
+    let sample = readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), sample).unwrap();
+    let request = check(&jobfile::read(file.path()).unwrap(), OnExisting::Fail).unwrap().request;
+    let (first, second) = (&request.outputs[0], &request.outputs[1]);
+    assert!(first.to.ends_with("/film.mp4") && second.to.ends_with("/sound.mp4"), "{} {}", first.to, second.to);
+    assert_eq!(first.video.as_ref().unwrap().size, Some(Geometry { width: 1280, height: 720 }));
+    assert_eq!((second.video.as_ref(), second.audio.as_ref().unwrap().bitrate), (None, 128_000));
+    assert_eq!(request.audio_track, TrackChoice::Language("deu".to_owned()));
+    let range = Range { from: Some(MediaTime::from_secs(90)), to: Some(MediaTime::from_millis(130_500)) };
+    assert_eq!((request.range, request.segments), (range, SegmentDuration::Every(MediaTime::from_secs(5))));
 }

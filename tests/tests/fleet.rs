@@ -6,12 +6,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use framefleet_common::adapters::clock::HostClock;
 use framefleet_common::adapters::sqlite::SqliteStore;
+use framefleet_common::child::{Attempt, Media};
 use framefleet_common::ports::clock::Clock;
 use framefleet_coordinator::inbox::Submitted;
 use framefleet_coordinator::ops::Ops as _;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::job::JobState;
-use framefleet_model::task::Work;
+use framefleet_model::task::{Outcome, Work};
 use framefleet_tests::fleet::media::{Fate, Smooth, TextMedia};
 use framefleet_tests::fleet::{Rig, request};
 
@@ -120,6 +121,38 @@ async fn a_film_whose_cuts_do_not_prove_is_encoded_uncut() {
     assert!(matches!(view.job.state, JobState::Completed(_)), "{:?}", view.job.state);
     assert_eq!((view.segments.done, view.segments.total), (1, 1));
     assert_eq!(std::fs::read_to_string(&out).unwrap(), expected());
+    assert_eq!(rig.hidden_in(rig.folder.path()), Vec::<std::path::PathBuf>::new());
+    for role in roles {
+        role.stop().await;
+    }
+}
+
+/// A merge that reads one picture too many back from whatever was cut.
+struct Miscounting(TextMedia<Smooth>);
+
+#[async_trait]
+impl Media for Miscounting {
+    async fn run(&self, work: Work, attempt: Attempt<'_>) -> Result<Outcome, Fault> {
+        let cut = matches!(&work, Work::Merge(merge) if merge.video.as_ref().is_some_and(|v| v.segments.len() > 1));
+        let mut outcome = self.0.run(work, attempt).await?;
+        if let (true, Outcome::Merge(proof)) = (cut, &mut outcome) {
+            proof.video.as_mut().unwrap().pictures += 1;
+        }
+        Ok(outcome)
+    }
+}
+
+/// The first output waits beside its name when the ledger stays open.
+#[tokio::test(start_paused = true)]
+async fn a_ledger_that_stays_open_leaves_nothing_of_its_outputs() {
+    let rig = Rig::new(Arc::new(Miscounting(TextMedia::new(Smooth(Duration::from_secs(3))))));
+    let out = rig.path("out.mp4");
+    let asked = request(&rig.film("film.mov", FILM), std::slice::from_ref(&out));
+    let (id, _) = rig.ops().submit(&asked).await.unwrap();
+    let roles = [rig.start_coordinator("c"), rig.start_worker("w")];
+    let view = rig.end_of(&id).await.unwrap();
+    assert!(matches!(view.job.state, JobState::Completed(_)), "{:?}", view.job.state);
+    assert_eq!((view.segments.total, std::fs::read_to_string(&out).unwrap()), (1, expected()));
     assert_eq!(rig.hidden_in(rig.folder.path()), Vec::<std::path::PathBuf>::new());
     for role in roles {
         role.stop().await;
