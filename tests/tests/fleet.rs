@@ -136,7 +136,7 @@ impl Media for Miscounting {
         let cut = matches!(&work, Work::Merge(merge) if merge.video.as_ref().is_some_and(|v| v.segments.len() > 1));
         let mut outcome = self.0.run(work, attempt).await?;
         if let (true, Outcome::Merge(proof)) = (cut, &mut outcome) {
-            proof.video.as_mut().unwrap().pictures += 1;
+            proof.video.as_mut().expect("the film has pictures").pictures += 1;
         }
         Ok(outcome)
     }
