@@ -8,16 +8,12 @@ PROFILE ?= dev
 BUILT = target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/framefleet
 DEMO = target/demo
 
-.PHONY: help setup ready demo build test test-exact test-corpus lint fmt tidy bench
+.PHONY: help setup demo build test test-exact test-corpus lint fmt tidy bench
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 setup: ## install what is needed (Debian, Ubuntu); asks nothing
-	@deploy/setup.sh tests
-
-# Quick where all is there.
-ready:
 	@deploy/setup.sh tests
 
 demo: ## make a 60 s sample, encode it in parallel segments to mp4 and mkv, say what was proven
@@ -28,18 +24,18 @@ demo: ## make a 60 s sample, encode it in parallel segments to mp4 and mkv, say 
 build:
 	cargo build --locked --profile $(PROFILE) -p framefleet
 
-test: ready build ## unit tests, contracts, tidiness, and about 40 cases of exactness
+test: setup build ## unit tests, contracts, tidiness, and about 40 cases of exactness
 	FRAMEFLEET_BIN=$(CURDIR)/$(BUILT) cargo nextest run --locked --workspace
 
-test-exact: ready build ## every case of exactness; FULL=1 for the full product of all axes
+test-exact: setup build ## every case of exactness; FULL=1 for the full product of all axes
 	FRAMEFLEET_BIN=$(CURDIR)/$(BUILT) cargo nextest run --locked --profile exact -p framefleet-tests --test exact
 
-test-corpus: ready build ## every file of a folder of real media; see tests/corpus/README.md
+test-corpus: setup build ## every file of a folder of real media; see tests/corpus/README.md
 	@rm -rf target/corpus
 	FRAMEFLEET_BIN=$(CURDIR)/$(BUILT) cargo nextest run --locked --profile corpus -p framefleet-tests --test corpus; \
 	    status=$$?; cargo run -q --locked -p framefleet-tests --bin scoreboard || status=1; exit $$status
 
-lint: ready ## formatting, clippy, docs, licences, tidiness
+lint: setup ## formatting, clippy, docs, licences, tidiness
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
@@ -48,12 +44,12 @@ lint: ready ## formatting, clippy, docs, licences, tidiness
 	cargo deny --locked --offline check licenses bans sources
 	$(MAKE) --no-print-directory tidy
 
-tidy: ready ## who may depend on whom, file and function length, words
+tidy: setup ## who may depend on whom, file and function length, words
 	cargo nextest run --locked -p framefleet-tests --test tidy
 
 fmt: ## format everything
 	cargo fmt --all
 
-bench: ready ## measure against ffmpeg (up to an hour) and write docs/BENCHMARKS.md
+bench: setup ## measure against ffmpeg (up to an hour) and write docs/BENCHMARKS.md
 	cargo build --release --locked -p framefleet
 	python3 tests/bench/bench.py --framefleet target/release/framefleet --write docs/BENCHMARKS.md
