@@ -52,8 +52,11 @@ impl Pictures {
         }
         let last = dts.last().copied().unwrap_or(0);
         let end = (ticks(video.end) - start).max(last + 1);
-        // The clock starts when the first picture is decoded: `dts_delay` before it is shown.
-        let zero = ticks(video.dts_delay) - start;
+        // The clock starts when the first picture is decoded: `dts_delay` before it is shown. Times that fall between
+        // ticks are rounded one by one, and a tick may be what then lacks between decoding and showing.
+        let is_between = |time: MediaTime| MediaTime::from_ticks(ticks(time), timescale) != time;
+        let slack = is_between(video.dts_delay) || video.times.iter().any(|time| is_between(*time));
+        let zero = ticks(video.dts_delay) + i64::from(slack && video.dts_delay > MediaTime::ZERO) - start;
         Ok(Self { timescale, dts, zero, end })
     }
 
