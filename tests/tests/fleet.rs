@@ -115,12 +115,12 @@ async fn is_made_uncut(media: Arc<dyn Media>) {
     let rig = Rig::new(media);
     let out = rig.path("out.mp4");
     let asked = request(&rig.film("film.mov", FILM), std::slice::from_ref(&out));
-    let (id, _) = rig.ops().submit(&asked).await.unwrap();
+    let (id, _) = rig.ops().submit(&asked).await.expect("a good request is taken");
     let roles = [rig.start_coordinator("c"), rig.start_worker("w")];
-    let view = rig.end_of(&id).await.unwrap();
+    let view = rig.end_of(&id).await.expect("the store is there");
     assert!(matches!(view.job.state, JobState::Completed(_)), "{:?}", view.job.state);
     assert_eq!((view.segments.done, view.segments.total), (1, 1));
-    assert_eq!(std::fs::read_to_string(&out).unwrap(), expected());
+    assert_eq!(std::fs::read_to_string(&out).expect("the output stands"), expected());
     assert_eq!(rig.hidden_in(rig.folder.path()), Vec::<std::path::PathBuf>::new());
     for role in roles {
         role.stop().await;
