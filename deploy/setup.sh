@@ -10,7 +10,8 @@ cd "$(dirname "$0")/.."
 build="build-essential pkg-config libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev"
 run="gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
      gstreamer1.0-plugins-ugly gstreamer1.0-libav"
-tests="ffmpeg strace python3 python3-venv"
+# the servers are started by tests that need them, each in a folder and on ports of its own
+tests="ffmpeg strace python3 python3-venv redis-server redis-sentinel rabbitmq-server"
 
 packages="$build $run"
 [ "${1:-}" = tests ] && packages="$packages $tests"
@@ -35,8 +36,9 @@ install_packages() {
     }
     echo "installing:$missing"
     as_root apt-get -q update
+    # in run level 1 a package does not start its service: tests bring up servers of their own
     # shellcheck disable=SC2086
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $missing
+    as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -q install -y --no-install-recommends $missing
 }
 
 check_cargo() {
