@@ -1,5 +1,7 @@
-//! The ports as they are here: on disk, in memory, on this host. Only app files name them.
+//! The ports as they are here: on disk, in memory, on this host, on servers. Only app files name them.
 
+/// RabbitMQ: hints and events of a fleet of many processes.
+pub mod amqp;
 /// Objects by URL: films, work objects and outputs.
 pub mod blob;
 /// The host's clock, and one that tests turn by hand.

@@ -18,19 +18,34 @@ pub trait Broker: Send + Sync {
 
     /// Begins to take hints of one class, one at a time: the next comes after the last was acknowledged or dropped.
     async fn consume(&self, class: &Class) -> Result<Box<dyn Hints>, BrokerError>;
+
+    /// Begins to take what was given up on: messages that nobody can read, that came back too often or lay too long.
+    async fn dead_letters(&self) -> Result<Box<dyn DeadLetters>, BrokerError>;
 }
 
 /// One slot's source of hints.
 #[async_trait]
 pub trait Hints: Send {
-    /// Waits for a hint. After an error the connection is gone: consume again. Safe to cancel.
+    /// Waits for a hint. What is no hint never comes: it goes to the dead letters. After an error the connection is
+    /// gone: consume again. Safe to cancel.
     async fn next(&mut self) -> Result<Delivery, BrokerError>;
 
-    /// Stops taking hints; one that was on its way goes to another slot. Dropping does the same, without waiting.
+    /// Stops taking hints; one that was on its way goes to another slot, one that was delivered can still be
+    /// acknowledged. Dropping does the same, without waiting.
     async fn close(self: Box<Self>) -> Result<(), BrokerError>;
 }
 
-/// The right to say that a hint is done with. Dropped unused, the hint comes again, marked as redelivered.
+/// An inspector's source of dead letters, one at a time like hints.
+#[async_trait]
+pub trait DeadLetters: Send {
+    /// Waits for a dead letter. After an error the connection is gone: ask for dead letters again. Safe to cancel.
+    async fn next(&mut self) -> Result<DeadLetter, BrokerError>;
+
+    async fn close(self: Box<Self>) -> Result<(), BrokerError>;
+}
+
+/// The right to say that a message is done with. Dropped unused, the message comes again, a hint marked as
+/// redelivered; its source may then answer with an error once, for that is how some brokers take a message back.
 #[async_trait]
 pub trait Receipt: Send {
     /// After an error the hint may come again, which is harmless: its claim will say so.
@@ -48,6 +63,21 @@ pub enum Arrival {
     First,
     /// Somebody took it before and did not acknowledge it: they may be dead.
     Redelivered,
+}
+
+/// A message that nobody will take from its queue again, as evidence.
+pub struct DeadLetter {
+    /// The queue it was in.
+    pub queue: String,
+    /// `foreign`, `oversized` or `unknown-version` if it was no hint of ours; else the broker's own word: `rejected`,
+    /// `delivery_limit`, `expired`, `maxlen`.
+    pub reason: String,
+    pub id: String,
+    /// At most `BODY_BYTES_MAX` of it.
+    pub body: Bytes,
+    /// Its whole size.
+    pub bytes: u64,
+    pub receipt: Box<dyn Receipt>,
 }
 
 /// Names a task that is ready. Carries no work: that is read from the store.
@@ -84,8 +114,15 @@ pub enum BrokerError {
     /// A queue is at its bound.
     #[error("the queue {queue} holds {length} messages, its bound")]
     Full { queue: String, length: usize },
+    /// It can never be connected to as it was asked for.
+    #[error("{0}")]
+    Settings(String),
     #[error("{0:?} is no class: 1 to 32 of a-z, 0-9, - and _")]
     Class(String),
+}
+
+impl DeadLetter {
+    pub const BODY_BYTES_MAX: usize = 4096;
 }
 
 impl Class {

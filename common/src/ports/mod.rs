@@ -12,3 +12,5 @@ pub mod rows;
 pub mod store;
 /// One compare-and-set transaction, and what it may hold.
 pub mod txn;
+/// Hints as bytes, versioned.
+pub mod wire;

@@ -5,36 +5,65 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use framefleet_model::id::Digest;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast};
 
-use crate::ports::broker::{Arrival, Broker, BrokerError, Class, Delivery, Event, Hint, Hints, Receipt};
+use crate::ports::broker::{
+    Arrival, Broker, BrokerError, Class, DeadLetter, DeadLetters, Delivery, Event, Hint, Hints, Receipt,
+};
+use crate::ports::wire;
 
 /// A dispatcher hints little more than there are slots; more than this is a bug of ours.
 const HINTS_MAX: usize = 65_536;
 /// A subscriber that falls further behind misses events.
 const EVENTS_MAX: usize = 1024;
+/// The oldest dead letters beyond are forgotten.
+const DEAD_MAX: usize = 1024;
 
 pub struct MemoryBroker {
-    queues: Mutex<HashMap<Class, Arc<Queue>>>,
+    queues: Mutex<HashMap<Class, Arc<Queue<Content>>>>,
+    dead: Arc<Queue<Dead>>,
     events: broadcast::Sender<Event>,
 }
 
-#[derive(Default)]
-struct Queue {
-    waiting: Mutex<VecDeque<(Hint, Arrival)>>,
+#[derive(Clone)]
+enum Content {
+    Hint(Hint),
+    Bytes(Bytes),
+}
+
+#[derive(Clone)]
+struct Dead {
+    class: Class,
+    reason: &'static str,
+    body: Bytes,
+}
+
+struct Queue<T> {
+    waiting: Mutex<VecDeque<(T, Arrival)>>,
     wake: Notify,
 }
 
 struct Slot {
-    queue: Arc<Queue>,
-    /// One permit: taken with each hint, given back by its receipt.
+    class: Class,
+    source: Source<Content>,
+    dead: Arc<Queue<Dead>>,
+}
+
+struct Inspector(Source<Dead>);
+
+/// Whoever takes from a queue, one message at a time.
+struct Source<T> {
+    queue: Arc<Queue<T>>,
+    /// One permit: taken with each message, given back by its receipt.
     free: Arc<Semaphore>,
 }
 
-struct Taken {
-    queue: Arc<Queue>,
+struct Taken<T: Send> {
+    queue: Arc<Queue<T>>,
     /// `None` once acknowledged.
-    hint: Option<Hint>,
+    message: Option<T>,
     _busy: OwnedSemaphorePermit,
 }
 
@@ -44,28 +73,30 @@ impl MemoryBroker {
         self.events.subscribe()
     }
 
-    fn queue(&self, class: &Class) -> Arc<Queue> {
+    /// Puts bytes among a class's hints, as any program with access to a real broker can.
+    pub fn post_bytes(&self, class: &Class, bytes: Bytes) -> Result<(), BrokerError> {
+        self.post(class, Content::Bytes(bytes))
+    }
+
+    fn post(&self, class: &Class, content: Content) -> Result<(), BrokerError> {
+        self.queue(class).push(content, HINTS_MAX).map_err(|length| BrokerError::Full { queue: class.to_string(), length })
+    }
+
+    fn queue(&self, class: &Class) -> Arc<Queue<Content>> {
         lock(&self.queues).entry(class.clone()).or_default().clone()
     }
 }
 
 impl Default for MemoryBroker {
     fn default() -> Self {
-        Self { queues: Mutex::default(), events: broadcast::Sender::new(EVENTS_MAX) }
+        Self { queues: Mutex::default(), dead: Arc::default(), events: broadcast::Sender::new(EVENTS_MAX) }
     }
 }
 
 #[async_trait]
 impl Broker for MemoryBroker {
     async fn publish_hint(&self, class: &Class, hint: &Hint) -> Result<(), BrokerError> {
-        let queue = self.queue(class);
-        let mut waiting = lock(&queue.waiting);
-        if waiting.len() >= HINTS_MAX {
-            return Err(BrokerError::Full { queue: class.to_string(), length: waiting.len() });
-        }
-        waiting.push_back((hint.clone(), Arrival::First));
-        queue.wake.notify_one();
-        Ok(())
+        self.post(class, Content::Hint(hint.clone()))
     }
 
     async fn publish_event(&self, event: &Event) -> Result<(), BrokerError> {
@@ -75,21 +106,33 @@ impl Broker for MemoryBroker {
     }
 
     async fn consume(&self, class: &Class) -> Result<Box<dyn Hints>, BrokerError> {
-        Ok(Box::new(Slot { queue: self.queue(class), free: Arc::new(Semaphore::new(1)) }))
+        let source = Source::new(self.queue(class));
+        Ok(Box::new(Slot { class: class.clone(), source, dead: self.dead.clone() }))
+    }
+
+    async fn dead_letters(&self) -> Result<Box<dyn DeadLetters>, BrokerError> {
+        Ok(Box::new(Inspector(Source::new(self.dead.clone()))))
     }
 }
 
 #[async_trait]
 impl Hints for Slot {
     async fn next(&mut self) -> Result<Delivery, BrokerError> {
-        let busy = self.free.clone().acquire_owned().await.expect("the semaphore is never closed");
         loop {
-            let woken = self.queue.wake.notified();
-            if let Some((hint, arrival)) = self.queue.pop() {
-                let receipt = Taken { queue: self.queue.clone(), hint: Some(hint.clone()), _busy: busy };
-                return Ok(Delivery { hint, arrival, receipt: Box::new(receipt) });
+            let (mut taken, arrival) = self.source.next().await;
+            let body = match taken.message.as_ref().expect("not yet acknowledged") {
+                Content::Hint(hint) => {
+                    return Ok(Delivery { hint: hint.clone(), arrival, receipt: Box::new(taken) });
+                }
+                Content::Bytes(body) => body.clone(),
+            };
+            match wire::read(&body) {
+                Ok(hint) => return Ok(Delivery { hint, arrival, receipt: Box::new(taken) }),
+                Err(why) => {
+                    taken.message = None;
+                    self.dead.bury(Dead { class: self.class.clone(), reason: why.name(), body });
+                }
             }
-            woken.await;
         }
     }
 
@@ -99,118 +142,98 @@ impl Hints for Slot {
 }
 
 #[async_trait]
-impl Receipt for Taken {
-    async fn ack(mut self: Box<Self>) -> Result<(), BrokerError> {
-        self.hint = None;
+impl DeadLetters for Inspector {
+    async fn next(&mut self) -> Result<DeadLetter, BrokerError> {
+        let (taken, _) = self.0.next().await;
+        let Dead { class, reason, body } = taken.message.clone().expect("not yet acknowledged");
+        Ok(DeadLetter {
+            queue: class.to_string(),
+            reason: reason.to_owned(),
+            id: Digest::of(&body).to_string(),
+            body: body.slice(..body.len().min(DeadLetter::BODY_BYTES_MAX)),
+            bytes: body.len() as u64,
+            receipt: Box::new(taken),
+        })
+    }
+
+    async fn close(self: Box<Self>) -> Result<(), BrokerError> {
         Ok(())
     }
 }
 
-impl Drop for Taken {
+impl<T: Clone + Send> Source<T> {
+    fn new(queue: Arc<Queue<T>>) -> Self {
+        Self { queue, free: Arc::new(Semaphore::new(1)) }
+    }
+
+    async fn next(&mut self) -> (Taken<T>, Arrival) {
+        let busy = self.free.clone().acquire_owned().await.expect("the semaphore is never closed");
+        loop {
+            let woken = self.queue.wake.notified();
+            if let Some((message, arrival)) = self.queue.pop() {
+                return (Taken { queue: self.queue.clone(), message: Some(message), _busy: busy }, arrival);
+            }
+            woken.await;
+        }
+    }
+}
+
+#[async_trait]
+impl<T: Send> Receipt for Taken<T> {
+    async fn ack(mut self: Box<Self>) -> Result<(), BrokerError> {
+        self.message = None;
+        Ok(())
+    }
+}
+
+impl<T: Send> Drop for Taken<T> {
     fn drop(&mut self) {
-        if let Some(hint) = self.hint.take() {
-            lock(&self.queue.waiting).push_front((hint, Arrival::Redelivered));
+        if let Some(message) = self.message.take() {
+            lock(&self.queue.waiting).push_front((message, Arrival::Redelivered));
             self.queue.wake.notify_one();
         }
     }
 }
 
-impl Queue {
-    fn pop(&self) -> Option<(Hint, Arrival)> {
+impl<T> Queue<T> {
+    /// The length is told if it is at its bound.
+    fn push(&self, message: T, bound: usize) -> Result<(), usize> {
+        let mut waiting = lock(&self.waiting);
+        if waiting.len() >= bound {
+            return Err(waiting.len());
+        }
+        waiting.push_back((message, Arrival::First));
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    fn bury(&self, message: T) {
+        let mut waiting = lock(&self.waiting);
+        if waiting.len() >= DEAD_MAX {
+            waiting.pop_front();
+        }
+        waiting.push_back((message, Arrival::First));
+        self.wake.notify_one();
+    }
+
+    fn pop(&self) -> Option<(T, Arrival)> {
         let mut waiting = lock(&self.waiting);
         let taken = waiting.pop_front();
         if !waiting.is_empty() {
-            // Two hints that came while nobody slept left one wake-up between them: pass it on.
+            // Two messages that came while nobody slept left one wake-up between them: pass it on.
             self.wake.notify_one();
         }
         taken
     }
 }
 
+impl<T> Default for Queue<T> {
+    fn default() -> Self {
+        Self { waiting: Mutex::default(), wake: Notify::new() }
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What is behind these locks is whole after every statement.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use framefleet_model::id::{JobId, TaskId, TaskKind};
-    use tokio::task::JoinSet;
-
-    use super::*;
-
-    fn hint(number: u32) -> Hint {
-        Hint { job: JobId::of_parts(&["film"]), task: TaskId::new(TaskKind::Encode, number) }
-    }
-
-    async fn broker_with(hints: u32) -> MemoryBroker {
-        let broker = MemoryBroker::default();
-        for number in 0..hints {
-            broker.publish_hint(&Class::standard(), &hint(number)).await.unwrap();
-        }
-        broker
-    }
-
-    #[tokio::test]
-    async fn hints_come_in_order_and_only_to_their_class() {
-        let broker = broker_with(2).await;
-        let mut light = broker.consume(&Class::light()).await.unwrap();
-        assert!(futures::poll!(light.next()).is_pending());
-        let mut slot = broker.consume(&Class::standard()).await.unwrap();
-        for number in 0..2 {
-            let delivery = slot.next().await.unwrap();
-            assert_eq!((delivery.hint, delivery.arrival), (hint(number), Arrival::First));
-            delivery.receipt.ack().await.unwrap();
-        }
-        assert!(futures::poll!(slot.next()).is_pending());
-    }
-
-    #[tokio::test]
-    async fn a_slot_gets_its_next_hint_only_after_the_last_is_done_with() {
-        let broker = broker_with(2).await;
-        let mut slot = broker.consume(&Class::standard()).await.unwrap();
-        let first = slot.next().await.unwrap();
-        assert!(futures::poll!(slot.next()).is_pending());
-        first.receipt.ack().await.unwrap();
-        assert_eq!(slot.next().await.unwrap().hint, hint(1));
-    }
-
-    #[tokio::test]
-    async fn a_hint_dropped_without_receipt_comes_again_as_redelivered() {
-        let broker = broker_with(1).await;
-        let mut slot = broker.consume(&Class::standard()).await.unwrap();
-        drop(slot.next().await.unwrap());
-        let again = slot.next().await.unwrap();
-        assert_eq!((again.hint, again.arrival), (hint(0), Arrival::Redelivered));
-    }
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn every_hint_reaches_exactly_one_of_many_slots() {
-        let broker = Arc::new(MemoryBroker::default());
-        let mut slots = JoinSet::new();
-        for _ in 0..8 {
-            let mut slot = broker.consume(&Class::standard()).await.unwrap();
-            slots.spawn(async move {
-                let mut seen = Vec::new();
-                loop {
-                    let delivery = slot.next().await.unwrap();
-                    delivery.receipt.ack().await.unwrap();
-                    if delivery.hint.task.kind == TaskKind::Merge {
-                        return seen;
-                    }
-                    seen.push(delivery.hint.task.number);
-                }
-            });
-        }
-        for number in 0..2000 {
-            broker.publish_hint(&Class::standard(), &hint(number)).await.unwrap();
-        }
-        for number in 0..8 {
-            let stop = Hint { job: hint(0).job, task: TaskId::new(TaskKind::Merge, number) };
-            broker.publish_hint(&Class::standard(), &stop).await.unwrap();
-        }
-        let mut seen: Vec<u32> = slots.join_all().await.into_iter().flatten().collect();
-        seen.sort_unstable();
-        assert_eq!(seen, (0..2000).collect::<Vec<_>>());
-    }
 }
