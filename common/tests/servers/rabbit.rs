@@ -18,7 +18,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 /// The server needs 6 s of an idle machine.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-pub struct Rabbit {
+pub(crate) struct Rabbit {
     folder: tempfile::TempDir,
     ports: Ports,
     /// Kills what is left when our end of its standard input closes, and that happens to every dead process.
@@ -35,12 +35,12 @@ struct Ports {
 }
 
 impl Rabbit {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::start_with("")
     }
 
     /// With further lines of `rabbitmq.conf`.
-    pub fn start_with(settings: &str) -> Self {
+    pub(crate) fn start_with(settings: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let ports = Ports::free();
         fs::write(folder.path().join("rabbitmq.conf"), settings).expect("settings written");
@@ -64,36 +64,36 @@ impl Rabbit {
         rabbit
     }
 
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.ports.amqp
     }
 
     /// The administrator's, of the default virtual host.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         self.url_at(self.ports.amqp)
     }
 
     /// The same through a relay.
-    pub fn url_at(&self, port: u16) -> String {
+    pub(crate) fn url_at(&self, port: u16) -> String {
         format!("amqp://guest:guest@127.0.0.1:{port}/%2f")
     }
 
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
     /// As a power cut does.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.signal(Signal::KILL);
     }
 
     /// As an administrator does.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.signal(Signal::TERM);
     }
 
     /// After `kill` or `stop`: the same node on the same ports with what it kept.
-    pub fn run(&mut self) {
+    pub(crate) fn run(&mut self) {
         assert!(self.server.is_none(), "the server runs");
         let mut command = self.command("rabbitmq-server");
         let log = fs::File::create(self.folder().join("stderr")).expect("log made");
@@ -118,7 +118,7 @@ impl Rabbit {
     }
 
     /// `rabbitmqctl`; must succeed.
-    pub fn ctl(&self, args: &[&str]) -> String {
+    pub(crate) fn ctl(&self, args: &[&str]) -> String {
         let output = self.command("rabbitmqctl").args(args).stdin(Stdio::null()).output().expect("rabbitmqctl runs");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "rabbitmqctl {args:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
