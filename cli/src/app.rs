@@ -17,14 +17,16 @@ use framefleet_common::child::{Media, Objects};
 use framefleet_common::fleet::Fleet;
 use framefleet_common::ports::broker::Class;
 use framefleet_common::ports::clock::Clock;
+use framefleet_common::process::drain::Drain;
 use framefleet_common::process::machine;
 use framefleet_coordinator::coordinator::{Coordinator, CoordinatorSettings};
-use framefleet_coordinator::ops::FleetOps;
+use framefleet_coordinator::ops::fleet::FleetOps;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::Nonce;
 use framefleet_model::plan::SourceFacts;
-use framefleet_model::task::{SourceLimits, object};
+use framefleet_model::task::{Need, SourceLimits, object};
 use framefleet_worker::slots::{Worker, WorkerSettings};
+use prometheus::Registry;
 use tokio_util::sync::CancellationToken;
 
 use crate::folders;
@@ -33,6 +35,7 @@ use crate::location::Location;
 const NAME: &str = "framefleet";
 /// Between heartbeats: nobody else waits for their leases, people wait for what they say.
 const BEAT: Duration = Duration::from_secs(1);
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// Outputs that are joined at once; the joining of one waits for its segments, not for cores.
 const MERGES_MAX: usize = 2;
 
@@ -66,7 +69,18 @@ impl Embedded {
         let coordinator = coordinator(&fleet, &media, (crew, scratch.clone()));
         let slots = vec![(Class::light(), 1), (Class::standard(), crew.workers), (Class::long(), crew.workers)];
         let limits = SourceLimits::DEFAULT;
-        let settings = WorkerSettings { name: NAME.to_owned(), slots, scratch, beat: BEAT, limits };
+        let settings = WorkerSettings {
+            name: NAME.to_owned(),
+            slots,
+            scratch,
+            beat: BEAT,
+            limits,
+            // Nobody else could do what this process has no room for: it may try.
+            capacity: Need { memory_mib: u32::MAX, scratch_mib: u32::MAX },
+            build: env!("CARGO_PKG_VERSION").to_owned(),
+            metrics: Registry::default(),
+            pulse: None,
+        };
         Ok(Self { clock, coordinator, worker: Worker::new(fleet, media, settings) })
     }
 
@@ -82,7 +96,9 @@ impl Embedded {
 
     /// Until told to stop: what is under way is then handed back, to be found by the next life.
     pub async fn run(&self, stop: CancellationToken) {
-        tokio::join!(self.coordinator.run(stop.clone()), self.worker.run(stop));
+        // The next life goes on with what is handed back: there is no grace to wait for.
+        let drain = Drain { stop: stop.clone(), abandon: stop.clone(), grace: Duration::ZERO };
+        tokio::join!(self.coordinator.run(stop), self.worker.run(drain));
     }
 }
 
@@ -90,9 +106,13 @@ fn coordinator(fleet: &Fleet, media: &Arc<dyn Media>, (crew, scratch): (Crew, Pa
     let settings = CoordinatorSettings {
         name: NAME.to_owned(),
         merge_slots: crew.outputs.clamp(1, MERGES_MAX),
-        live_slots: crew.workers,
+        classes: vec![Class::light(), Class::standard(), Class::long()],
         scratch,
         beat: BEAT,
+        // The state folder goes when the job is done.
+        keep_attempts: FOR_EVER,
+        keep_jobs: FOR_EVER,
+        metrics: Registry::default(),
     };
     Coordinator::new(fleet.clone(), media.clone(), settings)
 }

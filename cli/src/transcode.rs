@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use framefleet_common::process::machine;
 use framefleet_common::process::shutdown::{Ended, Shutdown, signals};
-use framefleet_coordinator::inbox::{Submitted, job_id};
-use framefleet_coordinator::ops::{FleetOps, JobView, Ops};
+use framefleet_coordinator::inbox::{Submission, Submitted, job_id};
+use framefleet_coordinator::ops::fleet::FleetOps;
+use framefleet_coordinator::ops::{JobView, Ops};
 use framefleet_model::fault::{Fault, FaultKind, Whose};
 use framefleet_model::id::JobId;
 use framefleet_model::job::JobState;
@@ -76,7 +77,7 @@ async fn job(checked: &Checked, folder: &Path, crew: Crew) -> Result<Made, Fault
     let fleet = Embedded::open(folder, crew).await?;
     fleet.adopt().await?;
     let ops = fleet.ops();
-    let (id, submitted) = ops.submit(&checked.request).await?;
+    let (id, submitted) = ops.submit(&Submission::of(checked.request.clone())).await?;
     let shutdown = Shutdown::new(fleet.clock.clone(), GRACE);
     let heard = signals().map_err(|e| Fault::new(FaultKind::Internal, format!("signals cannot be heard: {e}")))?;
     let stop = shutdown.stopping();

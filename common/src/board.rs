@@ -169,6 +169,11 @@ impl Board {
         self.shift(at, |task, _| board::hand_back(task, nonce, long.as_str()).map(Moved::Back)).await
     }
 
+    /// The attempt found no room for it: its task is offered again in a moment, and nothing is counted.
+    pub async fn decline(&self, at: &TaskRef, nonce: &Nonce) -> Result<(), StoreError> {
+        self.shift(at, |task, now| board::decline(task, nonce, now).map(Moved::Back)).await
+    }
+
     /// The task's place among the ready ones of its class; `None`: there is no such task.
     pub async fn order(&self, at: &TaskRef) -> Result<Option<i64>, StoreError> {
         Ok(self.see(at).await?.task.map(|(task, _)| task.order))
@@ -227,7 +232,7 @@ impl Board {
 
     /// Nobody wants the task any more: it leaves all indexes.
     async fn withdraw(&self, at: &TaskRef, task: &Task) -> Result<(), StoreError> {
-        self.committed(rows::unplace(Txn::new(at.shard()), at, &task.class)).await.map(|_| ())
+        self.committed(rows::unplace(Txn::new(at.shard()), at, task)).await.map(|_| ())
     }
 
     /// The rows of the inputs with their versions, if every one is still settled by the same attempt.

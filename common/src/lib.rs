@@ -12,5 +12,7 @@ pub mod fleet;
 pub mod ports;
 /// Backoff, shutdown, telemetry, privacy: manners of any service.
 pub mod process;
+/// The workers that are there.
+pub mod roster;
 /// Heartbeats beside an attempt.
 pub mod tending;

@@ -1,4 +1,6 @@
 //! Tending an attempt: its heartbeats run beside it, and what they answer reaches it.
+//!
+//! A worker lets them run on a thread of their own, so that work which holds its runtime up costs it no lease.
 
 use std::future::Future;
 use std::pin::pin;
@@ -8,21 +10,31 @@ use std::time::Duration;
 use framefleet_model::board::{Claimant, Sign};
 use framefleet_model::id::Digest;
 use framefleet_model::task::Progress;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::board::{Beat, Board};
 use crate::ports::clock::Clock;
 use crate::ports::rows::TaskRef;
 
-pub struct Tending {
+/// Where heartbeats run, and the board that they go to.
+#[derive(Clone)]
+pub struct Pulse {
     pub board: Board,
     pub clock: Arc<dyn Clock>,
+    pub runtime: Handle,
+    pub every: Duration,
+}
+
+#[derive(Clone)]
+pub struct Tending {
+    pub pulse: Pulse,
     pub at: TaskRef,
     pub claimant: Claimant,
     /// The plan that the attempt works by.
     pub plan: Option<Digest>,
-    pub every: Duration,
 }
 
 /// What the board said while the attempt ran.
@@ -43,20 +55,23 @@ impl Tending {
         progress: watch::Receiver<Progress>,
         stop: &CancellationToken,
     ) -> (T, Told) {
+        let beating = AbortOnDropHandle::new(self.pulse.runtime.spawn(self.clone().until_told(progress)));
         let mut work = pin!(work);
         let told = tokio::select! {
             done = &mut work => return (done, Told::Nothing),
-            told = self.until_told(progress) => told,
+            // Heartbeats end by themselves only when they were told something; a panic of theirs is a lost lease.
+            told = beating => told.unwrap_or(Told::Lost),
         };
         stop.cancel();
         (work.await, told)
     }
 
-    async fn until_told(&self, progress: watch::Receiver<Progress>) -> Told {
+    async fn until_told(self, progress: watch::Receiver<Progress>) -> Told {
+        let Self { pulse, at, claimant, plan } = self;
         loop {
-            self.clock.sleep(self.every).await;
-            let sign = Sign { plan: self.plan.clone(), progress: *progress.borrow() };
-            match self.board.heartbeat(&self.at, &self.claimant, &sign).await {
+            pulse.clock.sleep(pulse.every).await;
+            let sign = Sign { plan: plan.clone(), progress: *progress.borrow() };
+            match pulse.board.heartbeat(&at, &claimant, &sign).await {
                 // A store that is away is waited for: results keep, and leases come back with the next answer.
                 Ok(Beat::Continue) | Err(_) => {}
                 Ok(Beat::Cancel) => return Told::Cancelled,

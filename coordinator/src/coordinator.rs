@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use framefleet_common::child::Media;
 use framefleet_common::fleet::Fleet;
+use framefleet_common::ports::broker::Class;
+use framefleet_common::roster::Roster;
 use framefleet_model::fault::Fault;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
+use prometheus::Registry;
 use tokio_util::sync::CancellationToken;
 
 use crate::dispatcher::Dispatcher;
@@ -16,9 +19,12 @@ use crate::effects::Effects;
 use crate::engine::Engine;
 use crate::health::Health;
 use crate::inbox::Inbox;
+use crate::inspector::Inspector;
 use crate::merge::MergeSlot;
-use crate::ops::FleetOps;
+use crate::observe::Observer;
+use crate::ops::fleet::FleetOps;
 use crate::outbox::Outbox;
+use crate::repair::Repair;
 use crate::sweeper::Sweeper;
 
 #[derive(Clone, Debug)]
@@ -26,12 +32,18 @@ pub struct CoordinatorSettings {
     /// How the board names it.
     pub name: String,
     pub merge_slots: usize,
-    /// Slots of workers that are known to be there; 0 where nothing is known.
-    pub live_slots: usize,
+    /// Classes that are hinted; merges are not among them.
+    pub classes: Vec<Class>,
     /// Where merges put their files before they are staged; best on the file system of the outputs.
     pub scratch: PathBuf,
     /// Between heartbeats.
     pub beat: Duration,
+    /// How long what attempts made is kept after a job's end.
+    pub keep_attempts: Duration,
+    /// How long an ended job is remembered.
+    pub keep_jobs: Duration,
+    /// Where it counts what happens.
+    pub metrics: Registry,
 }
 
 pub struct Coordinator {
@@ -39,11 +51,13 @@ pub struct Coordinator {
     media: Arc<dyn Media>,
     settings: CoordinatorSettings,
     health: Health,
+    observer: Observer,
 }
 
 impl Coordinator {
     pub fn new(fleet: Fleet, media: Arc<dyn Media>, settings: CoordinatorSettings) -> Self {
-        Self { fleet, media, settings, health: Health::default() }
+        let observer = Observer::new(&settings.metrics);
+        Self { fleet, media, settings, health: Health::new(observer.clone()), observer }
     }
 
     /// What users ask of a fleet.
@@ -61,7 +75,7 @@ impl Coordinator {
     /// Runs until it is told to stop; merges under way are handed back.
     pub async fn run(&self, stop: CancellationToken) {
         let (engine, outbox, sweeper) = (self.engine(), self.outbox(), self.sweeper());
-        let dispatcher = self.dispatcher();
+        let (dispatcher, inspector) = (self.dispatcher(), self.inspector());
         let slots: Vec<MergeSlot> = (0..self.settings.merge_slots).map(|number| self.merge_slot(number)).collect();
         let merges: FuturesUnordered<_> = slots.iter().map(|slot| slot.run(stop.clone())).collect();
         tokio::join!(
@@ -69,6 +83,7 @@ impl Coordinator {
             outbox.run(stop.clone()),
             sweeper.run(stop.clone()),
             dispatcher.run(stop.clone()),
+            inspector.run(stop.clone()),
             merges.collect::<Vec<()>>(),
         );
     }
@@ -79,21 +94,48 @@ impl Coordinator {
     }
 
     fn engine(&self) -> Engine {
-        Engine { store: self.fleet.store.clone(), effects: self.effects() }
+        Engine {
+            store: self.fleet.store.clone(),
+            effects: self.effects(),
+            observer: self.observer.clone(),
+            keep_attempts_ms: millis(self.settings.keep_attempts),
+        }
     }
 
     fn outbox(&self) -> Outbox {
         let Fleet { store, broker, clock, .. } = self.fleet.clone();
-        Outbox { store, broker, clock }
+        Outbox { store, broker, clock, observer: self.observer.clone() }
     }
 
     fn sweeper(&self) -> Sweeper {
-        Sweeper { store: self.fleet.store.clone(), board: self.fleet.board(), clock: self.fleet.clock.clone() }
+        let Fleet { store, clock, .. } = self.fleet.clone();
+        Sweeper {
+            repair: Repair { store: store.clone() },
+            effects: self.effects(),
+            store,
+            board: self.fleet.board(),
+            clock,
+            observer: self.observer.clone(),
+            keep_jobs_ms: millis(self.settings.keep_jobs),
+        }
+    }
+
+    fn inspector(&self) -> Inspector {
+        let Fleet { store, broker, clock, .. } = self.fleet.clone();
+        Inspector { store, broker, clock, observer: self.observer.clone() }
     }
 
     fn dispatcher(&self) -> Dispatcher {
         let Fleet { store, broker, clock, .. } = self.fleet.clone();
-        Dispatcher { store, broker, clock, board: self.fleet.board(), live_slots: self.settings.live_slots }
+        Dispatcher {
+            roster: Roster::new(store.clone()),
+            store,
+            broker,
+            clock,
+            board: self.fleet.board(),
+            classes: self.settings.classes.clone(),
+            observer: self.observer.clone(),
+        }
     }
 
     fn merge_slot(&self, number: usize) -> MergeSlot {
@@ -105,6 +147,11 @@ impl Coordinator {
             name: format!("{} merge {number}", self.settings.name),
             scratch: self.settings.scratch.clone(),
             beat: self.settings.beat,
+            observer: self.observer.clone(),
         }
     }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

@@ -1,7 +1,7 @@
 //! The dispatcher: hints ready tasks to the broker, no more of them than slots can soon take. What it marks as hinted
 //! and dies before publishing, the sweeper makes ready again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,79 +10,173 @@ use framefleet_common::ports::broker::{Broker, Class, Hint};
 use framefleet_common::ports::clock::Clock;
 use framefleet_common::ports::rows::{self, TaskRef};
 use framefleet_common::ports::store::{Entry, Scan, Shard, Store, StoreError};
+use framefleet_common::roster::{Roster, Slots};
+use framefleet_model::board::is_before_turn;
+use framefleet_model::terms::Tenant;
+use futures::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 
-use crate::flow::dispatching::{CLASSES, credit};
-use crate::observe;
+use crate::flow::dispatching::{CLASS_MERGE, by_turns, credit};
+use crate::observe::Observer;
 use crate::rounds::Rounds;
 
 const POLL: Duration = Duration::from_secs(5);
 /// More than any window.
 const ENTRIES_PER_SHARD: usize = 256;
+/// More tenants than this in one shard wait for the others' tasks to be done.
+const TENANTS_PER_SHARD: usize = 1024;
+/// Shards that are looked at side by side.
+const LOOKS_AT_ONCE: usize = 16;
+/// Hints that are marked and published side by side.
+const HINTS_AT_ONCE: usize = 32;
 
 pub(crate) struct Dispatcher {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) broker: Arc<dyn Broker>,
     pub(crate) board: Board,
     pub(crate) clock: Arc<dyn Clock>,
-    /// Slots known to be alive; 0 where nothing is known.
-    pub(crate) live_slots: usize,
+    pub(crate) roster: Roster,
+    pub(crate) classes: Vec<Class>,
+    pub(crate) observer: Observer,
 }
 
-/// What was last seen of a class in each shard: only shards that changed are looked at again.
+/// What was last seen of a class: only shards that changed are looked at again.
 #[derive(Default)]
 struct Seen {
-    ready: BTreeMap<Shard, Vec<Entry>>,
+    ready: BTreeMap<(Tenant, Shard), Vec<Entry>>,
     on_their_way: BTreeMap<Shard, usize>,
+    /// Whose task was the last that was hinted.
+    served: Option<Tenant>,
+    /// Shards whose hints the broker did not confirm, or that were not looked at because the store was away.
+    again: BTreeSet<Shard>,
+}
+
+/// A class in one shard.
+struct Look {
+    shard: Shard,
+    ready: Vec<(Tenant, Vec<Entry>)>,
+    hinted: usize,
+}
+
+impl Seen {
+    fn take(&mut self, look: Look) {
+        let Look { shard, ready, hinted } = look;
+        for (tenant, entries) in ready {
+            if entries.is_empty() {
+                self.ready.remove(&(tenant, shard));
+            } else {
+                self.ready.insert((tenant, shard), entries);
+            }
+        }
+        self.on_their_way.insert(shard, hinted);
+    }
 }
 
 impl Dispatcher {
     pub(crate) async fn run(&self, stop: CancellationToken) {
         let mut rounds = Rounds::new(&*self.store, self.clock.clone(), POLL);
-        let mut seen: [Seen; CLASSES.len()] = std::array::from_fn(|_| Seen::default());
+        let mut merges = BTreeMap::new();
+        let mut seen: Vec<(&Class, Seen)> = self.classes.iter().map(|class| (class, Seen::default())).collect();
         loop {
             let shards = tokio::select! {
                 shards = rounds.next(None) => shards,
                 () = stop.cancelled() => return,
             };
-            for (class, seen) in CLASSES.iter().zip(&mut seen) {
-                if let Err(error) = self.round(class, seen, &shards).await {
-                    observe::store_away(&error);
+            let live = match self.roster.slots().await {
+                Ok(live) => live,
+                Err(error) => {
+                    self.observer.store_away(&error);
+                    rounds.begin_again();
+                    self.clock.sleep(POLL).await;
+                    continue;
+                }
+            };
+            if let Err(error) = self.look_for_merges(&mut merges, &shards).await {
+                self.observer.store_away(&error);
+            }
+            for (class, seen) in &mut seen {
+                let slots = live.get(class.as_str()).copied().unwrap_or_default();
+                if let Err(error) = self.round((class, slots), seen, &shards).await {
+                    self.observer.store_away(&error);
+                    seen.again.extend(&shards);
                 }
             }
         }
     }
 
-    async fn round(&self, class: &str, seen: &mut Seen, shards: &[Shard]) -> Result<(), StoreError> {
-        for shard in shards {
-            let ready = self.scan(Scan::all(rows::ready(*shard, class), ENTRIES_PER_SHARD)).await?;
-            let hinted = self.scan(Scan::all(rows::hinted(*shard, class), ENTRIES_PER_SHARD)).await?;
-            seen.ready.insert(*shard, ready);
-            seen.on_their_way.insert(*shard, hinted.len());
+    async fn round(
+        &self,
+        (class, slots): (&Class, Slots),
+        seen: &mut Seen,
+        shards: &[Shard],
+    ) -> Result<(), StoreError> {
+        let looked: BTreeSet<Shard> = shards.iter().copied().chain(std::mem::take(&mut seen.again)).collect();
+        let looks = looked.into_iter().map(|shard| self.look(class, shard));
+        let mut looks = futures::stream::iter(looks).buffer_unordered(LOOKS_AT_ONCE);
+        while let Some(look) = looks.next().await {
+            seen.take(look?);
         }
-        let on_their_way = seen.on_their_way.values().sum();
-        let mut ready: Vec<&Entry> = seen.ready.values().flatten().collect();
-        ready.sort_unstable();
-        let Ok(class) = Class::new(class) else { return Ok(()) };
-        self.dispatch(&class, ready, credit(self.live_slots, on_their_way)).await
-    }
-
-    async fn dispatch(&self, class: &Class, ready: Vec<&Entry>, mut credit: usize) -> Result<(), StoreError> {
-        for at in ready.iter().filter_map(|entry| entry.member.parse::<TaskRef>().ok()) {
-            if credit == 0 {
-                return Ok(());
-            }
-            if !self.board.hint(&at).await? {
-                continue;
-            }
-            credit -= 1;
-            let hint = Hint { job: at.job, task: at.task };
-            if let Err(error) = self.broker.publish_hint(class, &hint).await {
-                observe::broker_away(&error);
-                return Ok(());
-            }
+        let mut ready: BTreeMap<Tenant, Vec<Entry>> = BTreeMap::new();
+        for ((tenant, _), entries) in &seen.ready {
+            ready.entry(tenant.clone()).or_default().extend(entries.iter().cloned());
+        }
+        ready.values_mut().for_each(|entries| entries.sort_unstable());
+        let on_their_way: usize = seen.on_their_way.values().sum();
+        // As many ready ones as were looked at: enough for whoever adds workers, if not the whole of a long queue.
+        let waiting: usize = ready.values().map(Vec::len).sum();
+        self.observer.demand(class.as_str(), waiting + on_their_way + slots.busy);
+        let credit = credit(slots.taking, on_their_way);
+        let chosen: Vec<(Tenant, TaskRef)> = by_turns(&ready, seen.served.as_ref())
+            .filter_map(|(tenant, entry)| Some((tenant.clone(), entry.member.parse().ok()?)))
+            .take(credit)
+            .collect();
+        if let Some((last, _)) = chosen.last() {
+            seen.served = Some(last.clone());
+        }
+        let hinted = chosen.into_iter().map(|(_, at)| self.hint(class, at));
+        let mut hinted = futures::stream::iter(hinted).buffer_unordered(HINTS_AT_ONCE);
+        while let Some(unhinted) = hinted.next().await {
+            seen.again.extend(unhinted?);
         }
         Ok(())
+    }
+
+    async fn look(&self, class: &Class, shard: Shard) -> Result<Look, StoreError> {
+        let tenants = self.scan(Scan::all(rows::tenants(shard, class.as_str()), TENANTS_PER_SHARD)).await?;
+        let mut look = Look { shard, ready: Vec::with_capacity(tenants.len()), hinted: 0 };
+        for tenant in tenants.iter().filter_map(|entry| entry.member.parse::<Tenant>().ok()) {
+            let ready = self.scan(Scan::all(rows::ready(shard, class.as_str(), &tenant), ENTRIES_PER_SHARD)).await?;
+            look.ready.push((tenant, ready));
+        }
+        if !tenants.is_empty() {
+            look.hinted = self.scan(Scan::all(rows::hinted(shard, class.as_str()), ENTRIES_PER_SHARD)).await?.len();
+        }
+        Ok(look)
+    }
+
+    /// Merges are not hinted, but those that wait at their turn are told to whoever adds coordinators.
+    async fn look_for_merges(&self, seen: &mut BTreeMap<Shard, usize>, shards: &[Shard]) -> Result<(), StoreError> {
+        for shard in shards {
+            let ready = self.scan(Scan::all(rows::ready(*shard, CLASS_MERGE, &Tenant::default()), ENTRIES_PER_SHARD));
+            let at_turn = ready.await?.iter().filter(|entry| !is_before_turn(entry.score)).count();
+            seen.insert(*shard, at_turn);
+        }
+        self.observer.demand_merges(seen.values().sum());
+        Ok(())
+    }
+
+    /// The shard to look at again, where the task was not ready or the broker did not confirm.
+    async fn hint(&self, class: &Class, at: TaskRef) -> Result<Option<Shard>, StoreError> {
+        let shard = at.shard();
+        if !self.board.hint(&at).await? {
+            return Ok(Some(shard));
+        }
+        let hint = Hint { job: at.job, task: at.task };
+        if let Err(error) = self.broker.publish_hint(class, &hint).await {
+            self.observer.broker_away(&error);
+            return Ok(Some(shard));
+        }
+        Ok(None)
     }
 
     async fn scan(&self, scan: Scan) -> Result<Vec<Entry>, StoreError> {

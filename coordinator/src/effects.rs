@@ -12,7 +12,7 @@ use framefleet_model::board::{Settled, Task};
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::{Digest, TaskId, TaskKind};
 use framefleet_model::index::Index;
-use framefleet_model::job::{IndexStep, Job, JobState};
+use framefleet_model::job::{Accepted, IndexStep, Job, JobState};
 use framefleet_model::key::ObjectKey;
 use framefleet_model::ledger::{AudioProof, OutputProof, SegmentProof};
 use framefleet_model::pipeline::{Request, SegmentDuration};
@@ -23,10 +23,25 @@ use crate::flow::merging::proof::{Evidence, prove};
 use crate::flow::planning::{Asked, plan, tasks::tasks};
 use crate::flow::{Effect, Finding, Need, Planned, PlannedTask, encoding};
 use crate::health::Health;
+use crate::owners::{self, Taken};
 use crate::publish;
 
 /// A plan or an index of a hundred hours stays below.
 const OBJECT_BYTES_MAX: u64 = 1 << 30;
+
+/// Why an effect did not come to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Unfinished {
+    Fault(Fault),
+    /// Something must happen first that is not the job's to do.
+    Later(String),
+}
+
+impl<E: Into<Fault>> From<E> for Unfinished {
+    fn from(error: E) -> Self {
+        Self::Fault(error.into())
+    }
+}
 
 #[derive(Clone)]
 pub(crate) struct Effects {
@@ -41,24 +56,32 @@ impl Effects {
         self.clock.clone()
     }
 
-    pub(crate) async fn perform(&self, job: &Job, effect: Effect) -> Result<Finding, Fault> {
-        match effect {
-            Effect::Check => self.check(job).await.map(|index| Finding::Checked(Ok(index))),
-            Effect::Plan => self.plan(job).await.map(|planned| Finding::Planned(Ok(planned))),
-            Effect::Compare => self.compare(job).await.map(Finding::Compared),
-            Effect::Prove => self.prove(job).await.map(|ledger| Finding::Proved(Ok(ledger))),
-            Effect::Publish => publish::publish(self, job).await.map(Finding::Published),
-            Effect::Close => publish::close(self, job).await.map(|()| Finding::Closed),
-        }
+    pub(crate) async fn perform(&self, job: &Job, effect: Effect) -> Result<Finding, Unfinished> {
+        Ok(match effect {
+            Effect::Check => self.check(job).await?,
+            Effect::Plan => Finding::Planned(Ok(self.plan(job).await?)),
+            Effect::Compare => Finding::Compared(self.compare(job).await?),
+            Effect::Prove => Finding::Proved(Ok(self.prove(job).await?)),
+            Effect::Publish => Finding::Published(publish::publish(self, job).await?),
+            Effect::Close => {
+                publish::close(self, job).await?;
+                Finding::Closed
+            }
+        })
     }
 
-    async fn check(&self, job: &Job) -> Result<Need, Fault> {
+    async fn check(&self, job: &Job) -> Result<Finding, Unfinished> {
         let request = self.request(job).await?;
+        let urls: Vec<&str> = request.outputs.iter().map(|output| output.to.as_str()).collect();
+        if let Taken::Superseded(by) = owners::take(&*self.store, job, &urls).await? {
+            return Ok(Finding::Superseded(by));
+        }
         for output in &request.outputs {
             publish::check(&output.to, request.on_existing).await?;
         }
         let index = self.tasks(job, &[TaskId::INDEX]).await?.into_iter().next().flatten();
-        Ok(if index.is_some_and(|task| task.settled().is_some()) { Need::Settled } else { Need::Open })
+        let settled = index.is_some_and(|task| task.settled().is_some());
+        Ok(Finding::Checked(Ok(if settled { Need::Settled } else { Need::Open })))
     }
 
     async fn plan(&self, job: &Job) -> Result<Planned, Fault> {
@@ -192,7 +215,8 @@ impl Effects {
     pub(crate) async fn request(&self, job: &Job) -> Result<Request, Fault> {
         let key = ObjectKey::request(&job.id);
         let bytes = self.get(&key).await?;
-        serde_json::from_slice(&bytes).map_err(|e| internal(format!("{key} does not parse: {e}")))
+        let accepted = serde_json::from_slice::<Accepted>(&bytes);
+        accepted.map(|accepted| accepted.request).map_err(|e| internal(format!("{key} does not parse: {e}")))
     }
 
     pub(crate) async fn plan_of(&self, job: &Job) -> Result<Plan, Fault> {

@@ -34,15 +34,16 @@ use framefleet_common::ports::txn::Txn;
 use framefleet_model::board::{self, Task};
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::JobId;
-use framefleet_model::job::{Closing, Job, Mail};
+use framefleet_model::job::{Closing, Job, JobState, Mail};
 use framefleet_model::time::StoreTime;
 use futures::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 
-use crate::effects::Effects;
-use crate::flow::{self, Decision, News, TaskChange};
+use crate::effects::{Effects, Unfinished};
+use crate::flow::{self, Decision, Effect, News, TaskChange};
+use crate::observe::Observer;
 use crate::rounds::{Rounds, until};
-use crate::{observe, outbox};
+use crate::{letters, outbox};
 
 /// A waiting job is looked at again after this, called for or not.
 const RECHECK_MS: i64 = 30_000;
@@ -54,12 +55,13 @@ const TURNS_AT_ONCE: usize = 8;
 const MAIL_PER_ROUND: usize = 1024;
 /// A turn ends after so many commits; what is left is another turn.
 const ROUNDS_PER_TURN: usize = 64;
-/// How long an ended job's tasks and objects are kept.
-const GARBAGE_MS: i64 = 24 * 3600 * 1000;
 
 pub(crate) struct Engine {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) effects: Effects,
+    pub(crate) observer: Observer,
+    /// How long what attempts made is kept after a job's end.
+    pub(crate) keep_attempts_ms: i64,
 }
 
 struct Seen {
@@ -114,6 +116,10 @@ impl Engine {
     pub(crate) async fn turn(&self, id: &JobId) -> Result<(), StoreError> {
         for _ in 0..ROUNDS_PER_TURN {
             let Some(seen) = self.see(id).await? else { return self.forget(id).await };
+            if seen.job.is_overdue(seen.now) && !matches!(seen.job.state, JobState::Publishing(_)) {
+                self.commit(Turn { seen, read: None }, &[News::Overdue]).await?;
+                continue;
+            }
             let peek = Peek { queue: rows::mailbox(id), after: None, limit: MAIL_PER_ROUND };
             let mail = self.store.peek(peek).await?;
             if !mail.is_empty() {
@@ -127,13 +133,20 @@ impl Engine {
                 }
                 continue;
             };
+            if matches!(effect, Effect::Publish | Effect::Close) && !self.is_kept(&seen).await? {
+                continue;
+            }
             match self.effects.perform(&seen.job, effect).await {
                 Ok(finding) => self.commit(Turn { seen, read: None }, &[News::Found(finding)]).await?,
-                Err(fault) if passes(&fault) => {
-                    observe::postponed(id, effect, &fault);
+                Err(Unfinished::Later(why)) => {
+                    self.observer.postponed(id, effect, &why);
                     return self.call_again(&seen, POSTPONED_MS).await;
                 }
-                Err(fault) => {
+                Err(Unfinished::Fault(fault)) if passes(&fault) => {
+                    self.observer.postponed(id, effect, &fault.to_string());
+                    return self.call_again(&seen, POSTPONED_MS).await;
+                }
+                Err(Unfinished::Fault(fault)) => {
                     let finding = flow::failing::finding(effect, fault);
                     self.commit(Turn { seen, read: None }, &[News::Found(finding)]).await?;
                 }
@@ -147,6 +160,13 @@ impl Engine {
         let loaded = self.store.load(std::slice::from_ref(&key)).await?;
         let Some(row) = loaded.rows.into_iter().next().flatten() else { return Ok(None) };
         Ok(Some(Seen { job: rows::from_row(&key, &row)?, version: row.version, now: loaded.now }))
+    }
+
+    /// Nothing is shown to the world or deleted for a state that a dying store could take back. Looked at after the
+    /// barrier: before it, the store may have died and forgotten.
+    async fn is_kept(&self, seen: &Seen) -> Result<bool, StoreError> {
+        self.store.barrier().await?;
+        Ok(self.see(&seen.job.id).await?.is_some_and(|now| now.version == seen.version))
     }
 
     /// One transaction of all that the news leads to. A conflict is no error: the next round sees what changed.
@@ -166,8 +186,15 @@ impl Engine {
         if let Some(read) = read {
             txn = txn.ack(&rows::mailbox(id), read);
         }
+        let letter = if decision.outbox.is_empty() { None } else { letters::of_job(&decision.job) };
+        if let Some(letter) = &letter {
+            txn = letters::put(txn, letter);
+        }
         if let Commit::Committed(_) = self.store.commit(txn).await? {
-            observe::decided(&seen.job, &decision);
+            self.observer.decided(&seen.job, &decision);
+            if let Some(letter) = &letter {
+                self.observer.buried(&letter.id, "task");
+            }
         }
         Ok(())
     }
@@ -195,7 +222,7 @@ impl Engine {
             let changed = match change {
                 TaskChange::Drop(_) => {
                     // Whatever happened to it meanwhile is of a plan that no longer counts.
-                    txn = rows::unplace(txn.delete(&at.row()), &at, &task.class);
+                    txn = rows::unplace(txn.delete(&at.row()), &at, &task);
                     continue;
                 }
                 TaskChange::Create(task) => (**task).clone(),
@@ -213,10 +240,12 @@ impl Engine {
         let shard = Shard::of(id);
         let txn = Txn::new(shard).expect(&rows::job_row(id), seen.version);
         let txn = if seen.job.state.closing() == Some(Closing::Closed) {
-            let later = seen.now.after_ms(GARBAGE_MS).ms();
+            let later = seen.now.after_ms(self.keep_attempts_ms).ms();
             txn.index_remove(&rows::turns(shard), id.as_str()).index_set(&rows::garbage(shard), id.as_str(), later)
         } else {
-            txn.index_set(&rows::turns(shard), id.as_str(), seen.now.after_ms(RECHECK_MS).ms())
+            let recheck = seen.now.after_ms(RECHECK_MS);
+            let next = seen.job.deadline().filter(|at| *at > seen.now).map_or(recheck, |at| at.min(recheck));
+            txn.index_set(&rows::turns(shard), id.as_str(), next.ms())
         };
         if self.store.commit(txn).await? == Commit::Conflict {
             return Ok(false);

@@ -6,16 +6,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use framefleet_common::ports::store::StoreError;
 use framefleet_model::fault::Fault;
 
-use crate::observe;
+use crate::observe::Observer;
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Health {
+    observer: Observer,
     broken: Arc<Mutex<Option<Fault>>>,
 }
 
 impl Health {
+    pub(crate) fn new(observer: Observer) -> Self {
+        Self { observer, broken: Arc::default() }
+    }
+
     pub(crate) fn heard(&self, error: &StoreError) {
-        observe::store_away(error);
+        self.observer.store_away(error);
         match error {
             StoreError::Unavailable(_) => {}
             StoreError::Corrupt(_)

@@ -1,23 +1,50 @@
 //! The inbox: what is asked for becomes a job, once.
 //!
-//! A job's id is a hash of the source as it is now and of all that is asked of it. The same asked again is the same
-//! job: under way it goes on, ended in failure it is tried again as its next generation.
+//! A job's id is a hash of the source as it is now and of all that is asked of it, or of a key that its caller chose.
+//! The same asked again is the same job: under way it goes on; ended in failure it is tried again as its next
+//! generation, if whoever asks may ask for that.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use framefleet_common::adapters::blob::{Object, Presence, Root, Side};
 use framefleet_common::ports::rows;
-use framefleet_common::ports::store::{Commit, Shard, Store};
+use framefleet_common::ports::store::{Commit, Row, Shard, Store};
 use framefleet_common::ports::txn::Txn;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::JobId;
-use framefleet_model::job::{Closing, Job, JobState};
+use framefleet_model::job::{Accepted, Closing, JOB_VERSION, Job, JobState};
 use framefleet_model::key::ObjectKey;
 use framefleet_model::pipeline::Request;
 use framefleet_model::plan::SourceFacts;
+use framefleet_model::terms::Terms;
+use framefleet_model::time::StoreTime;
 
 const CONFLICTS_MAX: u32 = 64;
+/// A request of a thousand outputs stays below.
+const REQUEST_BYTES_MAX: u64 = 4 << 20;
+/// So often at most does an event alone begin a job anew.
+const GENERATIONS_BY_EVENT_MAX: u32 = 4;
+
+/// What is asked for, on which terms, and by whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Submission {
+    pub request: Request,
+    pub terms: Terms,
+    /// Names the job in place of source and request: the same key is the same job.
+    pub key: Option<String>,
+    pub origin: Origin,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Somebody who wants it done: a job that failed is tried again.
+    Command,
+    /// A program that may ask twice without meaning it: a job that ended stays ended.
+    Caller,
+    /// Something was uploaded, at this moment: later than the end of a job that failed, it begins it anew.
+    Event { at: StoreTime },
+}
 
 /// What became of a submission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +56,15 @@ pub enum Submitted {
     Again,
     /// It is completed, and its outputs stand where they should.
     Done,
+    /// It failed or was cancelled, and only a retry begins it anew.
+    Ended,
+}
+
+impl Submission {
+    /// What somebody asks for who wants it done, on the usual terms.
+    pub fn of(request: Request) -> Self {
+        Self { request, terms: Terms::default(), key: None, origin: Origin::Command }
+    }
 }
 
 pub(crate) struct Inbox {
@@ -37,65 +73,136 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
-    pub(crate) async fn submit(&self, request: &Request) -> Result<(JobId, Submitted), Fault> {
-        let source = source_facts(&request.source).await?;
-        let id = job_id(request, &source);
+    pub(crate) async fn submit(&self, submission: &Submission) -> Result<(JobId, Submitted), Fault> {
+        let source = source_facts(&submission.request.source).await?;
+        let id = match &submission.key {
+            Some(key) => JobId::of_parts(&["key-1", submission.terms.tenant.as_str(), key]),
+            None => job_id(&submission.request, &source),
+        };
         for _ in 0..CONFLICTS_MAX {
-            if let Some(submitted) = self.try_submit(&id, request, &source).await? {
-                return Ok((id, submitted));
+            let (known, now) = self.known(&id).await?;
+            let Some((job, row)) = known else {
+                let job = Job::new(id.clone(), source.clone(), now).on(submission.terms.clone());
+                if self.accept(&job, &submission.request, None).await? {
+                    return Ok((id, Submitted::New));
+                }
+                continue;
+            };
+            let again = self.again(&job, submission).await?;
+            if again != Submitted::Again {
+                if self.is_kept(&id, job.generation).await? {
+                    return Ok((id, again));
+                }
+                continue;
+            }
+            let next = Job { source: source.clone(), ..job.next_generation(submission.terms.clone(), now) };
+            if self.accept(&next, &submission.request, Some(&row)).await? {
+                return Ok((id, Submitted::Again));
             }
         }
-        Err(Fault::new(FaultKind::StoreAway, format!("{CONFLICTS_MAX} conflicts in a row over job {id}")))
+        Err(busy(&id))
     }
 
-    /// `None`: somebody else was faster.
-    async fn try_submit(
-        &self,
-        id: &JobId,
-        request: &Request,
-        source: &SourceFacts,
-    ) -> Result<Option<Submitted>, Fault> {
+    /// The next generation of a job that failed or was cancelled, on its old terms.
+    pub(crate) async fn retry(&self, id: &JobId) -> Result<Submitted, Fault> {
+        for _ in 0..CONFLICTS_MAX {
+            let (Some((job, row)), now) = self.known(id).await? else {
+                return Err(Fault::new(FaultKind::Settings, format!("there is no job {id}")));
+            };
+            match job.state.closing() {
+                None | Some(Closing::Open) => return Ok(Submitted::Joined),
+                Some(Closing::Closed) if matches!(job.state, JobState::Completed(_)) => return Ok(Submitted::Done),
+                Some(Closing::Closed) => {}
+            }
+            let request = self.accepted(id).await?.request;
+            let next = job.next_generation(job.terms.clone(), now);
+            if self.accept(&next, &request, Some(&row)).await? {
+                return Ok(Submitted::Again);
+            }
+        }
+        Err(busy(id))
+    }
+
+    /// Nobody is told of what a dying store could take back: whoever is told may forget it. Looked at after the barrier:
+    /// before it, the store may have died and forgotten.
+    async fn is_kept(&self, id: &JobId, generation: u32) -> Result<bool, Fault> {
+        self.store.barrier().await?;
+        Ok(self.known(id).await?.0.is_some_and(|(job, _)| job.generation >= generation))
+    }
+
+    async fn known(&self, id: &JobId) -> Result<(Option<(Job, Row)>, StoreTime), Fault> {
         let key = rows::job_row(id);
         let loaded = self.store.load(std::slice::from_ref(&key)).await?;
-        let (now, row) = (loaded.now, loaded.rows.into_iter().next().flatten());
-        let known: Option<Job> = row.as_ref().map(|row| rows::from_row(&key, row)).transpose()?;
-        let (job, submitted) = match known {
-            None => (Job::new(id.clone(), source.clone(), now), Submitted::New),
-            Some(job) => match again(&job, request).await? {
-                Submitted::Again => (job.next_generation(now), Submitted::Again),
-                other @ (Submitted::New | Submitted::Joined | Submitted::Done) => return Ok(Some(other)),
-            },
-        };
+        let row = loaded.rows.into_iter().next().flatten();
+        let known = row.map(|row| rows::from_row(&key, &row).map(|job| (job, row))).transpose()?;
+        Ok((known, loaded.now))
+    }
+
+    async fn accepted(&self, id: &JobId) -> Result<Accepted, Fault> {
+        let key = ObjectKey::request(id);
+        let bytes = self.work.object(&key).read_all(REQUEST_BYTES_MAX).await?;
+        let odd = |e| Fault::new(FaultKind::Internal, format!("{key} does not parse: {e}"));
+        serde_json::from_slice(&bytes).map_err(odd)
+    }
+
+    /// `false`: somebody else was faster, or the store forgot.
+    async fn accept(&self, job: &Job, request: &Request, row: Option<&Row>) -> Result<bool, Fault> {
+        let Job { id, generation, created, source, terms, .. } = job.clone();
+        let request = request.clone();
+        let accepted = Accepted { version: JOB_VERSION, id, generation, created, source, terms, request };
         // Accepted only once what was asked for is kept.
-        self.work.object(&ObjectKey::request(id)).put(Bytes::from(rows::to_bytes(request))).await?;
-        let shard = Shard::of(id);
+        self.work.object(&ObjectKey::request(&job.id)).put(Bytes::from(rows::to_bytes(&accepted))).await?;
+        let (key, shard) = (rows::job_row(&job.id), Shard::of(&job.id));
         let txn = Txn::new(shard)
             .expect(&key, row.map(|row| row.version))
-            .put(&key, rows::to_bytes(&job))
-            .index_set(&rows::jobs(shard), id.as_str(), job.created.ms())
-            .index_remove(&rows::garbage(shard), id.as_str())
-            .index_set(&rows::turns(shard), id.as_str(), now.ms());
-        match self.store.commit(txn).await? {
-            Commit::Committed(_) => Ok(Some(submitted)),
-            Commit::Conflict => Ok(None),
+            .put(&key, rows::to_bytes(job))
+            .index_set(&rows::jobs(shard), job.id.as_str(), rows::age(job.created))
+            .index_remove(&rows::garbage(shard), job.id.as_str())
+            .index_remove(&rows::retired(shard), job.id.as_str())
+            .index_set(&rows::turns(shard), job.id.as_str(), job.created.ms());
+        if self.store.commit(txn).await? == Commit::Conflict {
+            return Ok(false);
         }
+        self.is_kept(&job.id, job.generation).await
     }
-}
 
-async fn again(job: &Job, request: &Request) -> Result<Submitted, Fault> {
-    match job.state.closing() {
-        // Being closed is being under way: what the next generation stages must not be swept with the last one's.
-        None | Some(Closing::Open) => Ok(Submitted::Joined),
-        Some(Closing::Closed) if matches!(job.state, JobState::Completed(_)) => {
-            for output in &request.outputs {
+    async fn again(&self, job: &Job, submission: &Submission) -> Result<Submitted, Fault> {
+        let ended_at = match &job.state {
+            JobState::Completed(end) if end.closing == Closing::Closed => return self.done(submission).await,
+            JobState::Failed(end) if end.closing == Closing::Closed => end.at,
+            JobState::Cancelled(end) if end.closing == Closing::Closed => end.at,
+            // Being closed is being under way: what the next generation stages must not be swept with the last one's.
+            JobState::Accepted
+            | JobState::Indexing(_)
+            | JobState::Encoding(_)
+            | JobState::Merging(_)
+            | JobState::Publishing(_)
+            | JobState::Completed(_)
+            | JobState::Failed(_)
+            | JobState::Cancelled(_) => return Ok(Submitted::Joined),
+        };
+        let anew = match submission.origin {
+            Origin::Command => true,
+            Origin::Caller => false,
+            Origin::Event { at } => at > ended_at && job.generation < GENERATIONS_BY_EVENT_MAX,
+        };
+        Ok(if anew { Submitted::Again } else { Submitted::Ended })
+    }
+
+    async fn done(&self, submission: &Submission) -> Result<Submitted, Fault> {
+        if submission.origin == Origin::Command {
+            for output in &submission.request.outputs {
                 if Object::open(&output.to, Side::Destination)?.presence().await? == Presence::Absent {
                     return Ok(Submitted::Again);
                 }
             }
-            Ok(Submitted::Done)
         }
-        Some(Closing::Closed) => Ok(Submitted::Again),
+        Ok(Submitted::Done)
     }
+}
+
+fn busy(id: &JobId) -> Fault {
+    Fault::new(FaultKind::StoreAway, format!("{CONFLICTS_MAX} conflicts in a row over job {id}"))
 }
 
 /// The source as it is now; a source that changes under its job fails it.

@@ -10,12 +10,18 @@ mod effects;
 pub mod engine;
 /// The stages of a job, pure.
 pub mod flow;
+/// What ended jobs leave is removed.
+mod garbage;
 /// Whether the store can still be written.
 mod health;
 /// What is asked for becomes a job, once.
 pub mod inbox;
 /// What a merge reads.
 mod inputs;
+/// What the broker gave up on is read.
+mod inspector;
+/// What was given up, kept for people.
+pub mod letters;
 /// Segments and sound become outputs.
 mod merge;
 /// What happened, for the log.
@@ -24,8 +30,12 @@ mod observe;
 pub mod ops;
 /// What the world is told.
 mod outbox;
+/// Final keys have one owner.
+mod owners;
 /// Destinations, looked at first and filled last.
 mod publish;
+/// Indexes and mailboxes that lost something are mended.
+mod repair;
 /// Which shards are looked at next.
 mod rounds;
 /// What time alone does.

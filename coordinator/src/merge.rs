@@ -15,20 +15,22 @@ use framefleet_common::child::{Attempt, Media};
 use framefleet_common::ports::clock::Clock;
 use framefleet_common::ports::rows::{self, TaskRef};
 use framefleet_common::ports::store::{Entry, Scan, Shard, Store, StoreError};
-use framefleet_common::tending::{Tending, Told};
+use framefleet_common::tending::{Pulse, Tending, Told};
 use framefleet_model::board::{Claimant, Heard, is_before_turn};
 use framefleet_model::fault::Fault;
 use framefleet_model::index::Block;
 use framefleet_model::pipeline::Damaged;
 use framefleet_model::plan::{Decode, Plan, Segment};
 use framefleet_model::task::{MergeAudio, MergeSegment, MergeVideo, MergeWork, Outcome, Progress, Work, object};
+use framefleet_model::terms::Tenant;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::effects::{Effects, internal};
 use crate::flow::dispatching::CLASS_MERGE;
 use crate::inputs::{Inputs, Source};
-use crate::observe;
+use crate::observe::Observer;
 use crate::rounds::Rounds;
 
 const POLL: Duration = Duration::from_secs(5);
@@ -47,6 +49,7 @@ pub(crate) struct MergeSlot {
     pub(crate) name: String,
     pub(crate) scratch: PathBuf,
     pub(crate) beat: Duration,
+    pub(crate) observer: Observer,
 }
 
 /// Whether a merge gave its slot to another that is at its turn.
@@ -83,7 +86,7 @@ impl MergeSlot {
                     rounds.begin_again();
                 }
                 Ok(None) => {}
-                Err(error) => observe::store_away(&error),
+                Err(error) => self.observer.store_away(&error),
             }
         }
     }
@@ -102,7 +105,7 @@ impl MergeSlot {
 
     async fn look(&self, seen: &mut BTreeMap<Shard, Vec<Entry>>, shards: &[Shard]) -> Result<(), StoreError> {
         for shard in shards {
-            let scan = Scan::all(rows::ready(*shard, CLASS_MERGE), MERGES_PER_SHARD);
+            let scan = Scan::all(rows::ready(*shard, CLASS_MERGE, &Tenant::default()), MERGES_PER_SHARD);
             seen.insert(*shard, self.store().scan(scan).await?.entries);
         }
         Ok(())
@@ -123,18 +126,14 @@ impl MergeSlot {
 
     async fn attempt(&self, merge: Merge, stop: &CancellationToken) {
         let Merge { at, claimant, .. } = &merge;
-        observe::merge_began(&at.job, at.task);
+        self.observer.merge_began(&at.job, at.task);
         let scratch = self.scratch.join(claimant.nonce.as_str());
         let cancel = stop.child_token();
         let (sender, progress) = watch::channel(Progress::default());
-        let tending = Tending {
-            board: self.board.clone(),
-            clock: self.clock(),
-            at: at.clone(),
-            claimant: claimant.clone(),
-            plan: merge.grant.task.plan.clone(),
-            every: self.beat,
-        };
+        let pulse =
+            Pulse { board: self.board.clone(), clock: self.clock(), runtime: Handle::current(), every: self.beat };
+        let plan = merge.grant.task.plan.clone();
+        let tending = Tending { pulse, at: at.clone(), claimant: claimant.clone(), plan };
         let working = async {
             tokio::fs::create_dir_all(&scratch).await.map_err(|e| scratch_fault(&e))?;
             let attempt = Running { scratch: &scratch, progress: sender, cancel: cancel.clone() };
@@ -153,19 +152,20 @@ impl MergeSlot {
         // What is left of a scratch folder is no reason to fail: the next start clears it.
         drop(tokio::fs::remove_dir_all(&scratch).await);
         let result = match (ended, told) {
-            (Ok(()), _) => Ok("settled"),
-            (Err(_), Told::Cancelled | Told::Lost) => Ok("no longer wanted"),
+            (Ok(Settlement::Won), _) => Ok("settled"),
+            (Ok(Settlement::Lost), _) => Ok("lost"),
+            (Err(_), Told::Cancelled | Told::Lost) => Ok("unwanted"),
             (Err(_), Told::Nothing) if stop.is_cancelled() || yielded == Yielded::Yes => {
-                self.board.hand_back(at, &claimant.nonce).await.map(|()| "handed back")
+                self.board.hand_back(at, &claimant.nonce).await.map(|()| "handed_back")
             }
             (Err(fault), Told::Nothing) => {
-                observe::merge_failed(&at.job, at.task, &fault);
+                self.observer.merge_failed(&at.job, at.task, &fault);
                 self.board.fail(at, &claimant.nonce, &fault).await.map(|()| "failed")
             }
         };
         match result {
-            Ok(how) => observe::merge_ended(&at.job, at.task, how),
-            Err(error) => observe::store_away(&error),
+            Ok(how) => self.observer.merge_ended((&at.job, at.task), how),
+            Err(error) => self.observer.store_away(&error),
         }
     }
 
@@ -177,7 +177,7 @@ impl MergeSlot {
             match self.must_yield(merge).await {
                 Ok(Yielded::Yes) => return,
                 Ok(Yielded::No) => {}
-                Err(error) => observe::store_away(&error),
+                Err(error) => self.observer.store_away(&error),
             }
         }
     }
@@ -187,7 +187,7 @@ impl MergeSlot {
             return Ok(Yielded::No);
         }
         for shard in Shard::of_jobs() {
-            let scan = Scan::all(rows::ready(shard, CLASS_MERGE), MERGES_PER_SHARD);
+            let scan = Scan::all(rows::ready(shard, CLASS_MERGE, &Tenant::default()), MERGES_PER_SHARD);
             let ready = self.store().scan(scan).await?.entries;
             let of_job = |entry: &Entry| entry.member.parse::<TaskRef>().is_ok_and(|at| at.job == merge.at.job);
             if ready.iter().any(|entry| !is_before_turn(entry.score) && !of_job(entry)) {
@@ -197,7 +197,7 @@ impl MergeSlot {
         Ok(Yielded::No)
     }
 
-    async fn merge(&self, merge: &Merge, running: Running<'_>) -> Result<(), Fault> {
+    async fn merge(&self, merge: &Merge, running: Running<'_>) -> Result<Settlement, Fault> {
         let digest = merge.grant.task.plan.as_ref().ok_or_else(|| internal(format!("{} has no plan", merge.at)))?;
         let plan = self.effects.plan_by(&merge.grant.job, digest).await?;
         let (work, sources) = merge_work(&plan, merge.at.task.number)?;
@@ -236,10 +236,11 @@ impl MergeSlot {
             inputs: inputs.read().await,
             outcome,
         };
-        if self.settle(merge, &made).await? == Settlement::Lost {
+        let settlement = self.settle(merge, &made).await?;
+        if settlement == Settlement::Lost {
             object.discard(&staged).await?;
         }
-        Ok(())
+        Ok(settlement)
     }
 
     async fn settle(&self, merge: &Merge, made: &Made) -> Result<Settlement, Fault> {
@@ -248,7 +249,7 @@ impl MergeSlot {
             match self.board.settle(&merge.at, &merge.claimant.nonce, made).await {
                 Ok(settlement) => return Ok(settlement),
                 Err(error) if tries >= SETTLES_MAX => return Err(error.into()),
-                Err(error) => observe::store_away(&error),
+                Err(error) => self.observer.store_away(&error),
             }
             tries += 1;
             self.clock().sleep(SETTLE_PAUSE).await;

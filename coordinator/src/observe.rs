@@ -1,61 +1,162 @@
-//! What happens at run time, as typed events: one line of log each.
+//! What happens at run time, as typed events: each writes its line of log and counts itself, in one place.
 
 use framefleet_common::ports::broker::BrokerError;
 use framefleet_common::ports::store::StoreError;
 use framefleet_model::fault::{Fault, Whose};
 use framefleet_model::id::{JobId, TaskId};
 use framefleet_model::job::{IndexStep, Job, JobState};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 use tracing::{debug, error, info, warn};
 
 use crate::flow::{Decision, Effect};
 
-pub(crate) fn decided(before: &Job, decision: &Decision) {
-    let (from, to) = (before.state.name(), decision.job.state.name());
-    let job = &before.id;
-    if !decision.rejected.is_empty() {
-        debug!(%job, rejected = ?decision.rejected, "news changed nothing");
-    }
-    if from == to {
-        return;
-    }
-    match &decision.job.state {
-        JobState::Failed(end) => match end.fault.kind.whose() {
-            Whose::Input | Whose::Destination => info!(%job, from, fault = %end.fault, "job failed"),
-            Whose::Ours => error!(%job, from, fault = %end.fault, "job failed"),
-        },
-        JobState::Indexing(IndexStep::Disproved { fault, .. }) => {
-            warn!(%job, from, %fault, "job did not prove and is planned again without cuts");
+#[derive(Clone, Debug)]
+pub(crate) struct Observer {
+    jobs: IntCounterVec,
+    rejected: IntCounter,
+    postponed: IntCounter,
+    merges: IntCounterVec,
+    store_errors: IntCounter,
+    broker_errors: IntCounter,
+    dead_letters: IntCounter,
+    swept: IntCounterVec,
+    demand: IntGaugeVec,
+    demand_merges: IntGauge,
+}
+
+impl Observer {
+    /// Every family is there from the start, at zero.
+    pub(crate) fn new(registry: &Registry) -> Self {
+        let family = |name: &str, help: &str, label: &str, values: &[&str]| {
+            let family = IntCounterVec::new(Opts::new(name, help), &[label]).expect("the names are ours and legal");
+            values.iter().for_each(|value| drop(family.get_metric_with_label_values(&[value])));
+            register(registry, family)
+        };
+        let counter = |name: &str, help: &str| {
+            register(registry, IntCounter::new(name, help).expect("the names are ours and legal"))
+        };
+        let demand =
+            Opts::new("framefleet_demand_slots", "tasks that are ready, hinted or claimed, by class; scope: fleet");
+        let demand = IntGaugeVec::new(demand, &["class"]).expect("the names are ours and legal");
+        let merges =
+            IntGauge::new("framefleet_demand_merges", "merges that wait for a slot of a coordinator; scope: fleet");
+        Self {
+            jobs: family(
+                "framefleet_jobs_total",
+                "jobs that came to this state here",
+                "state",
+                &["indexing", "encoding", "merging", "publishing", "completed", "failed", "cancelled"],
+            ),
+            rejected: counter("framefleet_news_rejected_total", "repeated or late news that changed nothing"),
+            postponed: counter(
+                "framefleet_effects_postponed_total",
+                "effects that storage or store stood in the way of",
+            ),
+            merges: family(
+                "framefleet_merges_total",
+                "merge attempts by how they ended",
+                "outcome",
+                &["settled", "lost", "unwanted", "handed_back", "failed"],
+            ),
+            store_errors: counter(
+                "framefleet_coordinator_store_errors_total",
+                "calls that the store did not answer well",
+            ),
+            broker_errors: counter("framefleet_coordinator_broker_errors_total", "messages that were not confirmed"),
+            dead_letters: counter("framefleet_dead_letters_total", "messages and tasks that were given up"),
+            swept: family(
+                "framefleet_swept_total",
+                "what time alone did",
+                "what",
+                &["task", "attempts", "job", "index"],
+            ),
+            demand: register(registry, demand),
+            demand_merges: register(registry, merges.expect("the names are ours and legal")),
         }
-        JobState::Accepted
-        | JobState::Indexing(IndexStep::Awaited | IndexStep::Found)
-        | JobState::Encoding(_)
-        | JobState::Merging(_)
-        | JobState::Publishing(_)
-        | JobState::Completed(_)
-        | JobState::Cancelled(_) => info!(%job, from, to, "job went on"),
+    }
+
+    pub(crate) fn decided(&self, before: &Job, decision: &Decision) {
+        let (from, to) = (before.state.name(), decision.job.state.name());
+        let job = &before.id;
+        if !decision.rejected.is_empty() {
+            self.rejected.inc_by(decision.rejected.len() as u64);
+            debug!(%job, rejected = ?decision.rejected, "news changed nothing");
+        }
+        if from == to {
+            return;
+        }
+        self.jobs.with_label_values(&[to]).inc();
+        match &decision.job.state {
+            JobState::Failed(end) => match end.fault.kind.whose() {
+                Whose::Input | Whose::Destination => info!(%job, from, fault = %end.fault, "job failed"),
+                Whose::Ours => error!(%job, from, fault = %end.fault, "job failed"),
+            },
+            JobState::Indexing(IndexStep::Disproved { fault, .. }) => {
+                warn!(%job, from, %fault, "job did not prove and is planned again without cuts");
+            }
+            JobState::Accepted
+            | JobState::Indexing(IndexStep::Awaited | IndexStep::Found)
+            | JobState::Encoding(_)
+            | JobState::Merging(_)
+            | JobState::Publishing(_)
+            | JobState::Completed(_)
+            | JobState::Cancelled(_) => info!(%job, from, to, "job went on"),
+        }
+    }
+
+    pub(crate) fn postponed(&self, job: &JobId, effect: Effect, why: &str) {
+        self.postponed.inc();
+        warn!(%job, ?effect, why, "effect put off");
+    }
+
+    pub(crate) fn store_away(&self, error: &StoreError) {
+        self.store_errors.inc();
+        warn!(%error, "store did not answer");
+    }
+
+    pub(crate) fn broker_away(&self, error: &BrokerError) {
+        self.broker_errors.inc();
+        warn!(%error, "broker did not confirm");
+    }
+
+    pub(crate) fn merge_began(&self, job: &JobId, task: TaskId) {
+        debug!(%job, %task, "merge began");
+    }
+
+    pub(crate) fn merge_ended(&self, (job, task): (&JobId, TaskId), outcome: &str) {
+        self.merges.with_label_values(&[outcome]).inc();
+        debug!(%job, %task, outcome, "merge ended");
+    }
+
+    pub(crate) fn merge_failed(&self, job: &JobId, task: TaskId, fault: &Fault) {
+        warn!(%job, %task, %fault, "merge failed");
+    }
+
+    /// People must look at what could not be done.
+    pub(crate) fn buried(&self, letter: &str, what: &str) {
+        self.dead_letters.inc();
+        error!(letter, what, "given up: see `framefleet dead show`");
+    }
+
+    pub(crate) fn swept(&self, what: &str) {
+        self.swept.with_label_values(&[what]).inc();
+    }
+
+    pub(crate) fn leftover(&self, job: &JobId, fault: &Fault) {
+        warn!(%job, %fault, "what the job left could not be removed yet");
+    }
+
+    pub(crate) fn demand(&self, class: &str, tasks: usize) {
+        self.demand.with_label_values(&[class]).set(i64::try_from(tasks).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn demand_merges(&self, merges: usize) {
+        self.demand_merges.set(i64::try_from(merges).unwrap_or(i64::MAX));
     }
 }
 
-pub(crate) fn postponed(job: &JobId, effect: Effect, fault: &Fault) {
-    warn!(%job, ?effect, %fault, "effect put off");
-}
-
-pub(crate) fn store_away(error: &StoreError) {
-    warn!(%error, "store did not answer");
-}
-
-pub(crate) fn broker_away(error: &BrokerError) {
-    warn!(%error, "broker did not confirm");
-}
-
-pub(crate) fn merge_began(job: &JobId, task: TaskId) {
-    debug!(%job, %task, "merge began");
-}
-
-pub(crate) fn merge_ended(job: &JobId, task: TaskId, how: &str) {
-    debug!(%job, %task, how, "merge ended");
-}
-
-pub(crate) fn merge_failed(job: &JobId, task: TaskId, fault: &Fault) {
-    warn!(%job, %task, %fault, "merge failed");
+/// Two coordinators of one process, as tests have them, count apart: only the first is shown.
+fn register<C: prometheus::core::Collector + Clone + 'static>(registry: &Registry, family: C) -> C {
+    drop(registry.register(Box::new(family.clone())));
+    family
 }

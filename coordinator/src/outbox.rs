@@ -17,12 +17,11 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::flow::Announcement;
-use crate::observe;
+use crate::observe::Observer;
 use crate::rounds::Rounds;
 
 const POLL: Duration = Duration::from_secs(5);
 const EVENTS_PER_ROUND: usize = 64;
-const TENANT: &str = "default";
 
 #[derive(Serialize, Deserialize)]
 struct Message {
@@ -45,7 +44,7 @@ pub(crate) fn message(job: &Job, announcement: &Announcement, now: StoreTime) ->
         "datacontenttype": "application/json",
         "data": { "job": job.id, "generation": job.generation, "at_ms": now.ms(), "source": job.source.url, "fault": fault },
     });
-    let key = format!("job.{state}.{TENANT}");
+    let key = format!("job.{state}.{}", job.terms.tenant);
     rows::to_bytes(&Message { version: 1, id: id.clone(), key, body: body.to_string() })
 }
 
@@ -53,6 +52,7 @@ pub(crate) struct Outbox {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) broker: Arc<dyn Broker>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) observer: Observer,
 }
 
 impl Outbox {
@@ -65,7 +65,7 @@ impl Outbox {
             };
             for shard in shards {
                 if let Err(error) = self.relay(shard).await {
-                    observe::store_away(&error);
+                    self.observer.store_away(&error);
                 }
             }
         }
@@ -73,16 +73,17 @@ impl Outbox {
 
     async fn relay(&self, shard: Shard) -> Result<(), StoreError> {
         let queue = rows::outbox(shard);
-        let waiting = self.store.peek(Peek { queue: queue.clone(), after: None, limit: EVENTS_PER_ROUND }).await?;
-        if waiting.is_empty() {
+        let look = Peek { queue: queue.clone(), after: None, limit: EVENTS_PER_ROUND };
+        let Some(last) = self.store.peek(look.clone()).await?.last().map(|message| message.sequence) else {
             return Ok(());
-        }
-        // Nothing is told that a dying store could take back.
+        };
+        // Nothing is told that a dying store could take back, or took back before the barrier was there.
         self.store.barrier().await?;
-        for message in waiting {
+        let waiting = self.store.peek(look).await?;
+        for message in waiting.into_iter().filter(|message| message.sequence <= last) {
             let Message { id, key, body, .. } = rows::from_bytes(&queue.name, &message.bytes)?;
             if let Err(error) = self.broker.publish_event(&Event { id, key, body: Bytes::from(body) }).await {
-                observe::broker_away(&error);
+                self.observer.broker_away(&error);
                 return Ok(());
             }
             self.store.commit(Txn::new(shard).ack(&queue, message.sequence)).await?;

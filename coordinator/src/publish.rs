@@ -7,7 +7,7 @@ use framefleet_common::adapters::blob::{self, Staged, url};
 use framefleet_common::ports::rows;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::{Digest, TaskId, TaskKind};
-use framefleet_model::job::Job;
+use framefleet_model::job::{Job, JobState};
 use framefleet_model::key::ObjectKey;
 use framefleet_model::pipeline::{OnExisting, Request};
 use framefleet_model::plan::OutputPlan;
@@ -15,6 +15,7 @@ use serde_json::json;
 
 use crate::effects::{Effects, internal};
 use crate::flow::Unpublished;
+use crate::{garbage, owners};
 
 /// What a destination is tried with.
 const TRIAL_BYTES: usize = 4096;
@@ -61,10 +62,9 @@ fn trial(path: &Path) -> PathBuf {
     path.with_file_name(format!(".framefleet-trial-{}.part", &mark.as_str()[..16]))
 }
 
-/// Gives every output its final name. What stands there already with the same content was put there by a coordinator
+/// Gives every output its final name; the caller has seen that the store keeps the job's state. What stands there already with the same content was put there by a coordinator
 /// that died before it could say so.
 pub(crate) async fn publish(effects: &Effects, job: &Job) -> Result<Result<(), Unpublished>, Fault> {
-    effects.store.barrier().await?;
     let plan = effects.plan_of(job).await?;
     let request = effects.request(job).await?;
     let on_existing = match request.on_existing {
@@ -93,6 +93,19 @@ fn has_folder(output: &OutputPlan) -> bool {
 pub(crate) async fn close(effects: &Effects, job: &Job) -> Result<(), Fault> {
     let request = effects.request(job).await?;
     discard(effects, job, (&request, None)).await?;
+    match &job.state {
+        JobState::Failed(_) | JobState::Cancelled(_) => {
+            let urls: Vec<&str> = request.outputs.iter().map(|output| output.to.as_str()).collect();
+            owners::release(&*effects.store, &job.id, &urls).await?;
+        }
+        // The ledger says all that its tasks' rows did.
+        JobState::Completed(_) => garbage::remove_tasks(effects, job).await?,
+        JobState::Accepted
+        | JobState::Indexing(_)
+        | JobState::Encoding(_)
+        | JobState::Merging(_)
+        | JobState::Publishing(_) => {}
+    }
     let (state, fault) = Effects::end_of(job);
     let end = json!({ "version": 1, "job": job.id, "generation": job.generation, "state": state, "fault": fault });
     effects.put(&ObjectKey::end(&job.id), rows::to_bytes(&end)).await

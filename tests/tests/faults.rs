@@ -14,6 +14,7 @@ use framefleet_common::adapters::memory::store::MemoryStore;
 use framefleet_common::fleet::Fleet;
 use framefleet_common::ports::clock::Clock;
 use framefleet_common::ports::store::Store;
+use framefleet_coordinator::inbox::Submission;
 use framefleet_coordinator::ops::Ops as _;
 use framefleet_model::job::JobState;
 use framefleet_tests::fleet::chaos::{Dice, FlakyStore, Misfortune};
@@ -90,7 +91,7 @@ async fn live_through(seed: u64) {
         let pictures = 150 + 50 * i64::try_from(n).unwrap();
         let out: PathBuf = run.rig.path(&format!("out-{n}.mp4"));
         let film = run.rig.film(&format!("film-{n}.mov"), &format!("pictures={pictures} gop=25"));
-        let (id, _) = calm.ops().submit(&request(&film, std::slice::from_ref(&out))).await.unwrap();
+        let (id, _) = calm.ops().submit(&Submission::of(request(&film, std::slice::from_ref(&out)))).await.unwrap();
         jobs.push((id, out, pictures));
     }
     for place in 0..5 {

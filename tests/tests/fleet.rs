@@ -8,7 +8,7 @@ use framefleet_common::adapters::clock::HostClock;
 use framefleet_common::adapters::sqlite::SqliteStore;
 use framefleet_common::child::{Attempt, Media};
 use framefleet_common::ports::clock::Clock;
-use framefleet_coordinator::inbox::Submitted;
+use framefleet_coordinator::inbox::{Submission, Submitted};
 use framefleet_coordinator::ops::Ops as _;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::job::JobState;
@@ -33,7 +33,7 @@ async fn a_film_is_cut_encoded_joined_proved_and_published() {
     let rig = Rig::new(smooth());
     let out = rig.path("out.mp4");
     let asked = request(&rig.film("film.mov", FILM), std::slice::from_ref(&out));
-    let (id, submitted) = rig.ops().submit(&asked).await.unwrap();
+    let (id, submitted) = rig.ops().submit(&Submission::of(asked.clone())).await.unwrap();
     assert_eq!(submitted, Submitted::New);
     let roles = [rig.start_coordinator("c"), rig.start_worker("w")];
     let view = rig.end_of(&id).await.unwrap();
@@ -43,7 +43,7 @@ async fn a_film_is_cut_encoded_joined_proved_and_published() {
     assert_eq!(rig.hidden_in(rig.folder.path()), Vec::<std::path::PathBuf>::new());
     let ledger = rig.ops().ledger(&id).await.unwrap().unwrap();
     assert_eq!((ledger.segments.len(), ledger.seams.len(), ledger.outputs.len()), (10, 9, 1));
-    assert_eq!(rig.ops().submit(&asked).await.unwrap(), (id, Submitted::Done));
+    assert_eq!(rig.ops().submit(&Submission::of(asked.clone())).await.unwrap(), (id, Submitted::Done));
     for role in roles {
         role.stop().await;
     }
@@ -56,7 +56,7 @@ async fn the_same_film_comes_out_of_a_store_on_disk() {
     let store = Arc::new(SqliteStore::open(state.path(), clock.clone()).unwrap());
     let rig = Rig::over(store, clock, Arc::new(TextMedia::new(Smooth(Duration::ZERO))));
     let outs = [rig.path("a.mp4"), rig.path("b.mp4")];
-    let (id, _) = rig.ops().submit(&request(&rig.film("film.mov", FILM), &outs)).await.unwrap();
+    let (id, _) = rig.ops().submit(&Submission::of(request(&rig.film("film.mov", FILM), &outs))).await.unwrap();
     let roles = [rig.start_coordinator("c"), rig.start_worker("w")];
     let view = rig.end_of(&id).await.unwrap();
     assert!(matches!(view.job.state, JobState::Completed(_)), "{:?}", view.job.state);
@@ -74,7 +74,7 @@ async fn what_was_encoded_before_a_kill_is_not_encoded_again() {
     let rig = Rig::new(media.clone());
     let out = rig.path("out.mp4");
     let asked = request(&rig.film("film.mov", FILM), std::slice::from_ref(&out));
-    let (id, _) = rig.ops().submit(&asked).await.unwrap();
+    let (id, _) = rig.ops().submit(&Submission::of(asked.clone())).await.unwrap();
     let (coordinator, worker) = (rig.start_coordinator("c"), rig.start_worker("w"));
     let mut view = None;
     while view.as_ref().is_none_or(|v: &framefleet_coordinator::ops::JobView| v.segments.done < 4) {
@@ -84,7 +84,7 @@ async fn what_was_encoded_before_a_kill_is_not_encoded_again() {
     worker.kill().await;
     let settled = view.map(|v| v.segments.done).unwrap();
     let before = media.encodes();
-    assert_eq!(rig.ops().submit(&asked).await.unwrap(), (id.clone(), Submitted::Joined));
+    assert_eq!(rig.ops().submit(&Submission::of(asked.clone())).await.unwrap(), (id.clone(), Submitted::Joined));
     rig.coordinator("again").adopt().await.unwrap();
     let roles = [rig.start_coordinator("c2"), rig.start_worker("w2")];
     let view = rig.end_of(&id).await.unwrap();
@@ -115,7 +115,7 @@ async fn is_made_uncut(media: Arc<dyn Media>) {
     let rig = Rig::new(media);
     let out = rig.path("out.mp4");
     let asked = request(&rig.film("film.mov", FILM), std::slice::from_ref(&out));
-    let (id, _) = rig.ops().submit(&asked).await.expect("a good request is taken");
+    let (id, _) = rig.ops().submit(&Submission::of(asked.clone())).await.expect("a good request is taken");
     let roles = [rig.start_coordinator("c"), rig.start_worker("w")];
     let view = rig.end_of(&id).await.expect("the store is there");
     assert!(matches!(view.job.state, JobState::Completed(_)), "{:?}", view.job.state);
@@ -159,7 +159,7 @@ async fn a_cancelled_job_ends_and_leaves_nothing_and_may_be_asked_for_again() {
     let rig = Rig::new(media.clone());
     let out = rig.path("out.mp4");
     let asked = request(&rig.film("film.mov", FILM), std::slice::from_ref(&out));
-    let (id, _) = rig.ops().submit(&asked).await.unwrap();
+    let (id, _) = rig.ops().submit(&Submission::of(asked.clone())).await.unwrap();
     let roles = [rig.start_coordinator("c"), rig.start_worker("w")];
     let mut view = None;
     while view.as_ref().is_none_or(|v: &framefleet_coordinator::ops::JobView| v.segments.done < 4) {
@@ -171,7 +171,7 @@ async fn a_cancelled_job_ends_and_leaves_nothing_and_may_be_asked_for_again() {
     assert!(!out.exists());
     assert_eq!(rig.hidden_in(rig.folder.path()), Vec::<std::path::PathBuf>::new());
     let before = media.encodes();
-    assert_eq!(rig.ops().submit(&asked).await.unwrap(), (id.clone(), Submitted::Again));
+    assert_eq!(rig.ops().submit(&Submission::of(asked.clone())).await.unwrap(), (id.clone(), Submitted::Again));
     let view = rig.end_of(&id).await.unwrap();
     assert!(matches!(view.job.state, JobState::Completed(_)), "{:?}", view.job.state);
     assert!(media.encodes() - before <= 6, "settled segments are used again");
@@ -192,7 +192,7 @@ async fn a_destination_that_cannot_take_the_output_fails_the_job_before_any_work
         (rig.path("there.mp4"), FaultKind::DestinationExists),
         (rig.path("nowhere/out.mp4"), FaultKind::DestinationMissing),
     ] {
-        let (id, _) = rig.ops().submit(&request(&film, &[out])).await.unwrap();
+        let (id, _) = rig.ops().submit(&Submission::of(request(&film, &[out]))).await.unwrap();
         let view = rig.end_of(&id).await.unwrap();
         assert!(matches!(&view.job.state, JobState::Failed(end) if end.fault.kind == kind), "{:?}", view.job.state);
     }
@@ -207,8 +207,11 @@ async fn a_destination_that_cannot_take_the_output_fails_the_job_before_any_work
 async fn a_film_that_is_none_fails_with_the_childs_own_fault() {
     let rig = Rig::new(smooth());
     let out = rig.path("out.mp4");
-    let (id, _) =
-        rig.ops().submit(&request(&rig.film("film.mov", "nothing"), std::slice::from_ref(&out))).await.unwrap();
+    let (id, _) = rig
+        .ops()
+        .submit(&Submission::of(request(&rig.film("film.mov", "nothing"), std::slice::from_ref(&out))))
+        .await
+        .unwrap();
     let roles = [rig.start_coordinator("c"), rig.start_worker("w")];
     let view = rig.end_of(&id).await.unwrap();
     let JobState::Failed(end) = &view.job.state else { panic!("{:?}", view.job.state) };

@@ -6,10 +6,11 @@
 //!           └ not granted: acknowledge                           └ lost: delete what it made
 //! ```
 //! The hint is acknowledged last, so that a worker which dies leaves it to another. A store that is away stops nobody:
-//! the work goes on, and its settle is repeated for `SETTLE_PATIENCE`.
+//! the work goes on, and its settle is repeated for `SETTLE_PATIENCE`. Told to stop, an attempt goes on if it is
+//! estimated to end within the grace, and is handed back when the grace is over.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use framefleet_common::adapters::blob::Root;
@@ -19,21 +20,29 @@ use framefleet_common::ports::broker::{Arrival, Delivery};
 use framefleet_common::ports::clock::Clock;
 use framefleet_common::ports::rows::TaskRef;
 use framefleet_common::ports::store::StoreError;
-use framefleet_common::tending::{Tending, Told};
+use framefleet_common::process::drain::Drain;
+use framefleet_common::roster::{Roster, Seen};
+use framefleet_common::tending::{Pulse, Tending, Told};
 use framefleet_model::board::{Claimant, Company, Heard};
-use framefleet_model::fault::Fault;
-use framefleet_model::task::{Outcome, Progress};
+use framefleet_model::cost;
+use framefleet_model::fault::{Fault, FaultKind};
+use framefleet_model::task::{Need, Outcome, Progress};
+use framefleet_model::time::MediaTime;
 use tokio::sync::{RwLock, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::brief::Briefing;
+use crate::observe::Observer;
+use crate::room::{Room, Short};
 use crate::scratch::Scratch;
-use crate::{observe, transfer};
+use crate::transfer;
 
 /// How long a finished result is kept for a store that is away.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(300);
 const PAUSE_FIRST: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
+/// A task that was handed back more often than this and still finds no scratch asks for too much.
+const HAND_BACKS_MAX: u8 = 8;
 
 /// What all attempts of a worker share.
 pub(crate) struct Bench {
@@ -45,7 +54,10 @@ pub(crate) struct Bench {
     pub(crate) mint: Mint,
     pub(crate) briefing: Briefing,
     pub(crate) scratch: PathBuf,
-    pub(crate) beat: Duration,
+    pub(crate) pulse: Pulse,
+    pub(crate) room: Room,
+    pub(crate) roster: Roster,
+    pub(crate) observer: Observer,
     /// Shared by attempts that run together; taken whole by one that must run alone.
     pub(crate) company: RwLock<()>,
 }
@@ -58,7 +70,7 @@ struct Claim {
 
 impl Bench {
     /// Sees one hint through to its acknowledgement.
-    pub(crate) async fn take(&self, delivery: Delivery, stop: &CancellationToken) {
+    pub(crate) async fn take(&self, delivery: Delivery, drain: &Drain) {
         let Delivery { hint, arrival, receipt } = delivery;
         let at = TaskRef::new(&hint.job, hint.task);
         let heard = match arrival {
@@ -68,56 +80,112 @@ impl Bench {
         let claimant = Claimant { nonce: (self.mint)(), worker: self.name.clone(), heard };
         match self.board.claim(&at, &claimant).await {
             Ok(Claimed::Granted(grant)) => {
-                observe::claimed(&at, &claimant.nonce);
-                self.attempt(&Claim { at, claimant, grant: *grant }, stop).await;
+                let _busy = self.observer.claimed(&at, (&grant.task.class, &claimant.nonce));
+                let claim = Claim { at, claimant, grant: *grant };
+                match self.room.reserve(claim.grant.task.need) {
+                    Ok(_reserved) => self.attempt(&claim, drain).await,
+                    Err(short) => self.decline(&claim, short).await,
+                }
             }
-            Ok(Claimed::Held) => observe::not_granted(&at, "held"),
-            Ok(Claimed::NotYet) => observe::not_granted(&at, "not yet"),
-            Ok(Claimed::Over) => observe::not_granted(&at, "over"),
+            Ok(Claimed::Held) => self.observer.not_granted(&at, "held"),
+            Ok(Claimed::NotYet) => self.observer.not_granted(&at, "not_yet"),
+            Ok(Claimed::Over) => self.observer.not_granted(&at, "over"),
             Err(error) => {
                 // Not acknowledged: the hint comes again when the store is back.
-                observe::store_away(&error);
+                self.observer.store_away(&error);
                 self.clock.sleep(PAUSE_FIRST).await;
                 return;
             }
         }
-        // An acknowledgement that is lost brings the hint again, and its claim will say what became of it.
+        // An acknowledgement that is lost brings the hint again, and its claim will say so.
         drop(receipt.ack().await);
     }
 
-    async fn attempt(&self, claim: &Claim, stop: &CancellationToken) {
-        let cancel = stop.child_token();
+    /// No room: another worker may have it, or this one soon; what none ever has fails its job.
+    async fn decline(&self, claim: &Claim, short: Short) {
+        let (at, nonce) = (&claim.at, &claim.claimant.nonce);
+        let declined = match (short, self.fits_nobody(claim.grant.task.need).await) {
+            (Short::Always, Ok(true)) => {
+                let Need { memory_mib, scratch_mib } = claim.grant.task.need;
+                let text = format!(
+                    "{} is estimated to need {memory_mib} MiB of memory and {scratch_mib} MiB of scratch, more than any worker has",
+                    at.task
+                );
+                let fault = Fault::new(FaultKind::Oversized, text);
+                self.observer.failed(at, nonce, &fault);
+                self.board.fail(at, nonce, &fault).await.map(|()| "failed")
+            }
+            (Short::Always | Short::Now, Ok(_)) => self.board.decline(at, nonce).await.map(|()| "declined"),
+            (_, Err(error)) => Err(error),
+        };
+        match declined {
+            Ok(how) => self.observer.ended(at, nonce, how),
+            // The lease runs out, and the task comes back.
+            Err(error) => self.observer.store_away(&error),
+        }
+    }
+
+    async fn fits_nobody(&self, need: Need) -> Result<bool, StoreError> {
+        let fits = |seen: &Seen| {
+            let capacity = seen.worker.capacity;
+            need.memory_mib <= capacity.memory_mib && need.scratch_mib <= capacity.scratch_mib
+        };
+        Ok(!self.roster.all().await?.iter().filter(|seen| seen.is_live()).any(fits))
+    }
+
+    async fn attempt(&self, claim: &Claim, drain: &Drain) {
+        let cancel = drain.abandon.child_token();
         let (sender, progress) = watch::channel(Progress::default());
         let tending = Tending {
-            board: self.board.clone(),
-            clock: self.clock.clone(),
+            pulse: self.pulse.clone(),
             at: claim.at.clone(),
             claimant: claim.claimant.clone(),
             plan: claim.grant.task.plan.clone(),
-            every: self.beat,
         };
-        let working = self.work_in_company(claim, Working { progress: sender, cancel: cancel.clone() });
+        let estimate = OnceLock::new();
+        let working =
+            self.work_in_company(claim, Working { progress: sender, cancel: cancel.clone(), estimate: &estimate });
+        let begun = self.clock.elapsed();
+        let stopping = async {
+            drain.stop.cancelled().await;
+            let spent = self.clock.elapsed() - begun;
+            if !fits(estimate.get().copied().flatten(), spent, drain.grace) {
+                cancel.cancel();
+            }
+            std::future::pending::<()>().await;
+        };
+        let working = async {
+            tokio::select! {
+                ended = working => ended,
+                () = stopping => Err(Fault::new(FaultKind::Cancelled, "told to stop")),
+            }
+        };
         let (ended, told) = tending.during(working, progress, &cancel).await;
         let (at, nonce) = (&claim.at, &claim.claimant.nonce);
         let told_board = match (ended, told) {
             (Ok(Settlement::Won), _) => Ok("settled"),
             (Ok(Settlement::Lost), _) => Ok("lost"),
-            (Err(_), Told::Cancelled | Told::Lost) => Ok("no longer wanted"),
-            (Err(_), Told::Nothing) if stop.is_cancelled() => {
-                self.board.hand_back(at, nonce).await.map(|()| "handed back")
+            (Err(_), Told::Cancelled | Told::Lost) => Ok("unwanted"),
+            (Err(fault), Told::Nothing) if cancel.is_cancelled() || self.is_out_of_room(claim, &fault) => {
+                self.board.hand_back(at, nonce).await.map(|()| "handed_back")
             }
             (Err(fault), Told::Nothing) => {
-                observe::failed(at, nonce, &fault);
+                self.observer.failed(at, nonce, &fault);
                 self.patiently(|| self.board.fail(at, nonce, &fault)).await.map(|()| "failed")
             }
         };
         match told_board {
-            Ok(how) => observe::ended(at, nonce, how),
-            Err(error) => observe::store_away(&error),
+            Ok(how) => self.observer.ended(at, nonce, how),
+            Err(error) => self.observer.store_away(&error),
         }
     }
 
-    async fn work_in_company(&self, claim: &Claim, working: Working) -> Result<Settlement, Fault> {
+    /// Whether the attempt failed for want of scratch here, which says nothing of other workers.
+    fn is_out_of_room(&self, claim: &Claim, fault: &Fault) -> bool {
+        fault.kind == FaultKind::ScratchFull && claim.grant.task.tries.handed_back < HAND_BACKS_MAX
+    }
+
+    async fn work_in_company(&self, claim: &Claim, working: Working<'_>) -> Result<Settlement, Fault> {
         let company = claim.grant.task.lease().map_or(Company::Shared, |lease| lease.company);
         match company {
             Company::Shared => {
@@ -131,7 +199,7 @@ impl Bench {
         }
     }
 
-    async fn work(&self, claim: &Claim, working: Working) -> Result<Settlement, Fault> {
+    async fn work(&self, claim: &Claim, working: Working<'_>) -> Result<Settlement, Fault> {
         let nonce = &claim.claimant.nonce;
         let scratch = Scratch::make(&self.scratch, nonce).await?;
         let made = self.make(claim, &scratch, working).await;
@@ -143,9 +211,10 @@ impl Bench {
         settled
     }
 
-    async fn make(&self, claim: &Claim, scratch: &Scratch, working: Working) -> Result<Outcome, Fault> {
+    async fn make(&self, claim: &Claim, scratch: &Scratch, working: Working<'_>) -> Result<Outcome, Fault> {
         let brief = self.briefing.brief(&claim.grant).await?;
-        let Working { progress, cancel } = working;
+        let Working { progress, cancel, estimate } = working;
+        estimate.get_or_init(|| cost::of(&brief.work));
         let attempt = Attempt { objects: Arc::new(brief.objects), scratch: scratch.path(), progress, cancel };
         self.media.run(brief.work, attempt).await
     }
@@ -160,7 +229,7 @@ impl Bench {
         if settled == Settlement::Lost
             && let Err(fault) = upload.delete(&self.work).await
         {
-            observe::leftover(at, &fault);
+            self.observer.leftover(at, &fault);
         }
         Ok(settled)
     }
@@ -174,7 +243,7 @@ impl Bench {
         loop {
             match ask().await {
                 Err(StoreError::Unavailable(why)) if self.clock.elapsed() - begun < SETTLE_PATIENCE => {
-                    observe::store_away(&StoreError::Unavailable(why));
+                    self.observer.store_away(&StoreError::Unavailable(why));
                     self.clock.sleep(pause).await;
                     pause = (pause * 2).min(PAUSE_MAX);
                 }
@@ -184,7 +253,15 @@ impl Bench {
     }
 }
 
-struct Working {
+struct Working<'a> {
     progress: watch::Sender<Progress>,
     cancel: CancellationToken,
+    /// What the work is estimated to take of one core, once it is known what it is.
+    estimate: &'a OnceLock<Option<MediaTime>>,
+}
+
+/// Whether what is left of the work is estimated to fit the grace. What cannot be estimated may try.
+fn fits(estimate: Option<MediaTime>, spent: Duration, grace: Duration) -> bool {
+    let estimate = estimate.map(|estimate| Duration::from_nanos(u64::try_from(estimate.ns()).unwrap_or(0)));
+    grace > Duration::ZERO && estimate.is_none_or(|estimate| estimate.saturating_sub(spent) <= grace)
 }

@@ -8,6 +8,7 @@ use framefleet_common::board::Grant;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::{Digest, JobId, TaskKind};
 use framefleet_model::index::IndexHeader;
+use framefleet_model::job::Accepted;
 use framefleet_model::key::ObjectKey;
 use framefleet_model::pipeline::Request;
 use framefleet_model::plan::Plan;
@@ -98,7 +99,8 @@ impl Briefing {
     async fn request(&self, job: &JobId) -> Result<Request, Fault> {
         let key = ObjectKey::request(job);
         let bytes = self.work.object(&key).read_all(OBJECT_BYTES_MAX).await?;
-        serde_json::from_slice(&bytes).map_err(|e| internal(format!("{key} does not parse: {e}")))
+        let accepted = serde_json::from_slice::<Accepted>(&bytes);
+        accepted.map(|accepted| accepted.request).map_err(|e| internal(format!("{key} does not parse: {e}")))
     }
 }
 

@@ -9,6 +9,8 @@ mod brief;
 mod objects;
 /// What happened, for the log.
 mod observe;
+/// Memory and scratch, reserved before work begins.
+mod room;
 /// Folders that attempts write into.
 mod scratch;
 /// Encode and light slots, each with one attempt at a time.

@@ -1,17 +1,11 @@
 //! The slots of a worker: each consumes hints of one class and sees one attempt through at a time.
 //!
-//! ```ignore
-//! let worker = Worker::new(fleet, media, WorkerSettings {
-//!     name: "laptop".into(),
-//!     slots: vec![(Class::light(), 1), (Class::standard(), 2), (Class::long(), 1)],
-//!     scratch: state_dir.join("scratch"),
-//!     beat: Duration::from_millis(500),       // 5 s in a fleet
-//!     limits: SourceLimits::DEFAULT,
-//! });
-//! worker.clear_scratch().await;               // only where no other worker uses the folder
-//! worker.run(stop).await;                     // until told to stop; attempts under way are handed back
+//! ```text
+//! running ──stop──▶ draining: nothing more is taken, what fits the grace goes on ──abandon──▶ handed back ──▶ ended
 //! ```
+//! A worker whose scratch runs full takes nothing more until there is room again.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,20 +13,29 @@ use std::time::Duration;
 use framefleet_common::child::Media;
 use framefleet_common::fleet::Fleet;
 use framefleet_common::ports::broker::{BrokerError, Class};
-use framefleet_model::task::SourceLimits;
+use framefleet_common::process::drain::Drain;
+use framefleet_common::roster::{Phase, Roster, WORKER_VERSION, WorkerRow};
+use framefleet_common::tending::Pulse;
+use framefleet_model::task::{Need, SourceLimits};
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
+use prometheus::Registry;
+use tokio::runtime::Handle;
 use tokio::sync::RwLock;
-use tokio_util::sync::CancellationToken;
 
 use crate::attempt::Bench;
 use crate::brief::Briefing;
-use crate::{observe, scratch};
+use crate::observe::Observer;
+use crate::room::Room;
+use crate::scratch;
 
 /// Between two tries at a broker that does not answer.
 const BROKER_PAUSE: Duration = Duration::from_secs(1);
+/// Between two looks for room.
+const ROOM_PAUSE: Duration = Duration::from_secs(5);
+const REPORT_EVERY: Duration = Duration::from_secs(5);
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct WorkerSettings {
     /// How the board names it.
     pub name: String,
@@ -43,17 +46,29 @@ pub struct WorkerSettings {
     /// Between heartbeats.
     pub beat: Duration,
     pub limits: SourceLimits,
+    /// What all attempts together may use.
+    pub capacity: Need,
+    /// Which framefleet, GStreamer and encoders it has.
+    pub build: String,
+    /// Where it counts what happens.
+    pub metrics: Registry,
+    /// Where heartbeats run, and over which store, if not here.
+    pub pulse: Option<Pulse>,
 }
 
 pub struct Worker {
     fleet: Fleet,
     bench: Bench,
     slots: Vec<(Class, usize)>,
+    build: String,
 }
 
 impl Worker {
+    /// Within a runtime: heartbeats run there unless the settings say where.
     pub fn new(fleet: Fleet, media: Arc<dyn Media>, settings: WorkerSettings) -> Self {
-        let WorkerSettings { name, slots, scratch, beat, limits } = settings;
+        let WorkerSettings { name, slots, scratch, beat, limits, capacity, build, metrics, pulse } = settings;
+        let here =
+            || Pulse { board: fleet.board(), clock: fleet.clock.clone(), runtime: Handle::current(), every: beat };
         let bench = Bench {
             name,
             board: fleet.board(),
@@ -62,11 +77,14 @@ impl Worker {
             media,
             mint: fleet.mint.clone(),
             briefing: Briefing::new(fleet.work.clone(), limits),
+            pulse: pulse.unwrap_or_else(here),
+            room: Room::new(capacity, &scratch),
             scratch,
-            beat,
+            roster: Roster::new(fleet.store.clone()),
+            observer: Observer::new(&metrics),
             company: RwLock::default(),
         };
-        Self { fleet, bench, slots }
+        Self { fleet, bench, slots, build }
     }
 
     /// Removes what attempts of an earlier life left in the scratch folder, which must be this worker's own.
@@ -74,34 +92,105 @@ impl Worker {
         scratch::clear(&self.bench.scratch).await;
     }
 
-    /// Runs until it is told to stop; attempts under way are then handed back at once, uncounted.
-    pub async fn run(&self, stop: CancellationToken) {
-        let classes = self.slots.iter().flat_map(|(class, count)| std::iter::repeat_n(class, *count));
-        let slots: FuturesUnordered<_> = classes.map(|class| self.slot(class, stop.clone())).collect();
-        slots.collect::<Vec<()>>().await;
+    /// Whether it could begin a task; else what is wrong.
+    pub fn readiness(&self) -> Result<(), String> {
+        self.bench.room.check()
     }
 
-    async fn slot(&self, class: &Class, stop: CancellationToken) {
-        while !stop.is_cancelled() {
-            if let Err(error) = self.consume(class, &stop).await {
-                observe::broker_away(class, &error);
+    /// Runs until it is told to stop and has ended or handed back what it held.
+    pub async fn run(&self, drain: Drain) {
+        let classes = self.slots.iter().flat_map(|(class, count)| std::iter::repeat_n(class, *count));
+        let slots: FuturesUnordered<_> = classes.map(|class| self.slot(class, &drain)).collect();
+        let slots = async {
+            slots.collect::<Vec<()>>().await;
+        };
+        tokio::select! {
+            () = slots => {}
+            () = self.report(&drain) => {}
+        }
+    }
+
+    async fn slot(&self, class: &Class, drain: &Drain) {
+        while !drain.stop.is_cancelled() {
+            if let Err(error) = self.consume(class, drain).await {
+                self.bench.observer.broker_away(class, &error);
                 tokio::select! {
                     () = self.fleet.clock.sleep(BROKER_PAUSE) => {}
-                    () = stop.cancelled() => {}
+                    () = drain.stop.cancelled() => {}
                 }
             }
         }
     }
 
-    /// Ends well only when told to stop.
-    async fn consume(&self, class: &Class, stop: &CancellationToken) -> Result<(), BrokerError> {
+    /// Ends well only when told to stop, or while there is no room.
+    async fn consume(&self, class: &Class, drain: &Drain) -> Result<(), BrokerError> {
+        if let Err(why) = self.bench.room.check() {
+            self.bench.observer.no_room(&why);
+            tokio::select! {
+                () = self.fleet.clock.sleep(ROOM_PAUSE) => {}
+                () = drain.stop.cancelled() => {}
+            }
+            return Ok(());
+        }
         let mut hints = self.fleet.broker.consume(class).await?;
         loop {
             let delivery = tokio::select! {
                 delivery = hints.next() => delivery?,
-                () = stop.cancelled() => return hints.close().await,
+                () = drain.stop.cancelled() => return hints.close().await,
             };
-            self.bench.take(delivery, stop).await;
+            self.bench.take(delivery, drain).await;
+            if self.bench.room.check().is_err() {
+                return hints.close().await;
+            }
+        }
+    }
+
+    /// Says every few seconds that it is there, for as long as it is, and says goodbye: ends only by being dropped.
+    async fn report(&self, drain: &Drain) {
+        let mut phase = None;
+        loop {
+            let now = if drain.stop.is_cancelled() || self.bench.room.check().is_err() {
+                Phase::Draining
+            } else {
+                Phase::Working
+            };
+            if phase != Some(now) && drain.stop.is_cancelled() {
+                self.bench.observer.draining();
+            }
+            phase = Some(now);
+            if let Err(error) = self.bench.roster.report(&self.row(now)).await {
+                self.bench.observer.store_away(&error);
+            }
+            tokio::select! {
+                () = self.fleet.clock.sleep(REPORT_EVERY) => {}
+                () = drain.stop.cancelled(), if now == Phase::Working => {}
+                () = drain.abandon.cancelled() => break,
+            }
+        }
+        self.bench.observer.abandoning();
+        std::future::pending().await
+    }
+
+    /// It will not be heard again.
+    pub async fn leave(&self) {
+        if let Err(error) = self.bench.roster.remove(&self.bench.name).await {
+            self.bench.observer.store_away(&error);
+        }
+    }
+
+    fn row(&self, phase: Phase) -> WorkerRow {
+        let mut slots = BTreeMap::new();
+        for (class, count) in &self.slots {
+            *slots.entry(class.to_string()).or_insert(0) += u32::try_from(*count).unwrap_or(u32::MAX);
+        }
+        WorkerRow {
+            version: WORKER_VERSION,
+            name: self.bench.name.clone(),
+            build: self.build.clone(),
+            slots,
+            busy: self.bench.observer.busy(),
+            phase,
+            capacity: self.bench.room.total(),
         }
     }
 }

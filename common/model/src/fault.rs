@@ -100,6 +100,8 @@ faults! {
     OutOfMemory = 3012, Ours, Times(2), 70;
     /// The scratch folder is full.
     ScratchFull = 3013, Ours, Times(5), 75;
+    /// It needs more memory or scratch than any worker has.
+    Oversized = 3014, Ours, Never, 70;
     /// A seam or an output does not prove.
     LedgerOpen = 3020, Ours, Times(2), 70;
     /// Storage did not answer.
@@ -108,6 +110,8 @@ faults! {
     StoreAway = 3031, Ours, Times(5), 69;
     /// Somebody cancelled it.
     Cancelled = 3040, Ours, Never, 130;
+    /// It had not ended by its deadline.
+    Overdue = 3041, Ours, Never, 75;
 }
 
 impl Fault {

@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
 use crate::id::{Digest, JobId, Nonce, TaskId};
+use crate::pipeline::Request;
 use crate::plan::SourceFacts;
+use crate::terms::Terms;
 use crate::time::StoreTime;
 
 pub const JOB_VERSION: u32 = 1;
@@ -26,7 +28,21 @@ pub struct Job {
     pub generation: u32,
     pub created: StoreTime,
     pub source: SourceFacts,
+    #[serde(default)]
+    pub terms: Terms,
     pub state: JobState,
+}
+
+/// A job as it was accepted, kept beside its other objects: enough to take it up again in an empty store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    pub version: u32,
+    pub id: JobId,
+    pub generation: u32,
+    pub created: StoreTime,
+    pub source: SourceFacts,
+    pub terms: Terms,
+    pub request: Request,
 }
 
 /// What a job waits for. An ended job accepts nothing more; asking again is its next generation.
@@ -110,6 +126,9 @@ pub struct Failed {
     pub fault: Fault,
     /// The task that failed, where one did.
     pub task: Option<TaskId>,
+    /// The plan that was in force.
+    #[serde(default)]
+    pub plan: Option<Digest>,
     pub closing: Closing,
 }
 
@@ -117,6 +136,9 @@ pub struct Failed {
 pub struct Cancelled {
     pub at: StoreTime,
     pub reason: String,
+    /// The plan that was in force.
+    #[serde(default)]
+    pub plan: Option<Digest>,
     pub closing: Closing,
 }
 
@@ -170,12 +192,28 @@ pub enum Tallied {
 
 impl Job {
     pub fn new(id: JobId, source: SourceFacts, created: StoreTime) -> Self {
-        Self { version: JOB_VERSION, id, generation: 1, created, source, state: JobState::Accepted }
+        let (version, generation, terms) = (JOB_VERSION, 1, Terms::default());
+        Self { version, id, generation, created, source, terms, state: JobState::Accepted }
     }
 
-    /// The same job asked for again.
-    pub fn next_generation(&self, now: StoreTime) -> Self {
-        Self { generation: self.generation.saturating_add(1), created: now, state: JobState::Accepted, ..self.clone() }
+    pub fn on(self, terms: Terms) -> Self {
+        Self { terms, ..self }
+    }
+
+    /// The same job asked for again, on terms of its own.
+    pub fn next_generation(&self, terms: Terms, now: StoreTime) -> Self {
+        let generation = self.generation.saturating_add(1);
+        Self { generation, created: now, terms, state: JobState::Accepted, ..self.clone() }
+    }
+
+    /// By when it must have ended.
+    pub fn deadline(&self) -> Option<StoreTime> {
+        self.terms.deadline_ms.map(|ms| self.created.after_ms(ms))
+    }
+
+    /// It must have ended by now and has not.
+    pub fn is_overdue(&self, now: StoreTime) -> bool {
+        !self.state.has_ended() && self.deadline().is_some_and(|deadline| deadline <= now)
     }
 }
 
@@ -207,14 +245,16 @@ impl JobState {
         }
     }
 
-    /// The plan in force, once there is one.
+    /// The plan in force, once there is one; of a job that ended, the last.
     pub fn plan(&self) -> Option<&Digest> {
         match self {
             Self::Encoding(state) => Some(&state.plan),
             Self::Merging(state) => Some(&state.plan),
             Self::Publishing(state) => Some(&state.plan),
             Self::Completed(end) => Some(&end.plan),
-            Self::Accepted | Self::Indexing(_) | Self::Failed(_) | Self::Cancelled(_) => None,
+            Self::Failed(end) => end.plan.as_ref(),
+            Self::Cancelled(end) => end.plan.as_ref(),
+            Self::Accepted | Self::Indexing(_) => None,
         }
     }
 }

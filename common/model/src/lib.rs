@@ -26,5 +26,7 @@ pub mod plan;
 pub mod reads;
 /// What a media child is told, and what it answers.
 pub mod task;
+/// How a job stands among others: tenant, priority, deadline.
+pub mod terms;
 /// Durations, rates and half-open ranges of media time.
 pub mod time;

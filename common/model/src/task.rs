@@ -1,4 +1,4 @@
-//! What a media child is told on standard input, and what it answers on standard output: one JSON value a line.
+//! What a task needs of a worker, and what a media child is told on standard input, and what it answers on standard output: one JSON value a line.
 //!
 //! The child reads everything through one inherited socket that answers ranged reads of numbered objects
 //! (`object`), and writes only into its scratch folder.
@@ -12,6 +12,7 @@ use crate::ledger::{AudioProof, OutputProof, Produced, SegmentProof};
 use crate::media::{Chapter, Container, Tags};
 use crate::pipeline::{Damaged, TrackChoice};
 use crate::plan::{AudioRendition, Segment, VideoRendition};
+use crate::terms::Tenant;
 use crate::time::{MediaTime, Span};
 
 pub const CHILD_PROTOCOL: u32 = 1;
@@ -24,6 +25,31 @@ pub mod object {
     pub const INDEX: u32 = 1;
     /// The first of a merge's inputs; a read of one that is not yet there waits for it.
     pub const INPUTS: u32 = 16;
+}
+
+/// Where a task waits for its turn, and what for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub class: String,
+    pub tenant: Tenant,
+    pub order: i64,
+    pub need: Need,
+}
+
+/// What an attempt is estimated to take of its worker, in MiB.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Need {
+    pub memory_mib: u32,
+    pub scratch_mib: u32,
+}
+
+/// What went wrong so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tries {
+    pub failed: u8,
+    pub lost: u8,
+    pub lost_alone: u8,
+    pub handed_back: u8,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

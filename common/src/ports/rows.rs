@@ -1,19 +1,27 @@
 //! Every row, index and queue of the store is named here, and written and read in one form: versioned JSON.
 //!
 //! ```text
-//! job/<job>            row    the job                       turns          index  jobs by their next turn
-//! task/<job>/<task>    row    a task                        due            index  tasks by when to look at them
-//! mail/<job>           queue  news for the job              ready/<class>  index  tasks nobody was told of, by order
-//! outbox               queue  news for the world            hinted/<class> index  tasks whose hint is on its way
-//!                                                           jobs           index  all jobs by their age
-//!                                                           garbage        index  ended jobs by when to sweep them
+//! job/<job>            row    the job              turns                  index  jobs by their next turn
+//! task/<job>/<task>    row    a task               due                    index  tasks by when to look at them
+//! mail/<job>           queue  news for the job     ready/<class>/<tenant> index  tasks nobody was told of, by order
+//! outbox               queue  news for the world   tenants/<class>        index  tenants that ever had one ready
+//! dead/<letter>        row    what was given up    hinted/<class>         index  tasks whose hint is on its way
+//!                                                  jobs                   index  all jobs by their age
+//!                                                  garbage                index  ended jobs by when to sweep what they left
+//!                                                  retired                index  swept jobs by when to forget them
+//!                                                  dead                   index  letters by their age
+//!
+//! of no job: owner/<key>  row  whose job fills a final key     workers  index  workers by when they were last heard
+//!            worker/<name> row a worker as it last said it is
 //! ```
 
 use std::fmt;
 use std::str::FromStr;
 
 use framefleet_model::board::{Task, TaskState};
-use framefleet_model::id::{IdError, JobId, TaskId};
+use framefleet_model::id::{Digest, IdError, JobId, TaskId};
+use framefleet_model::terms::Tenant;
+use framefleet_model::time::StoreTime;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -76,8 +84,12 @@ pub fn due(shard: Shard) -> IndexKey {
     shard.index("due")
 }
 
-pub fn ready(shard: Shard, class: &str) -> IndexKey {
-    shard.index(format!("ready/{class}"))
+pub fn ready(shard: Shard, class: &str, tenant: &Tenant) -> IndexKey {
+    shard.index(format!("ready/{class}/{tenant}"))
+}
+
+pub fn tenants(shard: Shard, class: &str) -> IndexKey {
+    shard.index(format!("tenants/{class}"))
 }
 
 pub fn hinted(shard: Shard, class: &str) -> IndexKey {
@@ -88,17 +100,54 @@ pub fn jobs(shard: Shard) -> IndexKey {
     shard.index("jobs")
 }
 
+/// A job's score among all jobs: the youngest first.
+pub fn age(created: StoreTime) -> i64 {
+    -created.ms()
+}
+
 pub fn garbage(shard: Shard) -> IndexKey {
     shard.index("garbage")
 }
 
+pub fn retired(shard: Shard) -> IndexKey {
+    shard.index("retired")
+}
+
+pub fn dead(shard: Shard) -> IndexKey {
+    shard.index("dead")
+}
+
+pub fn letter(shard: Shard, id: &str) -> RowKey {
+    shard.row(format!("dead/{id}"))
+}
+
+/// Whose job fills the final key of this URL.
+pub fn owner(url: &str) -> RowKey {
+    Shard::GLOBAL.row(format!("owner/{}", Digest::of(url.as_bytes())))
+}
+
+pub fn worker(name: &str) -> RowKey {
+    Shard::GLOBAL.row(format!("worker/{name}"))
+}
+
+pub fn workers() -> IndexKey {
+    Shard::GLOBAL.index("workers")
+}
+
 /// Puts a task's row, and the task where its state says it waits.
 pub fn put_task(txn: Txn, at: &TaskRef, task: &Task) -> Txn {
+    place(txn.put(&at.row(), to_bytes(task)), at, task)
+}
+
+/// Puts a task where its state says it waits.
+pub fn place(txn: Txn, at: &TaskRef, task: &Task) -> Txn {
     let (shard, member) = (at.shard(), at.to_string());
-    let (ready, hinted, due) = (ready(shard, &task.class), hinted(shard, &task.class), due(shard));
-    let txn = txn.put(&at.row(), to_bytes(task));
+    let ready = ready(shard, &task.class, &task.tenant);
+    let (hinted, due) = (hinted(shard, &task.class), due(shard));
     let txn = match &task.state {
-        TaskState::Ready => txn.index_set(&ready, &member, task.order),
+        TaskState::Ready => {
+            txn.index_set(&ready, &member, task.order).index_set(&tenants(shard, &task.class), task.tenant.as_str(), 0)
+        }
         TaskState::Waiting { .. }
         | TaskState::Hinted { .. }
         | TaskState::Claimed(_)
@@ -120,9 +169,10 @@ pub fn put_task(txn: Txn, at: &TaskRef, task: &Task) -> Txn {
 }
 
 /// Takes a task out of every index: its row has been deleted, or its job has ended.
-pub fn unplace(txn: Txn, at: &TaskRef, class: &str) -> Txn {
+pub fn unplace(txn: Txn, at: &TaskRef, task: &Task) -> Txn {
     let (shard, member) = (at.shard(), at.to_string());
-    let txn = txn.index_remove(&ready(shard, class), &member).index_remove(&hinted(shard, class), &member);
+    let (ready, hinted) = (ready(shard, &task.class, &task.tenant), hinted(shard, &task.class));
+    let txn = txn.index_remove(&ready, &member).index_remove(&hinted, &member);
     txn.index_remove(&due(shard), member)
 }
 

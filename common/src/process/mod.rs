@@ -2,6 +2,8 @@
 
 /// How long to wait before the next try.
 pub mod backoff;
+/// Told to stop: finish what fits the grace, hand the rest back.
+pub mod drain;
 /// What this process may use of the machine.
 pub mod machine;
 /// What others may see of this process.

@@ -43,10 +43,24 @@ pub(crate) fn disproved(job: &Job, fault: Fault, task: Option<TaskId>, now: Stor
     Step::to(JobState::Indexing(IndexStep::Disproved { plan, fault })).with_tasks(tasks)
 }
 
+/// The job fails, unless something may stand at a final key already: then it is let finish.
+pub(crate) fn overdue(job: &Job, now: StoreTime) -> Result<Step, Rejected> {
+    match &job.state {
+        JobState::Accepted | JobState::Indexing(_) | JobState::Encoding(_) | JobState::Merging(_) => {
+            let given = job.terms.deadline_ms.unwrap_or(0);
+            let text = format!("it had not ended {given} ms after it was accepted, its deadline: {}", job.state.name());
+            Ok(end(job, Fault::new(FaultKind::Overdue, text), None, now))
+        }
+        JobState::Publishing(_) => Err(Rejected::Stale),
+        JobState::Completed(_) | JobState::Failed(_) | JobState::Cancelled(_) => Err(out_of_place(job)),
+    }
+}
+
 pub(crate) fn cancelled(job: &Job, reason: &str, now: StoreTime) -> Result<Step, Rejected> {
     match &job.state {
         JobState::Accepted | JobState::Indexing(_) | JobState::Encoding(_) | JobState::Merging(_) => {
-            let end = Cancelled { at: now, reason: reason.to_owned(), closing: Closing::Open };
+            let plan = job.state.plan().cloned();
+            let end = Cancelled { at: now, reason: reason.to_owned(), plan, closing: Closing::Open };
             Ok(Step::end(job, JobState::Cancelled(end), None))
         }
         // Something may stand at a final key already: the job is past stopping.
@@ -56,7 +70,8 @@ pub(crate) fn cancelled(job: &Job, reason: &str, now: StoreTime) -> Result<Step,
 }
 
 fn end(job: &Job, fault: Fault, task: Option<TaskId>, now: StoreTime) -> Step {
-    let end = Failed { at: now, fault: fault.clone(), task, closing: Closing::Open };
+    let plan = job.state.plan().cloned();
+    let end = Failed { at: now, fault: fault.clone(), task, plan, closing: Closing::Open };
     Step::end(job, JobState::Failed(end), Some(fault))
 }
 

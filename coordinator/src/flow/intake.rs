@@ -1,12 +1,13 @@
 //! Intake: an accepted job whose destinations can take its outputs asks for its index.
 
-use framefleet_model::board::{Place, Task};
+use framefleet_model::board::Task;
+use framefleet_model::cost;
 use framefleet_model::fault::Fault;
 use framefleet_model::id::TaskId;
 use framefleet_model::job::{IndexStep, Job, JobState};
 use framefleet_model::time::StoreTime;
 
-use crate::flow::dispatching::{CLASS_LIGHT, order};
+use crate::flow::dispatching::{CLASS_LIGHT, place};
 use crate::flow::{Need, Rejected, Step, TaskChange, failing, out_of_place};
 
 pub(crate) fn checked(job: &Job, checked: &Result<Need, Fault>, now: StoreTime) -> Result<Step, Rejected> {
@@ -17,7 +18,7 @@ pub(crate) fn checked(job: &Job, checked: &Result<Need, Fault>, now: StoreTime) 
         Ok(Need::Settled) => return Ok(Step::to(JobState::Indexing(IndexStep::Found))),
         Ok(Need::Open) => {}
     }
-    let place = Place { class: CLASS_LIGHT.to_owned(), order: order(job, TaskId::INDEX) };
+    let place = place(job, TaskId::INDEX, (CLASS_LIGHT, cost::index_need()));
     let index = TaskChange::Create(Box::new(Task::new(TaskId::INDEX, None, place)));
     Ok(Step::to(JobState::Indexing(IndexStep::Awaited)).with_tasks(vec![index]))
 }

@@ -27,7 +27,7 @@ pub mod planning;
 
 use framefleet_model::board::Task;
 use framefleet_model::fault::Fault;
-use framefleet_model::id::{Digest, TaskId, TaskKind};
+use framefleet_model::id::{Digest, JobId, TaskId, TaskKind};
 use framefleet_model::job::{Closing, Encoding, IndexStep, Job, JobState, Merging, Report};
 use framefleet_model::time::StoreTime;
 
@@ -36,6 +36,8 @@ use framefleet_model::time::StoreTime;
 pub enum News {
     Mail(Report),
     Found(Finding),
+    /// The job's deadline has passed.
+    Overdue,
 }
 
 /// What an effect found.
@@ -43,6 +45,8 @@ pub enum News {
 pub enum Finding {
     /// Whether the destinations can take what is asked for, and then whether the index is still to be made.
     Checked(Result<Need, Fault>),
+    /// A newer job of the same source has taken its final keys.
+    Superseded(JobId),
     Planned(Result<Planned, Fault>),
     /// Tasks whose headers differ from most others'.
     Compared(Vec<TaskId>),
@@ -71,6 +75,8 @@ pub struct Planned {
 pub struct PlannedTask {
     pub id: TaskId,
     pub class: String,
+    /// What its attempts take of a worker.
+    pub weight: framefleet_model::task::Need,
     pub need: Need,
 }
 
@@ -170,6 +176,8 @@ fn step(job: &Job, news: &News, now: StoreTime) -> Result<Step, Rejected> {
         },
         News::Mail(Report::Dead { task, fault, plan: _ }) => failing::died(job, *task, fault, now),
         News::Mail(Report::Cancel { reason }) => failing::cancelled(job, reason, now),
+        News::Overdue => failing::overdue(job, now),
+        News::Found(Finding::Superseded(by)) => failing::cancelled(job, &format!("superseded by job {by}"), now),
         News::Found(Finding::Checked(checked)) => intake::checked(job, checked, now),
         News::Found(Finding::Planned(planned)) => planning::tasks::planned(job, planned, now),
         News::Found(Finding::Compared(odd)) => encoding::compared(job, odd, now),

@@ -29,6 +29,7 @@ fn planned(encodes: u32) -> Planned {
     let task = |kind, number, class: &str| PlannedTask {
         id: TaskId::new(kind, number),
         class: class.to_owned(),
+        weight: Default::default(),
         need: Need::Open,
     };
     let encodes = (0..encodes).map(|n| task(TaskKind::Encode, n, "standard"));

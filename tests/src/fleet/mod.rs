@@ -19,8 +19,10 @@ use framefleet_common::fleet::Fleet;
 use framefleet_common::ports::broker::Class;
 use framefleet_common::ports::clock::Clock;
 use framefleet_common::ports::store::Store;
+use framefleet_common::process::drain::Drain;
 use framefleet_coordinator::coordinator::{Coordinator, CoordinatorSettings};
-use framefleet_coordinator::ops::{FleetOps, JobView, Ops as _};
+use framefleet_coordinator::ops::fleet::FleetOps;
+use framefleet_coordinator::ops::{JobView, Ops as _};
 use framefleet_model::fault::Fault;
 use framefleet_model::id::{JobId, Nonce};
 use framefleet_model::media::{AudioCodec, Container, VideoCodec};
@@ -28,12 +30,15 @@ use framefleet_model::pipeline::{
     AudioSettings, Damaged, OnExisting, OutputRequest, Preset, Range, RateControl, Request, SegmentDuration,
     TrackChoice, VideoSettings,
 };
-use framefleet_model::task::SourceLimits;
+use framefleet_model::task::{Need, SourceLimits};
 use framefleet_model::time::MediaTime;
 use framefleet_worker::slots::{Worker, WorkerSettings};
+use prometheus::Registry;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+/// What attempts made is kept so long.
+const KEEP: Duration = Duration::from_secs(24 * 3600);
 const BEAT: Duration = Duration::from_secs(5);
 /// No job of these tests takes so long, by the fleet's own clock.
 const PATIENCE: Duration = Duration::from_secs(24 * 3600);
@@ -78,9 +83,12 @@ impl Rig {
         let settings = CoordinatorSettings {
             name: name.to_owned(),
             merge_slots: 2,
-            live_slots: 4,
+            classes: vec![Class::light(), Class::standard(), Class::long()],
             scratch: self.path("merge"),
             beat: BEAT,
+            keep_attempts: KEEP,
+            keep_jobs: 30 * KEEP,
+            metrics: Registry::default(),
         };
         Coordinator::new(self.fleet.clone(), self.media.clone(), settings)
     }
@@ -92,6 +100,10 @@ impl Rig {
             scratch: self.path(name),
             beat: BEAT,
             limits: SourceLimits::DEFAULT,
+            capacity: Need { memory_mib: 1 << 16, scratch_mib: 1 << 16 },
+            build: "test".to_owned(),
+            metrics: Registry::default(),
+            pulse: None,
         };
         Worker::new(self.fleet.clone(), self.media.clone(), settings)
     }
@@ -107,7 +119,10 @@ impl Rig {
 
     pub fn start_worker(&self, name: &str) -> Role {
         let worker = self.worker(name);
-        Role::start(move |stop| async move { worker.run(stop).await })
+        Role::start(move |stop| async move {
+            let drain = Drain { stop: stop.clone(), abandon: stop, grace: Duration::ZERO };
+            worker.run(drain).await;
+        })
     }
 
     /// Waits for the job's end, all cleaned up.

@@ -15,13 +15,13 @@
 //! wants it: that is the job row's to say, and the caller's to load beside the task.
 
 mod backoff;
-
 use serde::{Deserialize, Serialize};
 
 use self::backoff::backoff;
 use crate::fault::{Fault, FaultKind, Retry, Whose};
 use crate::id::{Digest, Nonce, TaskId, TaskKind};
-use crate::task::{Outcome, Progress};
+use crate::task::{Need, Outcome, Place, Progress, Tries};
+use crate::terms::Tenant;
 use crate::time::StoreTime;
 
 pub const TASK_VERSION: u32 = 1;
@@ -33,6 +33,8 @@ pub const LEASE_DOUBTED_MS: i64 = 10_000;
 pub const HINT_MS: i64 = 60_000;
 /// Orders from here on are before their task's turn: behind all others, and still exact as doubles.
 pub const BEFORE_TURN: i64 = 1 << 52;
+/// Another worker may have room, or this one soon.
+const DECLINED_MS: i64 = 3_000;
 /// Longer than most films take to encode; its turn comes before.
 const PUT_OFF_MS: i64 = 3_600_000;
 /// Handed back so often, a task needs workers with a longer grace.
@@ -51,23 +53,20 @@ pub struct Task {
     pub plan: Option<Digest>,
     /// What a slot must be able to do for it.
     pub class: String,
-    /// Its place among the ready tasks of its class: lower goes first.
+    /// Whose turn it takes among the ready tasks of its class.
+    #[serde(default)]
+    pub tenant: Tenant,
+    /// Its place among the ready tasks of its class and tenant: lower goes first.
     pub order: i64,
+    /// What a worker must have free for it.
+    #[serde(default)]
+    pub need: Need,
     #[serde(default)]
     pub tries: Tries,
     /// Attempts that ended without a result, for whoever cleans up after them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub past: Vec<Nonce>,
     pub state: TaskState,
-}
-
-/// What went wrong so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tries {
-    pub failed: u8,
-    pub lost: u8,
-    pub lost_alone: u8,
-    pub handed_back: u8,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -178,13 +177,15 @@ pub enum Moved {
 
 impl Task {
     pub fn new(id: TaskId, plan: Option<Digest>, place: Place) -> Self {
-        let Place { class, order } = place;
+        let Place { class, tenant, order, need } = place;
         Self {
             version: TASK_VERSION,
             id,
             plan,
             class,
+            tenant,
             order,
+            need,
             tries: Tries::default(),
             past: Vec::new(),
             state: TaskState::Ready,
@@ -225,13 +226,6 @@ impl Task {
         let past = self.past.iter().chain(known.map(|lease| &lease.nonce)).cloned().collect();
         Self { past, ..self.clone() }
     }
-}
-
-/// Where a task waits for its turn.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    pub class: String,
-    pub order: i64,
 }
 
 /// Whether a task of this order may be begun only where nothing else is to do.
@@ -341,6 +335,12 @@ pub fn hand_back(task: &Task, nonce: &Nonce, long_class: &str) -> Option<Task> {
     let class = if too_long { long_class.to_owned() } else { task.class.clone() };
     let tries = Tries { handed_back, ..task.tries };
     Some(Task { tries, class, state: TaskState::Ready, ..task.bereft() })
+}
+
+/// An attempt that could not begin for want of room gives its task back: it is offered again in a moment, uncounted.
+pub fn decline(task: &Task, nonce: &Nonce, now: StoreTime) -> Option<Task> {
+    let until = now.after_ms(DECLINED_MS);
+    task.held_by(nonce).then(|| task.bereft().with(TaskState::Waiting { until }))
 }
 
 /// The task's turn has come: it goes by this order from now on.

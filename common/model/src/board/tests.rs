@@ -8,7 +8,7 @@ use crate::task::IndexDone;
 const NOW: StoreTime = StoreTime(1_000_000);
 
 fn task() -> Task {
-    let place = Place { class: "standard".into(), order: 1 };
+    let place = Place { class: "standard".into(), tenant: Tenant::default(), order: 1, need: Need::default() };
     Task::new(TaskId::new(TaskKind::Encode, 3), Some(Digest::of(b"plan")), place)
 }
 

@@ -1,14 +1,15 @@
 //! From a plan to tasks, and a job's way through planning.
 
-use framefleet_model::board::{Place, Task};
+use framefleet_model::board::Task;
 use framefleet_model::cost;
 use framefleet_model::fault::Fault;
 use framefleet_model::id::{TaskId, TaskKind};
 use framefleet_model::job::{Encoding, Headers, IndexStep, Job, JobState, Tally};
 use framefleet_model::plan::Plan;
+use framefleet_model::task;
 use framefleet_model::time::{MediaTime, StoreTime};
 
-use crate::flow::dispatching::{CLASS_LONG, CLASS_MERGE, CLASS_STANDARD, early_order, order};
+use crate::flow::dispatching::{CLASS_LONG, CLASS_MERGE, CLASS_STANDARD, place};
 use crate::flow::{Need, Planned, PlannedTask, Rejected, Step, TaskChange, failing, out_of_place};
 
 /// Half of the grace that workers are given to finish.
@@ -19,15 +20,21 @@ pub fn tasks(plan: &Plan) -> Vec<PlannedTask> {
     let second = cost::second(&plan.video);
     let encodes = plan.segments.iter().map(|segment| {
         let long = cost::stretch(segment.span.len(), second) > STANDARD_MAX;
-        open(TaskId::new(TaskKind::Encode, segment.number), if long { CLASS_LONG } else { CLASS_STANDARD })
+        let class = if long { CLASS_LONG } else { CLASS_STANDARD };
+        open(TaskId::new(TaskKind::Encode, segment.number), class, cost::encode_need(&plan.video, segment.span.len()))
     });
-    let audios = (!plan.audio.is_empty()).then(|| open(TaskId::new(TaskKind::Audio, 0), CLASS_STANDARD));
-    let merges = plan.outputs.iter().map(|output| open(TaskId::new(TaskKind::Merge, output.number), CLASS_MERGE));
+    let audios = (!plan.audio.is_empty())
+        .then(|| open(TaskId::new(TaskKind::Audio, 0), CLASS_STANDARD, cost::audio_need(&plan.audio, plan.span.len())));
+    let merges = plan.outputs.iter().map(|output| {
+        let pictures = plan.video.iter().filter(|rendition| Some(rendition.number) == output.video);
+        let need = cost::merge_need(&pictures.cloned().collect::<Vec<_>>(), plan.span.len());
+        open(TaskId::new(TaskKind::Merge, output.number), CLASS_MERGE, need)
+    });
     encodes.chain(audios).chain(merges).collect()
 }
 
-fn open(id: TaskId, class: &str) -> PlannedTask {
-    PlannedTask { id, class: class.to_owned(), need: Need::Open }
+fn open(id: TaskId, class: &str, weight: task::Need) -> PlannedTask {
+    PlannedTask { id, class: class.to_owned(), weight, need: Need::Open }
 }
 
 pub(crate) fn indexed(job: &Job) -> Result<Step, Rejected> {
@@ -74,9 +81,5 @@ fn tally(planned: &Planned, kind: TaskKind) -> Tally {
 }
 
 fn row(job: &Job, planned: &Planned, task: &PlannedTask) -> Task {
-    let order = match task.id.kind {
-        TaskKind::Index | TaskKind::Encode | TaskKind::Audio => order(job, task.id),
-        TaskKind::Merge => early_order(job, task.id),
-    };
-    Task::new(task.id, Some(planned.plan.clone()), Place { class: task.class.clone(), order })
+    Task::new(task.id, Some(planned.plan.clone()), place(job, task.id, (&task.class, task.weight)))
 }

@@ -1,4 +1,4 @@
-//! What users ask of a fleet: the command line and the HTTP API share these.
+//! The operations on a fleet's own store.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,74 +6,31 @@ use std::time::Duration;
 use async_trait::async_trait;
 use framefleet_common::board::deliver;
 use framefleet_common::ports::rows::{self, TaskRef};
-use framefleet_common::ports::store::{Commit, Scan, Shard, StoreError};
+use framefleet_common::ports::store::{Commit, Peek, Scan, Sequence, Shard, StoreError, Version};
 use framefleet_common::ports::txn::Txn;
+use framefleet_common::roster::{self, Roster};
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::{Digest, JobId, TaskId};
-use framefleet_model::job::{Closing, Job, JobState, Report, Tally};
+use framefleet_model::job::{Job, JobState, Report, Tally};
 use framefleet_model::key::ObjectKey;
 use framefleet_model::ledger::Ledger;
-use framefleet_model::pipeline::Request;
 use framefleet_model::plan::Plan;
-use framefleet_model::task::Progress;
 use framefleet_model::time::{MediaTime, StoreTime};
 use tokio::sync::Mutex;
 
 use crate::effects::{Effects, internal};
-use crate::inbox::{Inbox, Submitted};
+use crate::inbox::{Inbox, Submission, Submitted};
+use crate::letters::{self, Content, Letter};
+use crate::ops::{Count, JobView, Listed, Ops, Page, Running};
 
 /// How long a lost wake-up can delay a watcher.
 const POLL: Duration = Duration::from_millis(500);
 const TASKS_MAX: usize = 4096;
-
-#[async_trait]
-pub trait Ops: Send + Sync {
-    async fn submit(&self, request: &Request) -> Result<(JobId, Submitted), Fault>;
-
-    /// `None`: there is no such job.
-    async fn show(&self, id: &JobId) -> Result<Option<JobView>, Fault>;
-
-    /// Waits until the job looks otherwise than `seen`, or a moment has passed.
-    async fn watch(&self, id: &JobId, seen: Option<&JobView>) -> Result<Option<JobView>, Fault>;
-
-    /// Asks for the job's end; it is cancelled only when its state says so.
-    async fn cancel(&self, id: &JobId, reason: &str) -> Result<(), Fault>;
-
-    /// The plan of a job that has one.
-    async fn plan(&self, id: &JobId) -> Result<Option<Plan>, Fault>;
-
-    /// The proof of a job that has been proved.
-    async fn ledger(&self, id: &JobId) -> Result<Option<Ledger>, Fault>;
-}
-
-/// A job as its users see it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JobView {
-    pub job: Job,
-    pub now: StoreTime,
-    pub segments: Count,
-    pub sounds: Count,
-    pub merges: Count,
-    /// Media time that is encoded, and all there is to encode.
-    pub encoded: MediaTime,
-    pub length: MediaTime,
-    /// Attempts under way.
-    pub running: Vec<Running>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Count {
-    pub done: u32,
-    pub total: u32,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Running {
-    pub task: TaskId,
-    pub worker: String,
-    pub since: StoreTime,
-    pub progress: Progress,
-}
+const MAIL_MAX: usize = 65_536;
+/// How often in a row a store may forget what it was told.
+const TELLINGS_MAX: u32 = 8;
+/// Jobs on a page at most.
+const PAGE_MAX: usize = 1000;
 
 /// Operations on the fleet's own store.
 pub struct FleetOps {
@@ -83,11 +40,10 @@ pub struct FleetOps {
     plan: Mutex<Option<(JobId, Digest, Arc<Plan>)>>,
 }
 
-impl JobView {
-    /// Nothing more will happen to it, and nothing half-made is left.
-    pub fn is_over(&self) -> bool {
-        self.job.state.closing() == Some(Closing::Closed)
-    }
+struct Found {
+    job: Job,
+    version: Version,
+    now: StoreTime,
 }
 
 impl FleetOps {
@@ -95,12 +51,21 @@ impl FleetOps {
         Self { effects, inbox, plan: Mutex::default() }
     }
 
-    async fn job(&self, id: &JobId) -> Result<Option<(Job, StoreTime)>, Fault> {
+    async fn job(&self, id: &JobId) -> Result<Option<Found>, Fault> {
         let key = rows::job_row(id);
         let loaded = self.effects.store.load(std::slice::from_ref(&key)).await?;
-        let row = loaded.rows.into_iter().next().flatten();
-        let job = row.map(|row| rows::from_row(&key, &row)).transpose()?;
-        Ok(job.map(|job| (job, loaded.now)))
+        let Some(row) = loaded.rows.into_iter().next().flatten() else { return Ok(None) };
+        Ok(Some(Found { job: rows::from_row(&key, &row)?, version: row.version, now: loaded.now }))
+    }
+
+    async fn found(&self, id: &JobId) -> Result<Found, Fault> {
+        self.job(id).await?.ok_or_else(|| Fault::new(FaultKind::Settings, format!("there is no job {id}")))
+    }
+
+    async fn is_in_mail(&self, id: &JobId, told: Option<Sequence>) -> Result<bool, StoreError> {
+        let peek = Peek { queue: rows::mailbox(id), after: None, limit: MAIL_MAX };
+        let mail = self.effects.store.peek(peek).await?;
+        Ok(mail.iter().any(|message| Some(message.sequence) == told))
     }
 
     async fn shown_plan(&self, job: &Job) -> Result<Option<Arc<Plan>>, Fault> {
@@ -136,7 +101,8 @@ impl FleetOps {
         Ok(running)
     }
 
-    async fn view(&self, job: Job, now: StoreTime) -> Result<JobView, Fault> {
+    async fn view(&self, found: Found) -> Result<JobView, Fault> {
+        let Found { job, version, now } = found;
         let plan = self.shown_plan(&job).await?;
         let running = if job.state.has_ended() { Vec::new() } else { self.running(&job).await? };
         let all = |total: usize| Count { done: 0, total: u32::try_from(total).unwrap_or(u32::MAX) };
@@ -157,19 +123,78 @@ impl FleetOps {
             JobState::Publishing(_) | JobState::Completed(_) => ((full(segments), full(sounds), full(merges)), length),
         };
         let (segments, sounds, merges) = counts;
-        Ok(JobView { job, now, segments, sounds, merges, encoded: done, length, running })
+        Ok(JobView { job, version, now, segments, sounds, merges, encoded: done, length, running })
     }
 }
 
 #[async_trait]
 impl Ops for FleetOps {
-    async fn submit(&self, request: &Request) -> Result<(JobId, Submitted), Fault> {
-        self.inbox.submit(request).await
+    async fn submit(&self, submission: &Submission) -> Result<(JobId, Submitted), Fault> {
+        self.inbox.submit(submission).await
+    }
+
+    async fn list(&self, page: &Page) -> Result<Listed, Fault> {
+        let store = &*self.effects.store;
+        let limit = page.limit.clamp(1, PAGE_MAX);
+        let mut entries = Vec::new();
+        for shard in Shard::of_jobs() {
+            let scan = Scan::all(rows::jobs(shard), limit).after(page.after.clone());
+            entries.extend(store.scan(scan).await?.entries);
+        }
+        entries.sort_unstable();
+        let is_full = entries.len() > limit;
+        entries.truncate(limit);
+        let ids: Vec<JobId> = entries.iter().filter_map(|entry| entry.member.parse().ok()).collect();
+        let keys: Vec<_> = ids.iter().map(rows::job_row).collect();
+        let mut jobs: Vec<Job> = Vec::with_capacity(keys.len());
+        for (key, row) in keys.iter().zip(store.load(&keys).await?.rows) {
+            jobs.extend(row.map(|row| rows::from_row(key, &row)).transpose()?);
+        }
+        jobs.retain(|job| page.state.as_ref().is_none_or(|state| job.state.name() == state));
+        jobs.retain(|job| page.tenant.as_ref().is_none_or(|tenant| job.terms.tenant.as_str() == tenant));
+        Ok(Listed { jobs, next: entries.into_iter().last().filter(|_| is_full) })
+    }
+
+    async fn retry(&self, id: &JobId) -> Result<Submitted, Fault> {
+        self.inbox.retry(id).await
+    }
+
+    async fn dead(&self) -> Result<Vec<Letter>, Fault> {
+        Ok(letters::list(&*self.effects.store).await?)
+    }
+
+    async fn letter(&self, id: &str) -> Result<Option<Letter>, Fault> {
+        Ok(letters::find(&*self.effects.store, id).await?)
+    }
+
+    async fn retry_letter(&self, id: &str) -> Result<(), Fault> {
+        let letter = self.letter(id).await?;
+        let letter = letter.ok_or_else(|| Fault::new(FaultKind::Settings, format!("there is no dead letter {id}")))?;
+        match &letter.content {
+            Content::Task { job, .. } => {
+                self.inbox.retry(job).await?;
+                self.drop_letter(id).await
+            }
+            Content::Message { reason, .. } => {
+                let text = format!("letter {id} is a message that nobody could use ({reason}): it can only be dropped");
+                Err(Fault::new(FaultKind::Settings, text))
+            }
+        }
+    }
+
+    async fn drop_letter(&self, id: &str) -> Result<(), Fault> {
+        let Some(letter) = self.letter(id).await? else { return Ok(()) };
+        let txn = letters::remove(Txn::new(letters::shard(&letter)), id);
+        Ok(self.effects.store.commit(txn).await.map(drop::<Commit>)?)
+    }
+
+    async fn workers(&self) -> Result<Vec<roster::Seen>, Fault> {
+        Ok(Roster::new(self.effects.store.clone()).all().await?)
     }
 
     async fn show(&self, id: &JobId) -> Result<Option<JobView>, Fault> {
         match self.job(id).await? {
-            Some((job, now)) => self.view(job, now).await.map(Some),
+            Some(found) => self.view(found).await.map(Some),
             None => Ok(None),
         }
     }
@@ -190,25 +215,34 @@ impl Ops for FleetOps {
     }
 
     async fn cancel(&self, id: &JobId, reason: &str) -> Result<(), Fault> {
-        let Some((job, now)) = self.job(id).await? else {
-            return Err(Fault::new(FaultKind::Settings, format!("there is no job {id}")));
-        };
-        let txn = deliver(Txn::new(Shard::of(id)), &job, Report::Cancel { reason: reason.to_owned() }, now);
-        match self.effects.store.commit(txn).await? {
-            Commit::Committed(_) => Ok(()),
-            Commit::Conflict => {
-                Err(StoreError::Refused("a transaction without expectations conflicted".to_owned()).into())
+        let mut told = None;
+        for _ in 0..TELLINGS_MAX {
+            let Found { job, now, .. } = self.found(id).await?;
+            // Looked at after a barrier: before it, the store may have died and forgotten.
+            let is_past = job.state.has_ended() || matches!(job.state, JobState::Publishing(_));
+            if told.is_some() && (is_past || self.is_in_mail(id, told).await?) {
+                return Ok(());
             }
+            let txn = deliver(Txn::new(Shard::of(id)), &job, Report::Cancel { reason: reason.to_owned() }, now);
+            match self.effects.store.commit(txn).await? {
+                Commit::Committed(committed) => told = committed.sequences.first().copied(),
+                Commit::Conflict => {
+                    return Err(StoreError::Refused("a transaction without expectations conflicted".to_owned()).into());
+                }
+            }
+            self.effects.store.barrier().await?;
         }
+        let text = format!("the store forgot {TELLINGS_MAX} times that job {id} is to be cancelled");
+        Err(Fault::new(FaultKind::StoreAway, text))
     }
 
     async fn plan(&self, id: &JobId) -> Result<Option<Plan>, Fault> {
-        let Some((job, _)) = self.job(id).await? else { return Ok(None) };
+        let Some(Found { job, .. }) = self.job(id).await? else { return Ok(None) };
         Ok(self.shown_plan(&job).await?.map(|plan| (*plan).clone()))
     }
 
     async fn ledger(&self, id: &JobId) -> Result<Option<Ledger>, Fault> {
-        let Some((job, _)) = self.job(id).await? else { return Ok(None) };
+        let Some(Found { job, .. }) = self.job(id).await? else { return Ok(None) };
         let digest = match &job.state {
             JobState::Publishing(state) => &state.ledger,
             JobState::Completed(end) => &end.ledger,

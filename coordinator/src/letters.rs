@@ -1,0 +1,101 @@
+//! Dead letters: what was given up, with what was seen of it, kept until somebody deals with it.
+//!
+//! A task that is dead for a reason of ours leaves a letter in its job's shard, in the transaction that fails the job.
+//! A message that nobody could use leaves one that belongs to no job.
+
+use framefleet_common::ports::broker::DeadLetter;
+use framefleet_common::ports::rows;
+use framefleet_common::ports::store::{Entry, Scan, Shard, Store, StoreError};
+use framefleet_common::ports::txn::Txn;
+use framefleet_model::fault::{Fault, Whose};
+use framefleet_model::id::{Digest, JobId, TaskId};
+use framefleet_model::job::{Job, JobState};
+use framefleet_model::time::StoreTime;
+use serde::{Deserialize, Serialize};
+
+const LETTER_VERSION: u32 = 1;
+/// As much of a message's body as a person can look at.
+const BODY_CHARS_MAX: usize = 4096;
+const LETTERS_PER_SHARD: usize = 1024;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Letter {
+    pub version: u32,
+    pub id: String,
+    pub at: StoreTime,
+    pub content: Content,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Content {
+    /// A task that was given up, and its job with it.
+    Task { job: JobId, generation: u32, task: TaskId, fault: Fault },
+    /// A message that nobody could use.
+    Message { queue: String, reason: String, body: String, bytes: u64 },
+}
+
+/// The letter that a job leaves as it fails. What is the film's or the destination's fault is for the job's owner, and
+/// no letter.
+pub(crate) fn of_job(job: &Job) -> Option<Letter> {
+    let JobState::Failed(end) = &job.state else { return None };
+    let task = end.task.filter(|_| end.fault.kind.whose() == Whose::Ours)?;
+    let id = format!("{}-{}", job.id, job.generation);
+    let content = Content::Task { job: job.id.clone(), generation: job.generation, task, fault: end.fault.clone() };
+    Some(Letter { version: LETTER_VERSION, id, at: end.at, content })
+}
+
+/// The letter of a message: the same message leaves the same letter, however often it is read.
+pub(crate) fn of_message(dead: &DeadLetter, at: StoreTime) -> Letter {
+    let DeadLetter { queue, reason, body, bytes, id, .. } = dead;
+    let name = Digest::of(&[id.as_bytes(), queue.as_bytes(), body].concat());
+    let body: String = String::from_utf8_lossy(body).chars().take(BODY_CHARS_MAX).collect();
+    let content = Content::Message { queue: queue.clone(), reason: reason.clone(), body, bytes: *bytes };
+    Letter { version: LETTER_VERSION, id: name.as_str()[..32].to_owned(), at, content }
+}
+
+pub(crate) fn shard(letter: &Letter) -> Shard {
+    match &letter.content {
+        Content::Task { job, .. } => Shard::of(job),
+        Content::Message { .. } => Shard::GLOBAL,
+    }
+}
+
+pub(crate) fn put(txn: Txn, letter: &Letter) -> Txn {
+    let shard = txn.shard;
+    txn.put(&rows::letter(shard, &letter.id), rows::to_bytes(letter)).index_set(
+        &rows::dead(shard),
+        &letter.id,
+        letter.at.ms(),
+    )
+}
+
+pub(crate) fn remove(txn: Txn, id: &str) -> Txn {
+    let shard = txn.shard;
+    txn.delete(&rows::letter(shard, id)).index_remove(&rows::dead(shard), id)
+}
+
+/// All letters, the youngest first.
+pub(crate) async fn list(store: &dyn Store) -> Result<Vec<Letter>, StoreError> {
+    let mut letters = Vec::new();
+    for shard in Shard::all() {
+        let entries = store.scan(Scan::all(rows::dead(shard), LETTERS_PER_SHARD)).await?.entries;
+        let keys: Vec<_> = entries.iter().map(|entry: &Entry| rows::letter(shard, &entry.member)).collect();
+        if keys.is_empty() {
+            continue;
+        }
+        for (key, row) in keys.iter().zip(store.load(&keys).await?.rows) {
+            letters.extend(row.map(|row| rows::from_row::<Letter>(key, &row)).transpose()?);
+        }
+    }
+    letters.sort_by(|a, b| (b.at, &b.id).cmp(&(a.at, &a.id)));
+    Ok(letters)
+}
+
+pub(crate) async fn find(store: &dyn Store, id: &str) -> Result<Option<Letter>, StoreError> {
+    let job: Option<JobId> = id.split_once('-').and_then(|(job, _)| job.parse().ok());
+    let shard = job.map_or(Shard::GLOBAL, |job| Shard::of(&job));
+    let key = rows::letter(shard, id);
+    let row = store.load(std::slice::from_ref(&key)).await?.rows.into_iter().next().flatten();
+    row.map(|row| rows::from_row(&key, &row)).transpose()
+}
