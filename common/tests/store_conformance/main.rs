@@ -84,6 +84,7 @@ fn trials() -> Vec<Trial> {
     let on_a_server = facts![
         facts::the_servers_time_is_told_with_every_answer,
         served::what_was_committed_survives_kill_nine_of_the_server,
+        served::what_a_barrier_covered_survives_kill_nine_of_the_server,
     ];
     let mut trials = Vec::new();
     for kind in Kind::ALL {

@@ -3,8 +3,13 @@
 //! ```text
 //! behind what this process sent ─▶ what holds here? ─▶ write a fact ─▶ WAITAOF 1 R                  (Redis 7.2 on)
 //!                                                                  ├▶ WAIT R          (appendfsync always)
-//!                                                                  └▶ WAIT R, 2 s, read the fact again   (else)
+//!                                                                  └▶ WAIT R, await its fsync, read it   (else)
 //! ```
+//!
+//! Under `appendfsync everysec` a server that is busy writing to disk keeps what it answered in its memory for up to
+//! two seconds more, so that it is lost even if only the process dies. Hence the last way: once no fsync is pending,
+//! the next turn of the server hands over what it has kept back; within a second it begins to sync that; and once
+//! nothing is pending after that, it is on disk.
 //!
 //! A round that began before a caller came is none of its: the caller waits for the next. The fact and the wait go
 //! over one connection, because a server waits only for what the asking connection wrote.
@@ -28,10 +33,13 @@ use crate::ports::store::StoreError;
 const WAIT_MS: u64 = 2000;
 /// An answer that the server may hold back for so long.
 const WAITED: Duration = Duration::from_millis(WAIT_MS + 3000);
-/// Two intervals of `appendfsync everysec`: what was written before the first is on disk after the second.
-const FSYNC_TWICE: Duration = Duration::from_secs(2);
+/// Within this `appendfsync everysec` begins to sync what was written: its interval of a second, and one to spare.
+const FSYNC_BEGUN: Duration = Duration::from_secs(2);
+/// Between two looks at whether an fsync is still pending, and how often one looks.
+const FSYNC_LOOK: Duration = Duration::from_millis(250);
+const FSYNC_LOOKS_MAX: usize = 24;
 /// A caller gives up then, whatever the rounds do.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(30);
 const CALLERS_WAITING_MAX: usize = 1024;
 /// A fact is of no use for longer; a process that is gone leaves none for ever.
 const FACT_MS: u64 = 3_600_000;
@@ -106,7 +114,9 @@ impl Rounds {
             Guarantee::FsyncAlways { .. } => self.wait(&live).await,
             Guarantee::FsyncWait { .. } | Guarantee::Unknown { .. } => {
                 self.wait(&live).await?;
-                clock.sleep(FSYNC_TWICE).await;
+                idle(&live, clock).await?;
+                clock.sleep(FSYNC_BEGUN).await;
+                idle(&live, clock).await?;
                 self.read(&live).await
             }
             Guarantee::Nothing { .. } if self.durability == Durability::Waived => self.wait(&live).await,
@@ -160,19 +170,34 @@ impl Rounds {
     }
 }
 
+/// Waits until the server syncs nothing to disk. One that does not tell is taken to be done.
+async fn idle(live: &Live, clock: &dyn Clock) -> Result<(), StoreError> {
+    for _ in 0..FSYNC_LOOKS_MAX {
+        let (_, info, _) = live.run(ANSWER, ask).await?;
+        if !facts(info).syncs() {
+            return Ok(());
+        }
+        clock.sleep(FSYNC_LOOK).await;
+    }
+    Err(StoreError::Unavailable("the server's disk does not keep up: its append-only file waits for it".into()))
+}
+
 /// What the server can promise, asked each time: its settings can be changed while it runs.
 async fn guarantee(live: &Live, replicas: u8) -> Result<Guarantee, StoreError> {
     let (waits, info, fsync) = live.run(ANSWER, ask).await?;
     let always = pair_of(fsync).is_some_and(|(_, value)| value == "always");
-    let info: Option<String> = info.ok().and_then(|text| redis::from_redis_value(text).ok());
-    let facts = Facts::of(&info.unwrap_or_default());
-    Ok(match facts.keeps_on_disk() {
+    Ok(match facts(info).keeps_on_disk() {
         Some(false) => Guarantee::Nothing { replicas },
         _ if waits.is_ok() => Guarantee::WaitAof { replicas },
         Some(true) if always => Guarantee::FsyncAlways { replicas },
         Some(true) => Guarantee::FsyncWait { replicas },
         None => Guarantee::Unknown { replicas },
     })
+}
+
+fn facts(info: RedisResult<Value>) -> Facts {
+    let text: Option<String> = info.ok().and_then(|text| redis::from_redis_value(text).ok());
+    Facts::of(&text.unwrap_or_default())
 }
 
 fn pair_of(answer: RedisResult<Value>) -> Option<(String, String)> {

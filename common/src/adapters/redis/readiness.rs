@@ -20,7 +20,7 @@ pub enum Guarantee {
     WaitAof { replicas: u8 },
     /// Every write is on disk here before it is answered.
     FsyncAlways { replicas: u8 },
-    /// It was written, two intervals of writing to disk have passed, and it is still there.
+    /// It was written, the server has synced its file since, and it is still there.
     FsyncWait { replicas: u8 },
     /// The same, with a server that does not tell whether it keeps anything on disk.
     Unknown { replicas: u8 },
@@ -99,7 +99,7 @@ impl fmt::Display for Guarantee {
         f.write_str(match self {
             Self::WaitAof { .. } => "on disk as the server tells (WAITAOF)",
             Self::FsyncAlways { .. } => "on disk before every answer (appendfsync always)",
-            Self::FsyncWait { .. } => "on disk after two intervals of writing (appendfsync everysec)",
+            Self::FsyncWait { .. } => "on disk after the next fsync (appendfsync everysec)",
             Self::Unknown { .. } => "unknown: the server does not tell how it keeps its data",
             Self::Nothing { .. } => "nothing is kept on disk",
         })?;
@@ -119,6 +119,11 @@ impl Facts {
 
     pub(super) fn keeps_on_disk(&self) -> Option<bool> {
         self.get("aof_enabled").map(|enabled| enabled == "1")
+    }
+
+    /// Whether it is handing its append-only file over to the disk.
+    pub(super) fn syncs(&self) -> bool {
+        self.get("aof_pending_bio_fsync").is_some_and(|pending| pending != "0")
     }
 
     fn get(&self, name: &str) -> Option<&str> {
