@@ -8,5 +8,7 @@ pub mod blob;
 pub mod clock;
 /// Store and broker in memory: the model for tests and simulation, and the one-process fleet's queue.
 pub mod memory;
+/// The store of a fleet, in one Redis primary.
+pub mod redis;
 /// The store in one SQLite file: the one-process fleet's truth.
 pub mod sqlite;

@@ -162,8 +162,8 @@ pub enum StoreError {
     /// Another process uses the state folder.
     #[error("the state folder {folder} is in use by {holder}")]
     Locked { folder: String, holder: String },
-    /// It cannot live where it was told to.
-    #[error("the state folder cannot be used: {0}")]
+    /// It cannot live where it was told to, or does not let us in: only people can help.
+    #[error("the store cannot be used: {0}")]
     Unusable(String),
     /// Written by another version of framefleet.
     #[error("the store has schema version {found}, this framefleet knows {known}")]

@@ -16,13 +16,13 @@ use rand::{RngExt as _, SeedableRng as _};
 use crate::{Kind, run};
 
 /// Lanes that commit side by side, so that a kill hits batches of several transactions.
-const LANES: usize = 8;
+pub(crate) const LANES: usize = 8;
 const ROUNDS: u64 = 12;
 
 pub(crate) fn what_was_committed_survives_being_dropped(kind: Kind) {
     let mut ground = kind.ground();
     for n in 1..=20 {
-        run(step(&**ground.store(), 0));
+        run(step(&**ground.store(), 0)).unwrap();
         ground.reopen();
         assert_eq!(run(count(&**ground.store(), 0)), n);
     }
@@ -77,7 +77,7 @@ pub(crate) fn committer(folder: &Path) -> ExitCode {
         let store = &store;
         async move {
             loop {
-                let n = step(store, lane).await;
+                let n = step(store, lane).await.unwrap();
                 // Its parent is gone once nobody reads: then it may go too.
                 if writeln!(std::io::stdout(), "{lane} {n}.").is_err() {
                     std::process::exit(0);
@@ -108,10 +108,10 @@ fn lane_shard(lane: usize) -> Shard {
 }
 
 /// Counts one lane up by one transaction that touches everything a transaction can.
-async fn step(store: &dyn Store, lane: usize) -> usize {
+pub(crate) async fn step(store: &dyn Store, lane: usize) -> Result<usize, StoreError> {
     let shard = lane_shard(lane);
     let (left, right) = (shard.row("left"), shard.row("right"));
-    let row = store.load(std::slice::from_ref(&left)).await.unwrap().rows.remove(0);
+    let row = store.load(std::slice::from_ref(&left)).await?.rows.remove(0);
     let n = row.as_ref().map_or(0, |row| number(&row.bytes)) + 1;
     let txn = Txn::new(shard)
         .expect(&left, row.map(|row| row.version))
@@ -119,13 +119,13 @@ async fn step(store: &dyn Store, lane: usize) -> usize {
         .put(&right, n.to_string())
         .index_set(&shard.index("all"), n.to_string(), i64::try_from(n).unwrap())
         .append(&shard.queue("log"), n.to_string());
-    let commit = store.commit(txn).await.unwrap();
+    let commit = store.commit(txn).await?;
     assert!(matches!(commit, Commit::Committed(_)), "a lane has no rival");
-    n
+    Ok(n)
 }
 
 /// How far a lane is, after checking that its rows, index and queue all say so.
-async fn count(store: &dyn Store, lane: usize) -> usize {
+pub(crate) async fn count(store: &dyn Store, lane: usize) -> usize {
     let shard = lane_shard(lane);
     let rows = store.load(&[shard.row("left"), shard.row("right")]).await.unwrap().rows;
     let counts: Vec<usize> = rows.iter().map(|row| row.as_ref().map_or(0, |row| number(&row.bytes))).collect();

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use framefleet_common::adapters::clock::HostClock;
+use framefleet_common::ports::clock::Clock as _;
 use framefleet_common::ports::store::{
     Commit, Committed, Entry, Message, Peek, Row, RowKey, Scan, Sequence, Shard, Store, StoreError, Version,
 };
@@ -240,5 +242,23 @@ pub(crate) fn the_stores_time_is_told_with_every_answer(kind: Kind) {
         assert_eq!(later.ms_since(start), 250);
         assert_eq!(store.load(&[G.row("a")]).await.unwrap().now, later);
         assert_eq!(store.scan(Scan::all(G.index("i"), 1)).await.unwrap().now, later);
+    });
+}
+
+/// A server has a clock of its own, which nobody turns.
+pub(crate) fn the_servers_time_is_told_with_every_answer(kind: Kind) {
+    let ground = kind.ground();
+    let store = &**ground.store();
+    run(async {
+        let start = store.load(&[]).await.unwrap().now;
+        let told = [
+            committed(store, Txn::new(G).put(&G.row("a"), "1")).await.now,
+            store.load(&[G.row("a")]).await.unwrap().now,
+            store.scan(Scan::all(G.index("i"), 1)).await.unwrap().now,
+        ];
+        assert!(told.is_sorted() && start <= told[0], "{start:?}, then {told:?}");
+        // The server is on this host: only a machine that stands still for a minute would tell them apart.
+        let here = HostClock::start().epoch_ms();
+        assert!((start.ms() - here).abs() < 60_000, "{start:?} there, {here} here");
     });
 }

@@ -9,6 +9,10 @@ mod crowd;
 mod facts;
 mod history;
 mod model;
+#[path = "../servers/redis.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared: each test program uses its part")]
+mod redis;
+mod served;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -25,9 +29,10 @@ use libtest_mimic::{Arguments, Trial};
 enum Kind {
     Memory,
     Sqlite,
+    Redis,
 }
 
-/// A store under test and the clock it goes by.
+/// A store under test and, where it has no clock of its own, the clock it goes by.
 struct Ground {
     kind: Kind,
     clock: Arc<ManualClock>,
@@ -42,7 +47,11 @@ fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     match args.next().as_deref() {
         Some("committer") => crash::committer(Path::new(&args.next().expect("the folder"))),
-        _ => libtest_mimic::run(&Arguments::from_args(), trials()).exit_code(),
+        _ => {
+            let conclusion = libtest_mimic::run(&Arguments::from_args(), trials());
+            served::end();
+            conclusion.exit_code()
+        }
     }
 }
 
@@ -62,28 +71,34 @@ fn trials() -> Vec<Trial> {
         facts::rows_at_their_bounds_are_kept,
         facts::what_breaks_the_rules_is_refused,
         facts::commits_are_heard,
-        facts::the_stores_time_is_told_with_every_answer,
         history::any_history_is_as_the_model_says,
         crowd::one_of_many_creators_wins,
         crowd::no_increment_is_lost,
         crowd::a_reader_never_sees_half_a_transaction,
         crowd::a_barrier_comes_after_all_that_was_sent_before,
     ];
-    let kept = facts![
-        crash::what_was_committed_survives_being_dropped,
-        crash::what_was_committed_survives_kill_nine,
-        crash::a_folder_is_free_when_its_holder_is_killed,
+    let embedded = facts![facts::the_stores_time_is_told_with_every_answer];
+    let kept = facts![crash::what_was_committed_survives_being_dropped];
+    let in_a_file =
+        facts![crash::what_was_committed_survives_kill_nine, crash::a_folder_is_free_when_its_holder_is_killed,];
+    let on_a_server = facts![
+        facts::the_servers_time_is_told_with_every_answer,
+        served::what_was_committed_survives_kill_nine_of_the_server,
+        served::what_a_barrier_covered_survives_kill_nine_of_the_server,
     ];
     let mut trials = Vec::new();
     for kind in Kind::ALL {
         trials.extend(shared.map(|fact| kind.trial(fact)));
     }
-    trials.extend(kept.map(|fact| Kind::Sqlite.trial(fact)));
+    trials.extend(embedded.iter().flat_map(|fact| [Kind::Memory, Kind::Sqlite].map(|kind| kind.trial(*fact))));
+    trials.extend(kept.iter().flat_map(|fact| [Kind::Sqlite, Kind::Redis].map(|kind| kind.trial(*fact))));
+    trials.extend(in_a_file.map(|fact| Kind::Sqlite.trial(fact)));
+    trials.extend(on_a_server.map(|fact| Kind::Redis.trial(fact)));
     trials
 }
 
 impl Kind {
-    const ALL: [Self; 2] = [Self::Memory, Self::Sqlite];
+    const ALL: [Self; 3] = [Self::Memory, Self::Sqlite, Self::Redis];
 
     fn trial(self, (name, fact): (&str, Fact)) -> Trial {
         let kind = format!("{self:?}").to_lowercase();
@@ -104,6 +119,7 @@ impl Kind {
         match self {
             Self::Memory => Arc::new(MemoryStore::new(clock)),
             Self::Sqlite => Arc::new(SqliteStore::open(&folder.join("state"), clock).unwrap()),
+            Self::Redis => served::open(folder),
         }
     }
 }
