@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use framefleet_common::adapters::blob::{Object, Presence, Root, Side};
+use framefleet_common::adapters::blob::root::Root;
+use framefleet_common::adapters::blob::storages::Storages;
+use framefleet_common::adapters::blob::{Presence, Side};
 use framefleet_common::ports::rows;
 use framefleet_common::ports::store::{Commit, Shard, Store};
 use framefleet_common::ports::txn::Txn;
@@ -34,11 +36,12 @@ pub enum Submitted {
 pub(crate) struct Inbox {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) work: Root,
+    pub(crate) storages: Storages,
 }
 
 impl Inbox {
     pub(crate) async fn submit(&self, request: &Request) -> Result<(JobId, Submitted), Fault> {
-        let source = source_facts(&request.source).await?;
+        let source = self.source_facts(&request.source).await?;
         let id = job_id(request, &source);
         for _ in 0..CONFLICTS_MAX {
             if let Some(submitted) = self.try_submit(&id, request, &source).await? {
@@ -61,7 +64,7 @@ impl Inbox {
         let known: Option<Job> = row.as_ref().map(|row| rows::from_row(&key, row)).transpose()?;
         let (job, submitted) = match known {
             None => (Job::new(id.clone(), source.clone(), now), Submitted::New),
-            Some(job) => match again(&job, request).await? {
+            Some(job) => match self.again(&job, request).await? {
                 Submitted::Again => (job.next_generation(now), Submitted::Again),
                 other @ (Submitted::New | Submitted::Joined | Submitted::Done) => return Ok(Some(other)),
             },
@@ -80,31 +83,31 @@ impl Inbox {
             Commit::Conflict => Ok(None),
         }
     }
-}
 
-async fn again(job: &Job, request: &Request) -> Result<Submitted, Fault> {
-    match job.state.closing() {
-        // Being closed is being under way: what the next generation stages must not be swept with the last one's.
-        None | Some(Closing::Open) => Ok(Submitted::Joined),
-        Some(Closing::Closed) if matches!(job.state, JobState::Completed(_)) => {
-            for output in &request.outputs {
-                if Object::open(&output.to, Side::Destination)?.presence().await? == Presence::Absent {
-                    return Ok(Submitted::Again);
+    async fn again(&self, job: &Job, request: &Request) -> Result<Submitted, Fault> {
+        match job.state.closing() {
+            // Being closed is being under way: what the next generation stages must not be swept with the last one's.
+            None | Some(Closing::Open) => Ok(Submitted::Joined),
+            Some(Closing::Closed) if matches!(job.state, JobState::Completed(_)) => {
+                for output in &request.outputs {
+                    if self.storages.object(&output.to, Side::Destination)?.presence().await? == Presence::Absent {
+                        return Ok(Submitted::Again);
+                    }
                 }
+                Ok(Submitted::Done)
             }
-            Ok(Submitted::Done)
+            Some(Closing::Closed) => Ok(Submitted::Again),
         }
-        Some(Closing::Closed) => Ok(Submitted::Again),
     }
-}
 
-/// The source as it is now; a source that changes under its job fails it.
-pub(crate) async fn source_facts(url: &str) -> Result<SourceFacts, Fault> {
-    let facts = Object::open(url, Side::Source)?.facts().await?;
-    if facts.size == 0 {
-        return Err(Fault::new(FaultKind::Corrupt, format!("source {url} is empty: 0 bytes")));
+    /// The source as it is now; a source that changes under its job fails it.
+    async fn source_facts(&self, url: &str) -> Result<SourceFacts, Fault> {
+        let facts = self.storages.object(url, Side::Source)?.facts().await?;
+        if facts.size == 0 {
+            return Err(Fault::new(FaultKind::Corrupt, format!("source {url} is empty: 0 bytes")));
+        }
+        Ok(SourceFacts { url: url.to_owned(), size: facts.size, version: facts.version })
     }
-    Ok(SourceFacts { url: url.to_owned(), size: facts.size, version: facts.version })
 }
 
 /// The id of the job that asks this of a source in this state.

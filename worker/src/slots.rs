@@ -61,7 +61,7 @@ impl Worker {
             work: fleet.work.clone(),
             media,
             mint: fleet.mint.clone(),
-            briefing: Briefing::new(fleet.work.clone(), limits),
+            briefing: Briefing::new((fleet.work.clone(), fleet.storages.clone()), limits),
             scratch,
             beat,
             company: RwLock::default(),
