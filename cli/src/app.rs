@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use framefleet_common::adapters::blob::root::Root;
+use framefleet_common::adapters::blob::storages::Storages;
 use framefleet_common::adapters::blob::{self, Object, Side};
 use framefleet_common::adapters::clock::HostClock;
 use framefleet_common::adapters::memory::broker::MemoryBroker;
@@ -62,7 +64,8 @@ impl Embedded {
             store: Arc::new(SqliteStore::open(folder, clock.clone())?),
             broker: Arc::new(MemoryBroker::default()),
             clock: clock.clone(),
-            work: blob::Root::folder(&folder.join("work")),
+            work: Root::folder(&folder.join("work")),
+            storages: Storages::local(),
             mint: Arc::new(|| Nonce::from_bytes(rand::random())),
         };
         let scratch = folder.join("scratch");

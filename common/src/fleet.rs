@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::adapters::blob::Root;
+use crate::adapters::blob::root::Root;
+use crate::adapters::blob::storages::Storages;
 use crate::board::{Board, Mint};
 use crate::ports::broker::Broker;
 use crate::ports::clock::Clock;
@@ -15,6 +16,8 @@ pub struct Fleet {
     pub clock: Arc<dyn Clock>,
     /// Where work objects are kept.
     pub work: Root,
+    /// Where films and outputs may lie.
+    pub storages: Storages,
     pub mint: Mint,
 }
 

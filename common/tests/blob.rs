@@ -5,36 +5,26 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use bytes::Bytes;
-use framefleet_common::adapters::blob::remote::Bucketed;
-use framefleet_common::adapters::blob::{Content, Object, OnExisting, Presence, Root, Side, url};
+use framefleet_common::adapters::blob::storages::Storages;
+use framefleet_common::adapters::blob::{Content, Object, OnExisting, Presence, Published, Side, url};
 use framefleet_model::fault::FaultKind;
 use framefleet_model::id::{Digest, JobId, Nonce};
 use framefleet_model::key::ObjectKey;
-use object_store::memory::InMemory;
 
-/// A place for test objects: a folder, or a bucket in memory.
+/// A place for test objects.
 struct Ground {
     folder: tempfile::TempDir,
-    bucket: Option<Arc<InMemory>>,
 }
 
 impl Ground {
-    fn both() -> [Self; 2] {
-        let folder = || tempfile::tempdir().unwrap();
-        [Self { folder: folder(), bucket: None }, Self { folder: folder(), bucket: Some(Arc::default()) }]
+    fn both() -> [Self; 1] {
+        [Self { folder: tempfile::tempdir().unwrap() }]
     }
 
     fn object(&self, name: &str, side: Side) -> Object {
-        match &self.bucket {
-            None => Object::file(&self.folder.path().join(name), side),
-            Some(bucket) => {
-                let key = object_store::path::Path::parse(name).unwrap();
-                Object::bucketed(Bucketed { bucket: bucket.clone(), key, url: format!("s3://test/{name}") }, side)
-            }
-        }
+        Object::file(&self.folder.path().join(name), side)
     }
 
     fn local(&self, content: &[u8]) -> PathBuf {
@@ -97,12 +87,8 @@ async fn a_source_that_changes_while_it_is_read_is_a_fault() {
         let reader = film.reader().await.unwrap();
         assert_eq!(reader.read(4, 5).await.unwrap(), "first");
         let before = film.facts().await.unwrap();
-        if ground.bucket.is_none() {
-            // Overwritten in place, as by a camera that still records.
-            std::fs::write(ground.folder.path().join("film.mov"), "the other film, longer").unwrap();
-        } else {
-            film.put(Bytes::from_static(b"the other film, longer")).await.unwrap();
-        }
+        // Overwritten in place, as by a camera that still records.
+        std::fs::write(ground.folder.path().join("film.mov"), "the other film, longer").unwrap();
         assert_eq!(reader.read(4, 5).await.unwrap_err().kind, FaultKind::SourceChanged);
         assert_ne!(film.facts().await.unwrap(), before);
     }
@@ -117,7 +103,7 @@ async fn a_staged_content_is_invisible_until_it_is_published() {
         let kept = serde_json::to_string(&staged).unwrap();
         let staged = serde_json::from_str(&kept).unwrap();
         for _ in 0..3 {
-            out.publish(&staged, OnExisting::Fail).await.unwrap();
+            assert_eq!(out.publish(&staged, OnExisting::Fail).await, Ok(Published::Stands));
             assert_eq!(out.read_all(100).await.unwrap(), "made");
         }
         out.discard(&staged).await.unwrap();
@@ -148,7 +134,7 @@ async fn a_discarded_content_leaves_nothing() {
         for _ in 0..2 {
             out.discard(&staged).await.unwrap();
         }
-        assert!(out.publish(&staged, OnExisting::Fail).await.is_err());
+        assert_eq!(out.publish(&staged, OnExisting::Fail).await, Ok(Published::Gone));
         assert_eq!(out.presence().await, Ok(Presence::Absent));
         let left: Vec<_> = std::fs::read_dir(ground.folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert!(left.iter().all(|name| name == "local"), "{left:?}");
@@ -187,7 +173,7 @@ async fn odd_file_names_are_kept_byte_for_byte() {
     ];
     for name in names {
         let path = folder.path().join(OsStr::from_bytes(name));
-        let object = Object::open(&url::of_path(&path), Side::Destination).unwrap();
+        let object = Storages::local().object(&url::of_path(&path), Side::Destination).unwrap();
         let from = folder.path().join("from");
         std::fs::write(&from, name).unwrap();
         let staged = object.stage(&from, &nonce(1), content(name)).await.unwrap();
@@ -253,7 +239,7 @@ async fn a_file_comes_whole_from_another_file_system() {
 #[tokio::test]
 async fn work_objects_make_their_own_folders() {
     let folder = tempfile::tempdir().unwrap();
-    let root = Root::open(&url::of_path(&folder.path().join("work here"))).unwrap();
+    let root = Storages::local().root(&url::of_path(&folder.path().join("work here"))).unwrap();
     let object = root.object(&ObjectKey::request(&JobId::of_parts(&["film"])));
     object.put(Bytes::from_static(b"{}")).await.unwrap();
     assert_eq!(object.read_all(10).await.unwrap(), "{}");

@@ -62,7 +62,8 @@ impl Coordinator {
 
     /// What users ask of a fleet.
     pub fn ops(&self) -> FleetOps {
-        let inbox = Inbox { store: self.fleet.store.clone(), work: self.fleet.work.clone() };
+        let Fleet { store, work, storages, .. } = self.fleet.clone();
+        let inbox = Inbox { store, work, storages };
         FleetOps::new(self.effects(), inbox)
     }
 
@@ -89,8 +90,8 @@ impl Coordinator {
     }
 
     fn effects(&self) -> Effects {
-        let Fleet { store, work, clock, .. } = self.fleet.clone();
-        Effects { store, work, clock, health: self.health.clone() }
+        let Fleet { store, work, storages, clock, .. } = self.fleet.clone();
+        Effects { store, work, storages, clock, health: self.health.clone() }
     }
 
     fn engine(&self) -> Engine {

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use framefleet_common::adapters::blob::{Object, Root, Side};
+use framefleet_common::adapters::blob::root::Root;
+use framefleet_common::adapters::blob::storages::Storages;
+use framefleet_common::adapters::blob::{Object, Side};
 use framefleet_common::ports::clock::Clock;
 use framefleet_common::ports::rows::{self, TaskRef};
 use framefleet_common::ports::store::Store;
@@ -47,6 +49,7 @@ impl<E: Into<Fault>> From<E> for Unfinished {
 pub(crate) struct Effects {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) work: Root,
+    pub(crate) storages: Storages,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) health: Health,
 }
@@ -77,7 +80,7 @@ impl Effects {
             return Ok(Finding::Superseded(by));
         }
         for output in &request.outputs {
-            publish::check(&output.to, request.on_existing).await?;
+            self.output(&output.to)?.try_out(publish::rule(&request)).await?;
         }
         let index = self.tasks(job, &[TaskId::INDEX]).await?.into_iter().next().flatten();
         let settled = index.is_some_and(|task| task.settled().is_some());
@@ -243,7 +246,7 @@ impl Effects {
     }
 
     pub(crate) fn output(&self, to: &str) -> Result<Object, Fault> {
-        Object::open(to, Side::Destination)
+        self.storages.object(to, Side::Destination)
     }
 
     pub(crate) async fn put(&self, key: &ObjectKey, bytes: Vec<u8>) -> Result<(), Fault> {

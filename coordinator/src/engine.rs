@@ -15,7 +15,7 @@
 //! let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&state_dir, clock.clone())?);
 //! let broker: Arc<dyn Broker> = Arc::new(MemoryBroker::default());
 //! let media: Arc<dyn Media> = Arc::new(ChildMedia::new(program, registry, limits)?);
-//! let fleet = Fleet { store, broker, clock, work: Root::folder(&state_dir.join("work")), mint };
+//! let fleet = Fleet { store, broker, clock, work: Root::folder(&state_dir.join("work")), .. };
 //! let coordinator = Coordinator::new(fleet.clone(), media.clone(), CoordinatorSettings { .. });
 //! let worker = Worker::new(fleet, media, WorkerSettings { .. });
 //! coordinator.adopt().await?;              // only where no other process uses the store: leases of the dead end

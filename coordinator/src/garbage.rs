@@ -1,5 +1,9 @@
 //! What ended jobs leave: their tasks' rows, what their attempts made, and at last the job itself.
+//!
+//! A job may be asked for again at any moment. So rows go only while the job's own row stands as it was seen, and
+//! objects only if they were there before it was seen to stand so still: what its next generation makes is younger.
 
+use framefleet_common::adapters::blob::root::Stored;
 use framefleet_common::ports::rows::{self, TaskRef};
 use framefleet_common::ports::store::{Commit, Shard, StoreError, Version};
 use framefleet_common::ports::txn::Txn;
@@ -7,6 +11,7 @@ use framefleet_model::board::Task;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::{JobId, TaskId, TaskKind};
 use framefleet_model::job::{Closing, Job};
+use framefleet_model::key::{ObjectKey, Place};
 use framefleet_model::plan::Plan;
 use framefleet_model::time::StoreTime;
 
@@ -16,8 +21,9 @@ use crate::owners;
 /// Rows that are removed in one transaction.
 const ROWS_PER_TXN: usize = 256;
 
-/// Removes the rows of all tasks that the job's plan has, and takes them out of every index.
-pub(crate) async fn remove_tasks(effects: &Effects, job: &Job) -> Result<(), Fault> {
+/// Removes the rows of all tasks that the job's plan has, and takes them out of every index; a conflict where the job's
+/// row is no longer the one that was seen.
+pub(crate) async fn remove_tasks(effects: &Effects, job: &Job, seen: Option<Version>) -> Result<Removed, Fault> {
     let plan = match job.state.plan() {
         Some(digest) => match effects.plan_by(job, digest).await {
             Ok(plan) => Some(plan),
@@ -29,9 +35,11 @@ pub(crate) async fn remove_tasks(effects: &Effects, job: &Job) -> Result<(), Fau
     };
     let ids = ids(plan.as_ref());
     for ids in ids.chunks(ROWS_PER_TXN) {
-        remove(effects, job, ids).await?;
+        if remove(effects, (job, seen), ids).await? == Removed::Conflict {
+            return Ok(Removed::Conflict);
+        }
     }
-    Ok(())
+    Ok(Removed::All)
 }
 
 /// The keep is over for what an ended job's attempts made: all of it goes, and the job is to be forgotten later.
@@ -45,8 +53,14 @@ pub(crate) async fn sweep(effects: &Effects, (id, now): (&JobId, StoreTime), kee
         // It has been asked for again.
         return Ok(effects.store.commit(unlisted).await.map(drop::<Commit>)?);
     }
-    remove_tasks(effects, &job).await?;
-    // A conflict: the job has been asked for again meanwhile, and finds that it must do all anew.
+    if remove_tasks(effects, &job, Some(version)).await? == Removed::Conflict {
+        return Ok(());
+    }
+    let old = objects(effects, id, is_kept).await?;
+    if load(effects, id).await?.is_none_or(|(_, now)| now != version) {
+        return Ok(());
+    }
+    remove_objects(effects, &old).await?;
     let txn = unlisted.expect(&rows::job_row(id), version);
     let txn = txn.index_set(&rows::retired(shard), id.as_str(), now.after_ms(keep_jobs_ms).ms());
     Ok(effects.store.commit(txn).await.map(drop::<Commit>)?)
@@ -66,13 +80,59 @@ pub(crate) async fn forget(effects: &Effects, id: &JobId) -> Result<(), Fault> {
         let urls: Vec<&str> = request.outputs.iter().map(|output| output.to.as_str()).collect();
         owners::release(&*effects.store, id, &urls).await?;
     }
-    remove_tasks(effects, &job).await?;
+    if remove_tasks(effects, &job, Some(version)).await? == Removed::Conflict {
+        return Ok(());
+    }
+    let old = objects(effects, id, |_| Keep::No).await?;
     let txn = unlisted
         .expect(&rows::job_row(id), version)
         .delete(&rows::job_row(id))
         .index_remove(&rows::jobs(shard), id.as_str())
         .index_remove(&rows::garbage(shard), id.as_str());
-    Ok(effects.store.commit(txn).await.map(drop::<Commit>)?)
+    if effects.store.commit(txn).await? == Commit::Conflict {
+        return Ok(());
+    }
+    remove_objects(effects, &old).await
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Removed {
+    All,
+    /// The job's row has changed.
+    Conflict,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    Yes,
+    No,
+}
+
+/// What tells of a job for as long as it is remembered.
+fn is_kept(key: &ObjectKey) -> Keep {
+    match key.place {
+        Place::Request | Place::Plan(_) | Place::Ledger(_) | Place::End => Keep::Yes,
+        Place::Index(_) | Place::Attempt { .. } => Keep::No,
+    }
+}
+
+/// What lies under a job, less what is kept.
+async fn objects(effects: &Effects, id: &JobId, keep: fn(&ObjectKey) -> Keep) -> Result<Vec<Stored>, Fault> {
+    let (mut found, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = effects.work.list(Some(id), cursor.as_ref()).await?;
+        let kept = |stored: &Stored| matches!(stored, Stored::Known(key) if keep(key) == Keep::Yes);
+        found.extend(page.found.into_iter().filter(|stored| !kept(stored)));
+        let Some(next) = page.next else { return Ok(found) };
+        cursor = Some(next);
+    }
+}
+
+async fn remove_objects(effects: &Effects, old: &[Stored]) -> Result<(), Fault> {
+    for stored in old {
+        effects.work.delete(stored).await?;
+    }
+    Ok(())
 }
 
 async fn load(effects: &Effects, id: &JobId) -> Result<Option<(Job, Version)>, StoreError> {
@@ -90,16 +150,26 @@ fn ids(plan: Option<&Plan>) -> Vec<TaskId> {
     index.chain(encodes).chain(audios).chain(merges).collect()
 }
 
-async fn remove(effects: &Effects, job: &Job, ids: &[TaskId]) -> Result<(), StoreError> {
+async fn remove(
+    effects: &Effects,
+    (job, seen): (&Job, Option<Version>),
+    ids: &[TaskId],
+) -> Result<Removed, StoreError> {
     let refs: Vec<TaskRef> = ids.iter().map(|id| TaskRef::new(&job.id, *id)).collect();
     let keys: Vec<_> = refs.iter().map(TaskRef::row).collect();
     let loaded = effects.store.load(&keys).await?;
-    let Some(first) = refs.first() else { return Ok(()) };
-    let mut txn = Txn::new(first.shard());
+    let job_row = rows::job_row(&job.id);
+    let mut txn = Txn::new(job_row.shard);
+    if let Some(seen) = seen {
+        txn = txn.expect(&job_row, seen);
+    }
     for ((at, key), row) in refs.iter().zip(&keys).zip(loaded.rows) {
         let Some(row) = row else { continue };
         let task: Task = rows::from_row(key, &row)?;
         txn = rows::unplace(txn.delete(key), at, &task);
     }
-    effects.store.commit(txn).await.map(drop::<Commit>)
+    Ok(match effects.store.commit(txn).await? {
+        Commit::Committed(_) => Removed::All,
+        Commit::Conflict => Removed::Conflict,
+    })
 }

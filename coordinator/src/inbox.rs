@@ -7,7 +7,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use framefleet_common::adapters::blob::{Object, Presence, Root, Side};
+use framefleet_common::adapters::blob::root::Root;
+use framefleet_common::adapters::blob::storages::Storages;
+use framefleet_common::adapters::blob::{Presence, Side};
 use framefleet_common::ports::rows;
 use framefleet_common::ports::store::{Commit, Row, Shard, Store};
 use framefleet_common::ports::txn::Txn;
@@ -70,11 +72,12 @@ impl Submission {
 pub(crate) struct Inbox {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) work: Root,
+    pub(crate) storages: Storages,
 }
 
 impl Inbox {
     pub(crate) async fn submit(&self, submission: &Submission) -> Result<(JobId, Submitted), Fault> {
-        let source = source_facts(&submission.request.source).await?;
+        let source = self.source_facts(&submission.request.source).await?;
         let id = match &submission.key {
             Some(key) => JobId::of_parts(&["key-1", submission.terms.tenant.as_str(), key]),
             None => job_id(&submission.request, &source),
@@ -192,26 +195,26 @@ impl Inbox {
     async fn done(&self, submission: &Submission) -> Result<Submitted, Fault> {
         if submission.origin == Origin::Command {
             for output in &submission.request.outputs {
-                if Object::open(&output.to, Side::Destination)?.presence().await? == Presence::Absent {
+                if self.storages.object(&output.to, Side::Destination)?.presence().await? == Presence::Absent {
                     return Ok(Submitted::Again);
                 }
             }
         }
         Ok(Submitted::Done)
     }
+
+    /// The source as it is now; a source that changes under its job fails it.
+    async fn source_facts(&self, url: &str) -> Result<SourceFacts, Fault> {
+        let facts = self.storages.object(url, Side::Source)?.facts().await?;
+        if facts.size == 0 {
+            return Err(Fault::new(FaultKind::Corrupt, format!("source {url} is empty: 0 bytes")));
+        }
+        Ok(SourceFacts { url: url.to_owned(), size: facts.size, version: facts.version })
+    }
 }
 
 fn busy(id: &JobId) -> Fault {
     Fault::new(FaultKind::StoreAway, format!("{CONFLICTS_MAX} conflicts in a row over job {id}"))
-}
-
-/// The source as it is now; a source that changes under its job fails it.
-pub(crate) async fn source_facts(url: &str) -> Result<SourceFacts, Fault> {
-    let facts = Object::open(url, Side::Source)?.facts().await?;
-    if facts.size == 0 {
-        return Err(Fault::new(FaultKind::Corrupt, format!("source {url} is empty: 0 bytes")));
-    }
-    Ok(SourceFacts { url: url.to_owned(), size: facts.size, version: facts.version })
 }
 
 /// The id of the job that asks this of a source in this state.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use framefleet_common::adapters::blob::{Reader, Root};
+use framefleet_common::adapters::blob::Reader;
+use framefleet_common::adapters::blob::root::Root;
 use framefleet_common::board::Input;
 use framefleet_common::child::Objects;
 use framefleet_common::ports::clock::Clock;

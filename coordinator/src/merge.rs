@@ -9,7 +9,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use framefleet_common::adapters::blob::{Content, Root};
+use framefleet_common::adapters::blob::Content;
+use framefleet_common::adapters::blob::root::Root;
 use framefleet_common::board::{Board, Claimed, Grant, Made, Mint, Settlement};
 use framefleet_common::child::{Attempt, Media};
 use framefleet_common::ports::clock::Clock;

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use framefleet_common::adapters::blob::Root;
+use framefleet_common::adapters::blob::root::Root;
 use framefleet_common::board::{Board, Claimed, Grant, Made, Mint, Settlement};
 use framefleet_common::child::{Attempt, Media};
 use framefleet_common::ports::broker::{Arrival, Delivery};

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use framefleet_common::adapters::blob::Root;
+use framefleet_common::adapters::blob::root::Root;
+use framefleet_common::adapters::blob::storages::Storages;
 use framefleet_common::board::Grant;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::{Digest, JobId, TaskKind};
@@ -16,7 +17,7 @@ use framefleet_model::task::{AudioWork, EncodeWork, IndexWork, SourceLimits, Wor
 use framefleet_model::time::MediaTime;
 use tokio::sync::Mutex;
 
-use crate::objects::TaskObjects;
+use crate::objects::{self, TaskObjects};
 
 /// The plan of a film of a hundred hours stays below.
 const OBJECT_BYTES_MAX: u64 = 1 << 30;
@@ -36,13 +37,14 @@ struct Known {
 
 pub(crate) struct Briefing {
     work: Root,
+    storages: Storages,
     limits: SourceLimits,
     known: Mutex<VecDeque<(Digest, Arc<Known>)>>,
 }
 
 impl Briefing {
-    pub(crate) fn new(work: Root, limits: SourceLimits) -> Self {
-        Self { work, limits, known: Mutex::default() }
+    pub(crate) fn new((work, storages): (Root, Storages), limits: SourceLimits) -> Self {
+        Self { work, storages, limits, known: Mutex::default() }
     }
 
     pub(crate) async fn brief(&self, grant: &Grant) -> Result<Brief, Fault> {
@@ -51,7 +53,8 @@ impl Briefing {
         if grant.task.id.kind == TaskKind::Index {
             let request = self.request(&job.id).await?;
             let work = IndexWork { audio_track: request.audio_track, limits: self.limits, tables: true };
-            return Ok(Brief { work: Work::Index(work), objects: TaskObjects::open(&job.source, None).await? });
+            let film = objects::film(&self.storages, &job.source).await?;
+            return Ok(Brief { work: Work::Index(work), objects: TaskObjects { film, index: None } });
         }
         let digest = grant.task.plan.as_ref().ok_or_else(|| internal(format!("{} has no plan", grant.task.id)))?;
         let known = self.known(&job.id, digest).await?;
@@ -62,8 +65,10 @@ impl Briefing {
                 return Err(internal(format!("{} is no task of a worker", grant.task.id)));
             }
         };
-        let index = Some((&self.work, known.plan.index.key.as_str()));
-        Ok(Brief { work, objects: TaskObjects::open(&known.plan.source, index).await? })
+        let film = objects::film(&self.storages, &known.plan.source).await?;
+        let key: ObjectKey = known.plan.index.key.parse().map_err(|e| internal(format!("{e}")))?;
+        let index = Some(self.work.object(&key).reader().await?);
+        Ok(Brief { work, objects: TaskObjects { film, index } })
     }
 
     async fn known(&self, job: &JobId, digest: &Digest) -> Result<Arc<Known>, Fault> {

@@ -2,37 +2,31 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use framefleet_common::adapters::blob::{Object, Reader, Root, Side};
+use framefleet_common::adapters::blob::storages::Storages;
+use framefleet_common::adapters::blob::{Reader, Side};
 use framefleet_common::child::Objects;
 use framefleet_model::fault::{Fault, FaultKind};
-use framefleet_model::key::ObjectKey;
 use framefleet_model::plan::SourceFacts;
 use framefleet_model::task::object;
 
 pub(crate) struct TaskObjects {
-    film: Reader,
-    index: Option<Reader>,
+    pub(crate) film: Reader,
+    pub(crate) index: Option<Reader>,
+}
+
+/// The film, opened; one that is another by now is refused.
+pub(crate) async fn film(storages: &Storages, source: &SourceFacts) -> Result<Reader, Fault> {
+    let film = storages.object(&source.url, Side::Source)?.reader().await?;
+    let now = film.facts();
+    if (now.size, &now.version) != (source.size, &source.version) {
+        let (from, to) = (source.size, now.size);
+        let text = format!("{} changed since its job was accepted: {from} bytes then, {to} now", source.url);
+        return Err(Fault::new(FaultKind::SourceChanged, text));
+    }
+    Ok(film)
 }
 
 impl TaskObjects {
-    pub(crate) async fn open(source: &SourceFacts, index: Option<(&Root, &str)>) -> Result<Self, Fault> {
-        let film = Object::open(&source.url, Side::Source)?.reader().await?;
-        let now = film.facts();
-        if (now.size, &now.version) != (source.size, &source.version) {
-            let (from, to) = (source.size, now.size);
-            let text = format!("{} changed since its job was accepted: {from} bytes then, {to} now", source.url);
-            return Err(Fault::new(FaultKind::SourceChanged, text));
-        }
-        let index = match index {
-            Some((work, key)) => {
-                let key: ObjectKey = key.parse().map_err(|e| Fault::new(FaultKind::Internal, format!("{e}")))?;
-                Some(work.object(&key).reader().await?)
-            }
-            None => None,
-        };
-        Ok(Self { film, index })
-    }
-
     fn reader(&self, number: u32) -> Result<&Reader, Fault> {
         match number {
             object::SOURCE => Ok(&self.film),

@@ -76,7 +76,7 @@ impl Worker {
             work: fleet.work.clone(),
             media,
             mint: fleet.mint.clone(),
-            briefing: Briefing::new(fleet.work.clone(), limits),
+            briefing: Briefing::new((fleet.work.clone(), fleet.storages.clone()), limits),
             pulse: pulse.unwrap_or_else(here),
             room: Room::new(capacity, &scratch),
             scratch,

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use bytes::Bytes;
-use framefleet_common::adapters::blob::{Object, Root, Side};
+use framefleet_common::adapters::blob::root::Root;
+use framefleet_common::adapters::blob::{Object, Side};
 use framefleet_common::ports::rows::TaskRef;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::{Nonce, TaskKind};

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use framefleet_common::adapters::blob::{Root, url};
+use framefleet_common::adapters::blob::root::Root;
+use framefleet_common::adapters::blob::storages::Storages;
+use framefleet_common::adapters::blob::url;
 use framefleet_common::adapters::clock::HostClock;
 use framefleet_common::adapters::memory::broker::MemoryBroker;
 use framefleet_common::adapters::memory::store::MemoryStore;
@@ -65,7 +67,8 @@ impl Rig {
     pub fn over(store: Arc<dyn Store>, clock: Arc<dyn Clock>, media: Arc<dyn Media>) -> Self {
         let folder = tempfile::tempdir().expect("the temporary folder takes a folder");
         let work = Root::folder(&folder.path().join("work"));
-        let fleet = Fleet { store, broker: Arc::new(MemoryBroker::default()), clock, work, mint: mint(1) };
+        let (broker, storages) = (Arc::new(MemoryBroker::default()), Storages::local());
+        let fleet = Fleet { store, broker, clock, work, storages, mint: mint(1) };
         Self { folder, fleet, media }
     }
 

@@ -139,8 +139,9 @@ impl Link {
 
     pub(super) fn trouble(&self) -> Option<Trouble> {
         let State { session, trouble, blocked } = self.state.borrow().clone();
-        let blocked = blocked.map(|(since, reason)| {
-            Trouble::Blocked { reason, seconds: self.clock.elapsed().saturating_sub(since).as_secs() }
+        let blocked = blocked.map(|(since, reason)| Trouble::Blocked {
+            reason,
+            seconds: self.clock.elapsed().saturating_sub(since).as_secs(),
         });
         trouble.or(blocked).or_else(|| session.is_none().then_some(Trouble::Beginning))
     }
@@ -200,8 +201,12 @@ impl Supervisor {
             Err(trouble) => return trouble,
         };
         let events = connection.events_listener();
-        let session =
-            Arc::new(Session { connection, idle: Mutex::default(), doubt: Notify::new(), spent: CancellationToken::new() });
+        let session = Arc::new(Session {
+            connection,
+            idle: Mutex::default(),
+            doubt: Notify::new(),
+            spent: CancellationToken::new(),
+        });
         if let Err(trouble) = self.check(&session).await {
             close(&*self.plan.clock, &session.connection).await;
             return trouble;

@@ -50,14 +50,41 @@ pub(crate) fn of_io(side: Side, name: &str, error: &io::Error) -> Fault {
 
 pub(crate) fn of_store(side: Side, name: &str, error: &object_store::Error) -> Fault {
     use object_store::Error as E;
-    let trouble = match error {
-        E::NotFound { .. } => Trouble::Missing,
-        E::AlreadyExists { .. } => Trouble::Exists,
-        E::PermissionDenied { .. } | E::Unauthenticated { .. } => Trouble::Denied,
-        E::Precondition { .. } | E::NotModified { .. } => Trouble::Changed,
+    let (code, detail) = said(error);
+    let trouble = match (error, code.as_deref()) {
+        (_, Some("NoSuchBucket" | "NoSuchKey")) | (E::NotFound { .. }, _) => Trouble::Missing,
+        (_, Some("AccessDenied")) | (E::PermissionDenied { .. } | E::Unauthenticated { .. }, _) => Trouble::Denied,
+        // A range of an object that is shorter now.
+        (_, Some("InvalidRange")) | (E::Precondition { .. } | E::NotModified { .. }, _) => Trouble::Changed,
+        (_, Some("EntityTooLarge" | "QuotaExceeded" | "XMinioStorageFull")) => Trouble::Full,
+        (E::AlreadyExists { .. }, _) => Trouble::Exists,
         _ => Trouble::Away,
     };
-    of(side, name, (trouble, &error.to_string()))
+    of(side, name, (trouble, &detail))
+}
+
+/// Whether it is the bucket that is missing.
+pub(crate) fn is_of_bucket(error: &object_store::Error) -> bool {
+    said(error).0.as_deref() == Some("NoSuchBucket")
+}
+
+/// The server's own words for it, or those of whatever stood between: without the request, which people know, and which
+/// may hold more than they should.
+fn said(error: &object_store::Error) -> (Option<String>, String) {
+    let text = error.to_string();
+    let part = |tag: &str| {
+        let (_, rest) = text.split_once(&format!("<{tag}>"))?;
+        Some(rest.split_once(&format!("</{tag}>"))?.0.to_owned())
+    };
+    if let Some(code) = part("Code") {
+        let detail = part("Message").map_or_else(|| code.clone(), |message| format!("{code}: {message}"));
+        return (Some(code), detail);
+    }
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    (None, innermost.to_string().trim_end_matches([':', ' ']).to_owned())
 }
 
 fn kind(side: Side, trouble: Trouble) -> FaultKind {

@@ -10,14 +10,16 @@ use bytes::Bytes;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::Nonce;
 
+use crate::adapters::blob::bounds::Bounds;
 use crate::adapters::blob::fault::{self, Trouble};
 use crate::adapters::blob::place::{Opened, Place};
-use crate::adapters::blob::{Facts, Hidden, OnExisting, Presence, Side, disk, url};
+use crate::adapters::blob::{Content, Facts, Hidden, OnExisting, Presence, Published, Side, disk, trial, url};
 
 #[derive(Clone)]
 pub(crate) struct FilePlace {
     pub(crate) path: PathBuf,
     pub(crate) side: Side,
+    pub(crate) bounds: Bounds,
 }
 
 struct OpenFile {
@@ -53,7 +55,14 @@ impl Place for FilePlace {
             })
             .await?;
         let facts = self.regular(&metadata)?;
-        Ok((facts.clone(), Box::new(OpenFile { place: self.clone(), file, facts })))
+        // An open file is the same file wherever its name leads later.
+        let place = Self { bounds: Bounds::none(), ..self.clone() };
+        Ok((facts.clone(), Box::new(OpenFile { place, file, facts })))
+    }
+
+    /// A file has no place for notes that every file system keeps.
+    async fn noted(&self) -> Result<Option<Content>, Fault> {
+        Ok(None)
     }
 
     async fn put(&self, bytes: Bytes) -> Result<(), Fault> {
@@ -71,16 +80,28 @@ impl Place for FilePlace {
         self.on_disk(disk::remove).await
     }
 
-    async fn stage(&self, from: &Path, attempt: &Nonce) -> Result<Hidden, Fault> {
+    async fn try_out(&self, on_existing: OnExisting) -> Result<(), Fault> {
+        self.on_disk(move |path| Ok(trial::try_out(path, on_existing))).await?
+    }
+
+    async fn stage(&self, from: &Path, attempt: &Nonce, _content: &Content) -> Result<Hidden, Fault> {
         let (part, from) = (disk::sibling(&self.path, attempt.as_str()), from.to_owned());
         let hidden = Hidden::Sibling(url::of_path(&part));
         self.on_disk(move |_| disk::bring(&from, &part).inspect_err(|_| drop(disk::remove(&part)))).await?;
         Ok(hidden)
     }
 
-    async fn uncover(&self, hidden: &Hidden, on_existing: OnExisting) -> Result<(), Fault> {
+    async fn uncover(&self, hidden: &Hidden, on_existing: OnExisting) -> Result<Published, Fault> {
         let part = self.part(hidden)?;
-        self.on_disk(move |path| disk::reveal(&part, path, on_existing)).await
+        self.on_disk(move |path| match disk::reveal(&part, path, on_existing) {
+            Ok(()) => Ok(Published::Stands),
+            // The folder is there, so it is the staged file that is not.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && path.parent().is_some_and(Path::is_dir) => {
+                Ok(Published::Gone)
+            }
+            Err(error) => Err(error),
+        })
+        .await
     }
 
     async fn discard(&self, hidden: &Hidden) -> Result<(), Fault> {
@@ -115,8 +136,8 @@ impl FilePlace {
         &self,
         call: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
     ) -> Result<T, Fault> {
-        let path = self.path.clone();
-        match tokio::task::spawn_blocking(move || call(&path)).await {
+        let (path, bounds) = (self.path.clone(), self.bounds.clone());
+        match tokio::task::spawn_blocking(move || bounds.check(&path).and_then(|()| call(&path))).await {
             Ok(done) => done.map_err(|error| fault::of_io(self.side, &self.name(), &error)),
             Err(panic) => Err(Fault::new(FaultKind::Internal, format!("{}: {panic}", self.name()))),
         }

@@ -1,38 +1,46 @@
 //! Objects by URL: films, work objects and outputs, in folders or buckets, behind one set of verbs.
 //!
 //! ```text
-//! open(url) ─▶ Object ─┬ facts · reader ─▶ read(offset, len)      a film, a segment
-//!                      ├ put · put_file                           whole or not at all
-//!                      └ stage ─▶ Staged ─▶ publish | discard     invisible until published
+//! Storages ─ object(url) ─▶ Object ─┬ facts · reader ─▶ read(offset, len)     a film, a segment
+//!     │                       ▲      ├ put · put_file                          whole or not at all
+//!     │                       │      └ stage ─▶ Staged ─▶ publish | discard    invisible until published
+//!     └──── root(url) ──▶ Root┴ jobs · list                                    the work store
 //! ```
 //!
 //! Files are handled by our own code, not through `object_store`, whose keys cannot say every file name: a film's
 //! path is bytes and is kept byte for byte. What goes wrong is named by the side it is on: the same missing folder is
 //! the input's fault for a source, the destination's for an output and ours for the work store.
 
+mod bounds;
+mod bucket;
 mod disk;
 mod fault;
 mod file;
+mod folder;
 mod place;
-/// Objects in a bucket.
-pub mod remote;
-/// File names as URLs, byte for byte.
+mod remote;
+/// The work store.
+pub mod root;
+/// Which storages may be used, and what a URL of theirs means.
+pub mod storages;
+mod trial;
+mod upload;
+/// Names of objects as URLs, byte for byte.
 pub mod url;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::{Digest, Nonce};
-use framefleet_model::key::ObjectKey;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::adapters::blob::bounds::Bounds;
 use crate::adapters::blob::file::FilePlace;
 use crate::adapters::blob::place::{Opened, Place};
-use crate::adapters::blob::remote::{Bucketed, RemotePlace};
 
 /// Bytes read at once when a whole object is read.
 const CHUNK_BYTES: u32 = 1 << 20;
@@ -41,12 +49,6 @@ const CHUNK_BYTES: u32 = 1 << 20;
 #[derive(Clone)]
 pub struct Object {
     place: Arc<dyn Place>,
-}
-
-/// A folder that holds work objects by their keys.
-#[derive(Clone, Debug)]
-pub struct Root {
-    folder: PathBuf,
 }
 
 /// Whose an object is, and so whose fault it is when it fails.
@@ -109,17 +111,23 @@ pub enum Presence {
     Absent,
 }
 
+/// What became of a content that was to be made visible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Published {
+    /// It stands at its final key.
+    Stands,
+    /// What was staged is no longer there, and does not stand at its final key either.
+    Gone,
+}
+
 impl Object {
-    pub fn open(url: &str, side: Side) -> Result<Self, Fault> {
-        Ok(Self::file(&url::to_path(url)?, side))
-    }
-
+    /// A file of this host's, wherever it lies.
     pub fn file(path: &Path, side: Side) -> Self {
-        Self { place: Arc::new(FilePlace { path: path.to_owned(), side }) }
+        Self::at(FilePlace { path: path.to_owned(), side, bounds: Bounds::none() })
     }
 
-    pub fn bucketed(object: Bucketed, side: Side) -> Self {
-        Self { place: Arc::new(RemotePlace { object, side }) }
+    pub(crate) fn at(place: impl Place + 'static) -> Self {
+        Self { place: Arc::new(place) }
     }
 
     pub async fn facts(&self) -> Result<Facts, Fault> {
@@ -177,20 +185,28 @@ impl Object {
         self.place.delete().await
     }
 
+    /// Whether an output can come to stand there, by trying. Nothing is left of the trial.
+    pub async fn try_out(&self, on_existing: OnExisting) -> Result<(), Fault> {
+        self.place.try_out(on_existing).await
+    }
+
     /// Brings a local file, which may then be gone from its old place, to its destination, invisible. The folder must
     /// be there.
     pub async fn stage(&self, from: &Path, attempt: &Nonce, content: Content) -> Result<Staged, Fault> {
-        let hidden = self.place.stage(from, attempt).await?;
+        let hidden = self.place.stage(from, attempt, &content).await?;
         Ok(Staged { content, hidden })
     }
 
     /// Makes a staged content visible, at once and whole. Anybody may do it, and do it again.
-    pub async fn publish(&self, staged: &Staged, on_existing: OnExisting) -> Result<(), Fault> {
-        let Err(fault) = self.place.uncover(&staged.hidden, on_existing).await else { return Ok(()) };
+    pub async fn publish(&self, staged: &Staged, on_existing: OnExisting) -> Result<Published, Fault> {
+        let uncovered = self.place.uncover(&staged.hidden, on_existing).await;
+        if uncovered == Ok(Published::Stands) {
+            return uncovered;
+        }
         // Whoever published and died before saying so left the very content that we were to publish.
-        match self.content().await {
-            Ok(content) if content == staged.content => self.discard(staged).await,
-            _ => Err(fault),
+        match self.holds(&staged.content).await {
+            Ok(true) => self.discard(staged).await.map(|()| Published::Stands),
+            Ok(false) | Err(_) => uncovered,
         }
     }
 
@@ -202,6 +218,14 @@ impl Object {
     /// Removes whatever an attempt staged that did not live to say so.
     pub async fn discard_attempt(&self, attempt: &Nonce) -> Result<(), Fault> {
         self.place.discard_attempt(attempt).await
+    }
+
+    /// Whether this content stands there: by the note that an upload carries, or else by reading all of it.
+    async fn holds(&self, content: &Content) -> Result<bool, Fault> {
+        match self.place.noted().await? {
+            Some(noted) => Ok(noted == *content),
+            None => Ok(self.facts().await?.size == content.size && self.content().await? == *content),
+        }
     }
 }
 
@@ -221,19 +245,5 @@ impl Reader {
         let rest = self.facts.size.saturating_sub(offset);
         let len = u32::try_from(rest).map_or(len, |rest| rest.min(len));
         if len == 0 { Ok(Bytes::new()) } else { self.opened.read(offset, len).await }
-    }
-}
-
-impl Root {
-    pub fn open(url: &str) -> Result<Self, Fault> {
-        Ok(Self::folder(&url::to_path(url)?))
-    }
-
-    pub fn folder(path: &Path) -> Self {
-        Self { folder: path.to_owned() }
-    }
-
-    pub fn object(&self, key: &ObjectKey) -> Object {
-        Object::file(&self.folder.join(key.to_string()), Side::Work)
     }
 }

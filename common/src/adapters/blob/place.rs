@@ -7,7 +7,7 @@ use bytes::Bytes;
 use framefleet_model::fault::Fault;
 use framefleet_model::id::Nonce;
 
-use crate::adapters::blob::{Facts, Hidden, OnExisting, Presence};
+use crate::adapters::blob::{Content, Facts, Hidden, OnExisting, Presence, Published};
 
 #[async_trait]
 pub(crate) trait Place: Send + Sync {
@@ -16,11 +16,14 @@ pub(crate) trait Place: Send + Sync {
     async fn facts(&self) -> Result<Facts, Fault>;
     async fn presence(&self) -> Result<Presence, Fault>;
     async fn open(&self) -> Result<(Facts, Box<dyn Opened>), Fault>;
+    /// What whoever put it wrote down of it, where storage keeps such notes.
+    async fn noted(&self) -> Result<Option<Content>, Fault>;
     async fn put(&self, bytes: Bytes) -> Result<(), Fault>;
     async fn put_file(&self, from: &Path) -> Result<(), Fault>;
     async fn delete(&self) -> Result<(), Fault>;
-    async fn stage(&self, from: &Path, attempt: &Nonce) -> Result<Hidden, Fault>;
-    async fn uncover(&self, hidden: &Hidden, on_existing: OnExisting) -> Result<(), Fault>;
+    async fn try_out(&self, on_existing: OnExisting) -> Result<(), Fault>;
+    async fn stage(&self, from: &Path, attempt: &Nonce, content: &Content) -> Result<Hidden, Fault>;
+    async fn uncover(&self, hidden: &Hidden, on_existing: OnExisting) -> Result<Published, Fault>;
     async fn discard(&self, hidden: &Hidden) -> Result<(), Fault>;
     async fn discard_attempt(&self, attempt: &Nonce) -> Result<(), Fault>;
 }

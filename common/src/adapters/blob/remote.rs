@@ -1,52 +1,74 @@
 //! Objects in a bucket, through `object_store`. Large ones go up in parts; staged ones are uploads not yet completed.
+//!
+//! A key is what was said, letter for letter, or it is refused: `object_store` cannot ask for some. Reads carry the ETag
+//! that was there when the object was opened, and are held against it. An answer that ends early is no data.
+//!
+//! Whether something stands at a final key is asked before an upload is completed, not by the completion itself, which
+//! not every server can do: two who publish to one key at once are kept apart by the key's owner row, not here.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use std::path::Path;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::Nonce;
-use object_store::multipart::{MultipartStore, PartId};
-use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt as _};
-use tokio::io::AsyncReadExt as _;
+use object_store::multipart::{MultipartStore as _, PartId};
+use object_store::{Attribute, GetOptions, GetRange, ObjectMeta, ObjectStore as _, ObjectStoreExt as _};
 
-use crate::adapters::blob::fault;
+use crate::adapters::blob::bucket::Bucket;
+use crate::adapters::blob::fault::{self, Trouble};
 use crate::adapters::blob::place::{Opened, Place};
-use crate::adapters::blob::{Facts, Hidden, OnExisting, Presence, Side};
+use crate::adapters::blob::{Content, Facts, Hidden, OnExisting, Presence, Published, Side, upload, url};
 
-/// The least that every store takes as a part is 5 MiB; at 16 MiB, 10 000 parts are 156 GiB.
-const PART_BYTES: usize = 16 << 20;
-const PARTS_MAX: usize = 10_000;
+/// The note that an upload carries of its content: SHA-256 in hexadecimal digits.
+pub(crate) const NOTE: &str = "framefleet-sha256";
+/// An answer that ended early without its server saying so is asked for again so often, ever later.
+const SHORT_READS_MAX: u32 = 4;
+const SHORT_READ_PAUSE: Duration = Duration::from_millis(200);
+/// For one range, however slowly it trickles in.
+const READ_PATIENCE: Duration = Duration::from_secs(600);
 
-/// A bucket whose uploads can be left uncompleted.
-pub trait Bucket: ObjectStore + MultipartStore {}
-impl<T: ObjectStore + MultipartStore> Bucket for T {}
-
-/// An object in a bucket. The key comes from `Path::parse`: what is stored is what was said.
-#[derive(Clone)]
-pub struct Bucketed {
-    pub bucket: Arc<dyn Bucket>,
-    pub key: object_store::path::Path,
-    /// What people call it.
-    pub url: String,
+/// A key in a bucket.
+#[derive(Clone, Debug)]
+pub(crate) struct Key {
+    pub(crate) bucket: Arc<Bucket>,
+    pub(crate) path: object_store::path::Path,
 }
 
 #[derive(Clone)]
 pub(crate) struct RemotePlace {
-    pub(crate) object: Bucketed,
+    pub(crate) key: Key,
     pub(crate) side: Side,
 }
 
 struct OpenRemote {
     place: RemotePlace,
+    facts: Facts,
     etag: Option<String>,
+}
+
+impl Key {
+    pub(crate) fn new(bucket: Arc<Bucket>, key: &str) -> Result<Self, Fault> {
+        let path = exact(&url::of_key(&bucket.name, key), key)?;
+        Ok(Self { bucket, path })
+    }
+}
+
+/// The key as `object_store` has it, if it has it exactly.
+pub(crate) fn exact(url: &str, key: &str) -> Result<object_store::path::Path, Fault> {
+    let path = object_store::path::Path::parse(key).ok().filter(|path| !key.is_empty() && path.as_ref() == key);
+    path.ok_or_else(|| {
+        url::refused(url, "has a key with a part that is empty, . or ..: it cannot be asked for as it is")
+    })
 }
 
 #[async_trait]
 impl Place for RemotePlace {
     fn name(&self) -> String {
-        self.object.url.clone()
+        url::of_key(&self.key.bucket.name, self.key.path.as_ref())
     }
 
     async fn facts(&self) -> Result<Facts, Fault> {
@@ -54,7 +76,7 @@ impl Place for RemotePlace {
     }
 
     async fn presence(&self) -> Result<Presence, Fault> {
-        match self.bucket().head(self.key()).await {
+        match self.key.bucket.reads.head(&self.key.path).await {
             Ok(_) => Ok(Presence::Present),
             Err(object_store::Error::NotFound { .. }) => Ok(Presence::Absent),
             Err(error) => Err(self.fault(&error)),
@@ -63,48 +85,78 @@ impl Place for RemotePlace {
 
     async fn open(&self) -> Result<(Facts, Box<dyn Opened>), Fault> {
         let meta = self.head().await?;
-        Ok((facts_of(&meta), Box::new(OpenRemote { place: self.clone(), etag: meta.e_tag })))
+        let facts = facts_of(&meta);
+        Ok((facts.clone(), Box::new(OpenRemote { place: self.clone(), facts, etag: meta.e_tag })))
+    }
+
+    async fn noted(&self) -> Result<Option<Content>, Fault> {
+        let options = GetOptions { head: true, ..GetOptions::default() };
+        let answer = self.key.bucket.reads.get_opts(&self.key.path, options).await.map_err(|e| self.fault(&e))?;
+        let note = answer.attributes.get(&Attribute::Metadata(NOTE.into()));
+        let digest = note.and_then(|note| note.parse().ok());
+        Ok(digest.map(|digest| Content { size: answer.meta.size, digest }))
     }
 
     async fn put(&self, bytes: Bytes) -> Result<(), Fault> {
-        self.bucket().put(self.key(), bytes.into()).await.map(drop).map_err(|e| self.fault(&e))
+        self.key.bucket.writes.put(&self.key.path, bytes.into()).await.map(drop).map_err(|e| self.fault(&e))
     }
 
     async fn put_file(&self, from: &Path) -> Result<(), Fault> {
-        let (id, parts) = self.upload(from).await?;
-        self.complete(&id, parts).await
+        if let Some(bytes) = upload::small(from).await? {
+            return self.put(bytes).await;
+        }
+        let (id, parts) = self.upload(from, None).await?;
+        self.complete(&id, &parts).await.map_err(|e| self.fault(&e))
     }
 
     async fn delete(&self) -> Result<(), Fault> {
-        match self.bucket().delete(self.key()).await {
+        match self.key.bucket.reads.delete(&self.key.path).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(self.fault(&error)),
         }
     }
 
-    async fn stage(&self, from: &Path, _attempt: &Nonce) -> Result<Hidden, Fault> {
-        let (id, parts) = self.upload(from).await?;
+    /// An upload that is begun and given up tells of the bucket and of rights, and shows nobody anything.
+    async fn try_out(&self, on_existing: OnExisting) -> Result<(), Fault> {
+        self.refuse_existing(on_existing).await?;
+        let bucket = &self.key.bucket;
+        match bucket.writes.create_multipart(&self.key.path).await {
+            Ok(id) => {
+                self.abort(&id).await;
+                Ok(())
+            }
+            Err(object_store::Error::NotFound { .. }) => {
+                let text = format!("output {} has no bucket {}", self.name(), bucket.name);
+                Err(Fault::new(FaultKind::DestinationMissing, text))
+            }
+            Err(error) => Err(self.fault(&error)),
+        }
+    }
+
+    async fn stage(&self, from: &Path, _attempt: &Nonce, content: &Content) -> Result<Hidden, Fault> {
+        let (id, parts) = self.upload(from, Some(content)).await?;
         Ok(Hidden::Upload { id, parts })
     }
 
-    async fn uncover(&self, hidden: &Hidden, on_existing: OnExisting) -> Result<(), Fault> {
+    async fn uncover(&self, hidden: &Hidden, on_existing: OnExisting) -> Result<Published, Fault> {
         let (id, parts) = self.uploaded(hidden)?;
-        if on_existing == OnExisting::Fail && self.presence().await? == Presence::Present {
-            return Err(fault::of(self.side, &self.name(), (fault::Trouble::Exists, "")));
+        self.refuse_existing(on_existing).await?;
+        match self.complete(id, parts).await {
+            Ok(()) => Ok(Published::Stands),
+            Err(error @ object_store::Error::NotFound { .. }) if !fault::is_of_bucket(&error) => Ok(Published::Gone),
+            Err(error) => Err(self.fault(&error)),
         }
-        self.complete(id, parts.to_vec()).await
     }
 
     async fn discard(&self, hidden: &Hidden) -> Result<(), Fault> {
         let (id, _) = self.uploaded(hidden)?;
-        // How a store says that an upload is gone already differs from one to the next; what is left of one that is
-        // not gone falls to the bucket's own rule for stale uploads.
-        let _ = self.bucket().abort_multipart(self.key(), &id.to_owned()).await;
+        self.abort(id).await;
         Ok(())
     }
 
+    /// `object_store` has no list of uploads: one whose id nobody wrote down falls to the bucket's own rule for stale
+    /// uploads, which has to be set.
     async fn discard_attempt(&self, _attempt: &Nonce) -> Result<(), Fault> {
-        // An upload whose id nobody wrote down falls to the bucket's own rule for stale uploads.
         Ok(())
     }
 }
@@ -112,73 +164,63 @@ impl Place for RemotePlace {
 #[async_trait]
 impl Opened for OpenRemote {
     async fn read(&self, offset: u64, len: u32) -> Result<Bytes, Fault> {
+        let mut tries = 0;
+        loop {
+            let read = tokio::time::timeout(READ_PATIENCE, self.read_once(offset, len)).await;
+            let got = match read {
+                Ok(Err(fault)) => return Err(fault),
+                Ok(Ok(bytes)) if bytes.len() == len as usize => return Ok(bytes),
+                Ok(Ok(bytes)) => format!("{} of {len} bytes came", bytes.len()),
+                Err(_) => format!("{len} bytes did not come in {} s", READ_PATIENCE.as_secs()),
+            };
+            if tries == SHORT_READS_MAX {
+                return Err(fault::of(self.place.side, &self.place.name(), (Trouble::Away, &got)));
+            }
+            tokio::time::sleep(SHORT_READ_PAUSE * 2_u32.pow(tries)).await;
+            tries += 1;
+        }
+    }
+}
+
+impl OpenRemote {
+    async fn read_once(&self, offset: u64, len: u32) -> Result<Bytes, Fault> {
         let range = GetRange::Bounded(offset..offset + u64::from(len));
         let options = GetOptions { range: Some(range), if_match: self.etag.clone(), ..GetOptions::default() };
-        let place = &self.place;
-        let answer = place.bucket().get_opts(place.key(), options).await.map_err(|e| place.fault(&e))?;
-        let bytes = answer.bytes().await.map_err(|e| place.fault(&e))?;
-        if bytes.len() == len as usize {
-            return Ok(bytes);
+        let (place, key) = (&self.place, &self.place.key);
+        let answer = key.bucket.reads.get_opts(&key.path, options).await.map_err(|e| place.fault(&e))?;
+        // A server may know no If-Match.
+        if facts_of(&answer.meta) != self.facts {
+            return Err(fault::of(place.side, &place.name(), (Trouble::Changed, "")));
         }
-        Err(fault::of(place.side, &place.name(), (fault::Trouble::Changed, "")))
+        answer.bytes().await.map_err(|e| place.fault(&e))
     }
 }
 
 impl RemotePlace {
-    fn bucket(&self) -> &dyn Bucket {
-        &*self.object.bucket
-    }
-
-    fn key(&self) -> &object_store::path::Path {
-        &self.object.key
-    }
-
-    fn fault(&self, error: &object_store::Error) -> Fault {
+    pub(crate) fn fault(&self, error: &object_store::Error) -> Fault {
         fault::of_store(self.side, &self.name(), error)
     }
 
+    /// How a store says that an upload is gone already differs from one to the next; what is left of one that is not
+    /// gone falls to the bucket's own rule for stale uploads.
+    pub(crate) async fn abort(&self, id: &str) {
+        let _ = self.key.bucket.writes.abort_multipart(&self.key.path, &id.to_owned()).await;
+    }
+
     async fn head(&self) -> Result<ObjectMeta, Fault> {
-        self.bucket().head(self.key()).await.map_err(|e| self.fault(&e))
+        self.key.bucket.reads.head(&self.key.path).await.map_err(|e| self.fault(&e))
     }
 
-    async fn upload(&self, from: &Path) -> Result<(String, Vec<String>), Fault> {
-        let id = self.bucket().create_multipart(self.key()).await.map_err(|e| self.fault(&e))?;
-        let parts = self.upload_parts(from, &id).await;
-        if parts.is_err() {
-            // The upload is of no use to anybody; the bucket's rule for stale uploads is the second net.
-            let _ = self.bucket().abort_multipart(self.key(), &id).await;
+    async fn refuse_existing(&self, on_existing: OnExisting) -> Result<(), Fault> {
+        if on_existing == OnExisting::Fail && self.presence().await? == Presence::Present {
+            return Err(fault::of(self.side, &self.name(), (Trouble::Exists, "")));
         }
-        Ok((id, parts?))
+        Ok(())
     }
 
-    async fn upload_parts(&self, from: &Path, id: &String) -> Result<Vec<String>, Fault> {
-        let local = |e: std::io::Error| fault::of_io(Side::Work, &from.display().to_string(), &e);
-        let mut file = tokio::fs::File::open(from).await.map_err(local)?;
-        let mut parts = Vec::new();
-        loop {
-            let mut part = Vec::with_capacity(PART_BYTES);
-            (&mut file).take(PART_BYTES as u64).read_to_end(&mut part).await.map_err(local)?;
-            // An empty object is one empty part.
-            if part.is_empty() && !parts.is_empty() {
-                return Ok(parts);
-            }
-            if parts.len() == PARTS_MAX {
-                let text = format!("{} is larger than {PARTS_MAX} parts of {PART_BYTES} bytes", self.name());
-                return Err(Fault::new(FaultKind::DestinationFull, text));
-            }
-            let last = part.len() < PART_BYTES;
-            let sent = self.bucket().put_part(self.key(), id, parts.len(), part.into()).await;
-            parts.push(sent.map_err(|e| self.fault(&e))?.content_id);
-            if last {
-                return Ok(parts);
-            }
-        }
-    }
-
-    async fn complete(&self, id: &str, parts: Vec<String>) -> Result<(), Fault> {
-        let parts = parts.into_iter().map(|content_id| PartId { content_id }).collect();
-        let done = self.bucket().complete_multipart(self.key(), &id.to_owned(), parts).await;
-        done.map(drop).map_err(|e| self.fault(&e))
+    async fn complete(&self, id: &str, parts: &[String]) -> object_store::Result<()> {
+        let parts = parts.iter().map(|part| PartId { content_id: part.clone() }).collect();
+        self.key.bucket.writes.complete_multipart(&self.key.path, &id.to_owned(), parts).await.map(drop)
     }
 
     fn uploaded<'a>(&self, hidden: &'a Hidden) -> Result<(&'a str, &'a [String]), Fault> {

@@ -1,4 +1,4 @@
-//! `file://` URLs: every byte of a path survives the way there and back, whatever it is.
+//! Names of objects as URLs: every byte of a path, and every letter of a key, survives the way there and back.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -6,44 +6,96 @@ use std::path::{Path, PathBuf};
 
 use framefleet_model::fault::{Fault, FaultKind};
 
-const SCHEME: &str = "file://";
+const FILE: &str = "file";
+const S3: &str = "s3";
+/// Names of storages that others have and this one does not open.
+const OTHERS: [&str; 6] = ["oss", "gs", "az", "http", "https", "ftp"];
+
+/// What a URL names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Named {
+    File(PathBuf),
+    /// The key is empty where a whole bucket is meant.
+    Key {
+        bucket: String,
+        key: String,
+    },
+}
 
 /// The URL of an absolute path.
 pub fn of_path(path: &Path) -> String {
-    let mut url = SCHEME.to_owned();
-    for &byte in path.as_os_str().as_bytes() {
+    format!("{FILE}://{}", encode(path.as_os_str().as_bytes()))
+}
+
+/// The URL of a key in a bucket that is spoken to by the protocol of S3.
+pub fn of_key(bucket: &str, key: &str) -> String {
+    [S3, "://", bucket, "/", &encode(key.as_bytes())].concat()
+}
+
+/// The path that a URL of a file means. A host, a query or a fragment has no meaning for files.
+pub fn to_path(url: &str) -> Result<PathBuf, Fault> {
+    match parse(url)? {
+        Named::File(path) => Ok(path),
+        Named::Key { .. } => Err(refused(url, "cannot be opened here: file:///… can")),
+    }
+}
+
+pub(crate) fn parse(url: &str) -> Result<Named, Fault> {
+    let (scheme, rest) =
+        url.split_once("://").ok_or_else(|| refused(url, "is no URL: file:///… or s3://… is meant"))?;
+    match scheme {
+        FILE if !rest.starts_with('/') => Err(refused(url, "names a host: file:/// and an absolute path is meant")),
+        FILE => Ok(Named::File(PathBuf::from(OsString::from_vec(decoded(url, rest)?)))),
+        S3 => key(url, rest),
+        other if OTHERS.contains(&other) => {
+            Err(refused(url, &format!("cannot be opened: file:// and s3:// can, {other}:// cannot")))
+        }
+        _ => Err(refused(url, "cannot be opened: file:// and s3:// can")),
+    }
+}
+
+/// Bytes as they stand in a URL.
+pub(crate) fn encode(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for &byte in bytes {
         match byte {
-            b'/' | b'-' | b'.' | b'_' | b'~' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => url.push(byte.into()),
-            _ => url.push_str(&format!("%{byte:02X}")),
+            b'/' | b'-' | b'.' | b'_' | b'~' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => text.push(byte.into()),
+            _ => text.push_str(&format!("%{byte:02X}")),
         }
     }
-    url
+    text
 }
 
-/// The path that a URL means. Only files for now; a host, a query or a fragment has no meaning for them.
-pub fn to_path(url: &str) -> Result<PathBuf, Fault> {
-    let refuse = |why: &str| Fault::new(FaultKind::Settings, format!("{url:?} {why}"));
-    let Some(encoded) = url.strip_prefix(SCHEME) else {
-        return Err(refuse("cannot be opened: file:///… can"));
-    };
-    if !encoded.starts_with('/') {
-        return Err(refuse("names a host: file:/// and an absolute path is meant"));
-    }
-    let bytes = decode(encoded.as_bytes()).ok_or_else(|| refuse("has a % without two hexadecimal digits after it"))?;
-    if bytes.contains(&0) {
-        return Err(refuse("has a zero byte in its path"));
-    }
-    Ok(PathBuf::from(OsString::from_vec(bytes)))
-}
-
-fn decode(encoded: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn decode(encoded: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(encoded.len());
-    let mut rest = encoded.iter();
-    while let Some(&byte) = rest.next() {
-        let byte = if byte == b'%' { digit(*rest.next()?)? << 4 | digit(*rest.next()?)? } else { byte };
+    let mut rest = encoded.bytes();
+    while let Some(byte) = rest.next() {
+        let byte = if byte == b'%' { digit(rest.next()?)? << 4 | digit(rest.next()?)? } else { byte };
         bytes.push(byte);
     }
     Some(bytes)
+}
+
+pub(crate) fn refused(url: &str, why: &str) -> Fault {
+    Fault::new(FaultKind::Settings, format!("{url:?} {why}"))
+}
+
+fn key(url: &str, rest: &str) -> Result<Named, Fault> {
+    let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+    let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.' | b'_');
+    if bucket.is_empty() || !bucket.bytes().all(letter) {
+        return Err(refused(url, "names no bucket: s3://bucket/key is meant, the bucket of a-z, 0-9, - and ."));
+    }
+    let key = String::from_utf8(decoded(url, key)?).map_err(|_| refused(url, "has a key that is not UTF-8"))?;
+    Ok(Named::Key { bucket: bucket.to_owned(), key })
+}
+
+fn decoded(url: &str, encoded: &str) -> Result<Vec<u8>, Fault> {
+    let bytes = decode(encoded).ok_or_else(|| refused(url, "has a % without two hexadecimal digits after it"))?;
+    if bytes.contains(&0) {
+        return Err(refused(url, "has a zero byte in its path"));
+    }
+    Ok(bytes)
 }
 
 fn digit(byte: u8) -> Option<u8> {
@@ -64,16 +116,36 @@ mod tests {
             prop_assert!(url.is_ascii());
             prop_assert_eq!(to_path(&url).unwrap(), path);
         }
+
+        #[test]
+        fn every_key_survives_as_a_url(key in "[^\0]{1,60}") {
+            let url = of_key("films", &key);
+            prop_assert!(url.is_ascii());
+            prop_assert_eq!(parse(&url).unwrap(), Named::Key { bucket: "films".into(), key });
+        }
     }
 
     #[test]
     fn urls_are_read_as_people_write_them() {
         assert_eq!(to_path("file:///films/a%20b#1?.mov").unwrap(), Path::new("/films/a b#1?.mov"));
         assert_eq!(of_path(Path::new("/films/été 100%.mov")), "file:///films/%C3%A9t%C3%A9%20100%25.mov");
-        for bad in
-            ["s3://bucket/key", "file://host/film", "file:///a%2", "file:///a%zz", "file:///a%00", "film.mov", ""]
-        {
+        let key = parse("s3://films.2026/源/a b%25.mp4").unwrap();
+        assert_eq!(key, Named::Key { bucket: "films.2026".into(), key: "源/a b%.mp4".into() });
+        for bad in ["file://host/film", "file:///a%2", "file:///a%zz", "file:///a%00", "film.mov", ""] {
             assert_eq!(to_path(bad).unwrap_err().kind, FaultKind::Settings, "{bad:?}");
         }
+        assert_eq!(to_path("s3://bucket/key").unwrap_err().kind, FaultKind::Settings);
+    }
+
+    #[test]
+    fn what_cannot_be_opened_is_refused_by_name() {
+        let check = |url: &str, why: &str| assert_eq!(parse(url).unwrap_err().message, format!("{url:?} {why}"));
+        check("oss://b/k", "cannot be opened: file:// and s3:// can, oss:// cannot");
+        check("gs://b/k", "cannot be opened: file:// and s3:// can, gs:// cannot");
+        check("az://b/k", "cannot be opened: file:// and s3:// can, az:// cannot");
+        check("tape://b/k", "cannot be opened: file:// and s3:// can");
+        check("s3:///k", "names no bucket: s3://bucket/key is meant, the bucket of a-z, 0-9, - and .");
+        check("s3://u:p@h/k", "names no bucket: s3://bucket/key is meant, the bucket of a-z, 0-9, - and .");
+        check("s3://b/%ff", "has a key that is not UTF-8");
     }
 }

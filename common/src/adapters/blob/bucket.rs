@@ -1,0 +1,126 @@
+//! Buckets by the protocol of S3: how their servers are spoken to.
+//!
+//! Two clients speak to each bucket, because the time that a server may be silent counts from the moment a request is
+//! begun: 60 s are plenty for an answer to begin or to go on, and not enough for a part to go up on a slow line.
+//! Nothing bounds a request as a whole but its tries: 5 within 2 minutes, with a growing and random pause before each.
+//!
+//! Every request is signed with the SHA-256 of its body, which servers hold the body against: no further checksum is
+//! asked of them, and none is that some of them refuse. Nor are conditional writes, for the same reason.
+
+use std::fmt;
+use std::time::Duration;
+
+use framefleet_model::fault::{Fault, FaultKind};
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
+use object_store::{BackoffConfig, ClientOptions, RetryConfig};
+
+use crate::adapters::blob::storages::{Addressing, Credentials, Http, StorageSettings};
+
+const CONNECT: Duration = Duration::from_secs(10);
+const ANSWER: Duration = Duration::from_secs(60);
+/// 16 MiB in this time are 28 kB/s; a line that is dead is noticed by the kernel long before.
+const UPLOAD: Duration = Duration::from_secs(600);
+const TRIES_MAX: usize = 5;
+const TRIES_WITHIN: Duration = Duration::from_secs(120);
+const PAUSE_FIRST: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(15);
+/// From where `credentials` are none: what those who run a fleet put there on purpose.
+const ENVIRONMENT: [(&str, AmazonS3ConfigKey); 9] = [
+    ("AWS_ACCESS_KEY_ID", AmazonS3ConfigKey::AccessKeyId),
+    ("AWS_SECRET_ACCESS_KEY", AmazonS3ConfigKey::SecretAccessKey),
+    ("AWS_SESSION_TOKEN", AmazonS3ConfigKey::Token),
+    ("AWS_WEB_IDENTITY_TOKEN_FILE", AmazonS3ConfigKey::WebIdentityTokenFile),
+    ("AWS_ROLE_ARN", AmazonS3ConfigKey::RoleArn),
+    ("AWS_ROLE_SESSION_NAME", AmazonS3ConfigKey::RoleSessionName),
+    ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", AmazonS3ConfigKey::ContainerCredentialsRelativeUri),
+    ("AWS_CONTAINER_CREDENTIALS_FULL_URI", AmazonS3ConfigKey::ContainerCredentialsFullUri),
+    ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", AmazonS3ConfigKey::ContainerAuthorizationTokenFile),
+];
+
+/// A bucket, and who speaks to it.
+pub(crate) struct Bucket {
+    pub(crate) name: String,
+    /// For what is asked.
+    pub(crate) reads: AmazonS3,
+    /// For what is sent.
+    pub(crate) writes: AmazonS3,
+}
+
+impl Bucket {
+    pub(crate) fn open(name: &str, settings: &StorageSettings) -> Result<Self, Fault> {
+        check(name, settings)?;
+        // Whoever came first chose the same provider: there is one in the binary.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let client = |silence| {
+            let builder = builder(name, settings).with_client_options(options(settings.http, silence));
+            builder.build().map_err(|error| refused(settings, &format!("cannot be used: {error}")))
+        };
+        Ok(Self { name: name.to_owned(), reads: client(ANSWER)?, writes: client(UPLOAD)? })
+    }
+}
+
+impl fmt::Debug for Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Bucket").field(&self.name).finish()
+    }
+}
+
+fn builder(name: &str, settings: &StorageSettings) -> AmazonS3Builder {
+    let backoff = BackoffConfig { init_backoff: PAUSE_FIRST, max_backoff: PAUSE_MAX, base: 2. };
+    let mut builder = AmazonS3Builder::new()
+        .with_bucket_name(name)
+        .with_virtual_hosted_style_request(settings.addressing == Addressing::VirtualHost)
+        .with_conditional_put(S3ConditionalPut::Disabled)
+        .with_disable_tagging(true)
+        .with_disable_bulk_delete(true)
+        .with_retry(RetryConfig { backoff, max_retries: TRIES_MAX - 1, retry_timeout: TRIES_WITHIN });
+    if let Some(endpoint) = &settings.endpoint {
+        builder = builder.with_endpoint(endpoint.trim_end_matches('/'));
+    }
+    if let Some(region) = &settings.region {
+        builder = builder.with_region(region);
+    }
+    match &settings.credentials {
+        Some(Credentials { key_id, secret, token }) => {
+            builder = builder.with_access_key_id(key_id).with_secret_access_key(secret);
+            token.iter().fold(builder, |builder, token| builder.with_token(token))
+        }
+        None => ENVIRONMENT.iter().fold(builder, |builder, (name, key)| match std::env::var(name) {
+            Ok(value) => builder.with_config(*key, value),
+            Err(_) => builder,
+        }),
+    }
+}
+
+fn options(http: Http, silence: Duration) -> ClientOptions {
+    ClientOptions::new()
+        .with_allow_http(http == Http::Plain)
+        .with_timeout_disabled()
+        .with_connect_timeout(CONNECT)
+        .with_read_timeout(silence)
+}
+
+/// What would otherwise be found out by the first film, and be hard to make out then.
+fn check(name: &str, settings: &StorageSettings) -> Result<(), Fault> {
+    let Some(endpoint) = &settings.endpoint else { return Ok(()) };
+    let (scheme, host) = endpoint.split_once("://").unwrap_or(("", endpoint));
+    match (scheme, settings.http) {
+        ("https", _) | ("http", Http::Plain) => {}
+        ("http", Http::Tls) => {
+            return Err(refused(settings, &format!("has the endpoint {endpoint} without TLS, which is not allowed")));
+        }
+        _ => return Err(refused(settings, "has an endpoint that is no https://host")),
+    }
+    if host.contains(['@', '?', '#']) || host.is_empty() {
+        return Err(refused(settings, "has an endpoint with more in it than host, port and path"));
+    }
+    if settings.addressing == Addressing::VirtualHost && !host.starts_with(&format!("{name}.")) {
+        let text = format!("has the endpoint {endpoint}: addressed by host, it has to begin with {name}.");
+        return Err(refused(settings, &text));
+    }
+    Ok(())
+}
+
+fn refused(settings: &StorageSettings, why: &str) -> Fault {
+    Fault::new(FaultKind::Settings, format!("storage {} {why}", settings.url))
+}

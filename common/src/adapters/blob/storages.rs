@@ -1,0 +1,163 @@
+//! Which storages may be used, and what a URL of theirs means.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use framefleet_model::fault::{Fault, FaultKind};
+
+use crate::adapters::blob::bounds::Bounds;
+use crate::adapters::blob::bucket::Bucket;
+use crate::adapters::blob::file::FilePlace;
+use crate::adapters::blob::remote::{Key, RemotePlace};
+use crate::adapters::blob::root::Root;
+use crate::adapters::blob::url::{self, Named};
+use crate::adapters::blob::{Object, Side};
+
+/// The storages of a fleet. Whatever a job names lies in one of them, or is refused.
+#[derive(Clone, Debug)]
+pub struct Storages(Arc<Known>);
+
+/// One storage, as people set it up.
+#[derive(Clone, Debug)]
+pub struct StorageSettings {
+    /// `s3://bucket`, `s3://bucket/prefix` or `file:///folder`: what lies below may be used.
+    pub url: String,
+    /// Where the server is; none for Amazon's own.
+    pub endpoint: Option<String>,
+    pub region: Option<String>,
+    /// None: what the environment or the instance has.
+    pub credentials: Option<Credentials>,
+    pub addressing: Addressing,
+    pub http: Http,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    pub key_id: String,
+    pub secret: String,
+    pub token: Option<String>,
+}
+
+/// Where a request names its bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Addressing {
+    Path,
+    /// In the host's name, of which the endpoint has to be made.
+    VirtualHost,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Http {
+    Tls,
+    /// Without TLS, too.
+    Plain,
+}
+
+#[derive(Debug)]
+struct Known {
+    /// As people wrote them, for those who are refused.
+    urls: Vec<String>,
+    bounds: Bounds,
+    buckets: Vec<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// With a slash at its end, or empty.
+    prefix: String,
+    bucket: Arc<Bucket>,
+}
+
+impl StorageSettings {
+    /// Everything below a folder.
+    pub fn folder(path: &Path) -> Self {
+        let url = url::of_path(path);
+        Self { url, endpoint: None, region: None, credentials: None, addressing: Addressing::Path, http: Http::Tls }
+    }
+}
+
+impl Storages {
+    /// Every file, and nothing else: for one process that acts for the one who started it.
+    pub fn local() -> Self {
+        Self(Arc::new(Known { urls: vec!["file:///".to_owned()], bounds: Bounds::none(), buckets: Vec::new() }))
+    }
+
+    pub fn new(settings: Vec<StorageSettings>) -> Result<Self, Fault> {
+        let (mut folders, mut buckets) = (Vec::new(), Vec::new());
+        for storage in &settings {
+            match url::parse(&storage.url)? {
+                Named::File(folder) if Bounds::within(vec![folder.clone()]).cover(&folder) => folders.push(folder),
+                Named::File(_) => return Err(url::refused(&storage.url, "has a .. in it")),
+                Named::Key { bucket, key } => {
+                    let prefix = prefix(&storage.url, &key)?;
+                    buckets.push(Entry { prefix, bucket: Arc::new(Bucket::open(&bucket, storage)?) });
+                }
+            }
+        }
+        // The longest prefix first: it is the one that is meant.
+        buckets.sort_by_key(|entry| std::cmp::Reverse(entry.prefix.len()));
+        let urls = settings.into_iter().map(|storage| storage.url).collect();
+        Ok(Self(Arc::new(Known { urls, bounds: Bounds::within(folders), buckets })))
+    }
+
+    pub fn object(&self, url: &str, side: Side) -> Result<Object, Fault> {
+        match url::parse(url)? {
+            Named::File(path) => {
+                let bounds = self.covering(url, &path)?;
+                Ok(Object::at(FilePlace { path, side, bounds }))
+            }
+            Named::Key { bucket, key } => {
+                let bucket = self.holding(url, (&bucket, &key))?;
+                Ok(Object::at(RemotePlace { key: Key::new(bucket, &key)?, side }))
+            }
+        }
+    }
+
+    /// The work store at this URL.
+    pub fn root(&self, url: &str) -> Result<Root, Fault> {
+        match url::parse(url)? {
+            Named::File(path) => {
+                let bounds = self.covering(url, &path)?;
+                Ok(Root::in_folder(path, bounds))
+            }
+            Named::Key { bucket, key } => {
+                let prefix = prefix(url, &key)?;
+                let bucket = self.holding(url, (&bucket, &prefix))?;
+                Ok(Root::in_bucket(bucket, prefix))
+            }
+        }
+    }
+
+    fn covering(&self, url: &str, path: &Path) -> Result<Bounds, Fault> {
+        let bounds = &self.0.bounds;
+        if bounds.cover(path) { Ok(bounds.clone()) } else { Err(self.uncovered(url)) }
+    }
+
+    fn holding(&self, url: &str, (bucket, key): (&str, &str)) -> Result<Arc<Bucket>, Fault> {
+        let covers = |entry: &&Entry| entry.bucket.name == bucket && key.starts_with(&entry.prefix);
+        let entry = self.0.buckets.iter().find(covers).ok_or_else(|| self.uncovered(url))?;
+        Ok(entry.bucket.clone())
+    }
+
+    fn uncovered(&self, url: &str) -> Fault {
+        let known = &self.0.urls;
+        let may = if known.is_empty() { "nothing".to_owned() } else { known.join(", ") };
+        Fault::new(FaultKind::Settings, format!("{url:?} lies in no storage of this fleet, which may use {may}"))
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("key_id", &self.key_id).finish_non_exhaustive()
+    }
+}
+
+/// A key that others continue: with one slash at its end, or empty for a whole bucket.
+fn prefix(url: &str, key: &str) -> Result<String, Fault> {
+    let key = key.strip_suffix('/').unwrap_or(key);
+    if key.is_empty() {
+        return Ok(String::new());
+    }
+    Ok(crate::adapters::blob::remote::exact(url, key)?.to_string() + "/")
+}

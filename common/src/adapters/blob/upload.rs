@@ -1,0 +1,75 @@
+//! Local files on their way into a bucket: as one request where they are small, in parts where they are not.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use framefleet_model::fault::{Fault, FaultKind};
+use futures::{StreamExt as _, TryStreamExt as _};
+use object_store::multipart::MultipartStore as _;
+use object_store::{Attribute, Attributes, PutMultipartOptions};
+use tokio::fs::File;
+use tokio::io::AsyncReadExt as _;
+
+use crate::adapters::blob::place::Place as _;
+use crate::adapters::blob::remote::{NOTE, RemotePlace};
+use crate::adapters::blob::{Content, Side, fault};
+
+/// The least that every store takes as a part is 5 MiB; at 16 MiB, 10 000 parts are 156 GiB.
+const PART_BYTES: usize = 16 << 20;
+const PARTS_MAX: usize = 10_000;
+/// Parts of one upload that are in memory and on their way at once.
+const PARTS_AT_ONCE: usize = 3;
+
+/// The whole file, if one request can carry it.
+pub(crate) async fn small(from: &Path) -> Result<Option<Bytes>, Fault> {
+    let mut file = File::open(from).await.map_err(|e| local(from, &e))?;
+    let size = file.metadata().await.map_err(|e| local(from, &e))?.len();
+    if size > PART_BYTES as u64 {
+        return Ok(None);
+    }
+    let mut bytes = Vec::with_capacity(PART_BYTES.min(usize::try_from(size).unwrap_or_default()));
+    file.read_to_end(&mut bytes).await.map_err(|e| local(from, &e))?;
+    Ok(Some(bytes.into()))
+}
+
+impl RemotePlace {
+    /// Sends a file without completing it: the upload's id, and the names of its parts.
+    pub(crate) async fn upload(&self, from: &Path, note: Option<&Content>) -> Result<(String, Vec<String>), Fault> {
+        let note = note.map(|content| (Attribute::Metadata(NOTE.into()), content.digest.to_string()));
+        let options = PutMultipartOptions { attributes: Attributes::from_iter(note), ..PutMultipartOptions::default() };
+        let begun = self.key.bucket.writes.create_multipart_opts(&self.key.path, options).await;
+        let id = begun.map_err(|e| self.fault(&e))?;
+        let parts = self.send(from, &id).await;
+        if parts.is_err() {
+            // The upload is of no use to anybody.
+            self.abort(&id).await;
+        }
+        Ok((id, parts?))
+    }
+
+    async fn send(&self, from: &Path, id: &String) -> Result<Vec<String>, Fault> {
+        let file = File::open(from).await.map_err(|e| local(from, &e))?;
+        let parts = futures::stream::try_unfold((file, 0), |(mut file, number)| async move {
+            let mut part = Vec::with_capacity(PART_BYTES);
+            (&mut file).take(PART_BYTES as u64).read_to_end(&mut part).await.map_err(|e| local(from, &e))?;
+            // An empty object is one empty part.
+            if part.is_empty() && number > 0 {
+                return Ok(None);
+            }
+            if number == PARTS_MAX {
+                let text = format!("{} is larger than {PARTS_MAX} parts of {PART_BYTES} bytes", self.name());
+                return Err(Fault::new(FaultKind::DestinationFull, text));
+            }
+            Ok(Some(((number, part), (file, number + 1))))
+        });
+        let sent = parts.map_ok(|(number, part)| async move {
+            let sent = self.key.bucket.writes.put_part(&self.key.path, id, number, part.into()).await;
+            sent.map(|part| part.content_id).map_err(|e| self.fault(&e))
+        });
+        sent.try_buffered(PARTS_AT_ONCE).boxed().try_collect().await
+    }
+}
+
+fn local(from: &Path, error: &std::io::Error) -> Fault {
+    fault::of_io(Side::Work, &from.display().to_string(), error)
+}
