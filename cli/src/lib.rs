@@ -8,6 +8,8 @@ pub mod args;
 pub mod asked;
 /// Which command is which function.
 pub mod commands;
+/// The configuration of a role.
+pub mod config;
 /// `framefleet doctor`.
 pub mod doctor;
 /// How a command ends.
