@@ -202,16 +202,22 @@ fn path_of(name: &str) -> String {
     path
 }
 
-/// Text as a value: where the key is a list, its parts between commas.
+/// Text as the kind of value that its key has: a list's parts between commas, a number, true or false.
 fn valued(key: &str, text: &str, origin: &str) -> Value {
-    let origin = origin.to_owned();
-    let listed = key.split_once('.').and_then(|(section, name)| keys::find(section, name));
-    if listed.is_some_and(|key| key.default.starts_with('[')) {
-        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-        let parts: Vec<Value> = parts.map(|part| Value::new(Some(&origin), part)).collect();
-        return Value::new(Some(&origin), parts);
+    let origin = Some(origin.to_owned());
+    let mut names = key.split('.');
+    let known = names.next().zip(names.next()).and_then(|(section, name)| keys::find(section, name));
+    match (known.map_or("\"", |key| key.default), text.parse::<i64>(), text.parse::<bool>()) {
+        (default, _, _) if default.starts_with('"') => Value::new(origin.as_ref(), text),
+        (default, _, _) if default.starts_with('[') => {
+            let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+            let parts: Vec<Value> = parts.map(|part| Value::new(origin.as_ref(), part)).collect();
+            Value::new(origin.as_ref(), parts)
+        }
+        (_, Ok(number), _) => Value::new(origin.as_ref(), number),
+        (_, _, Ok(truth)) => Value::new(origin.as_ref(), truth),
+        _ => Value::new(origin.as_ref(), text),
     }
-    Value::new(Some(&origin), text)
 }
 
 fn come_from(value: Value, origin: &str) -> Value {
