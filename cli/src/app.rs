@@ -19,7 +19,7 @@ use framefleet_common::child::{Media, Objects};
 use framefleet_common::fleet::Fleet;
 use framefleet_common::ports::broker::Class;
 use framefleet_common::ports::clock::Clock;
-use framefleet_common::process::drain::Drain;
+use framefleet_common::process::drain::Halt;
 use framefleet_common::process::machine;
 use framefleet_coordinator::coordinator::{Coordinator, CoordinatorSettings};
 use framefleet_coordinator::ops::fleet::FleetOps;
@@ -37,6 +37,8 @@ use crate::location::Location;
 const NAME: &str = "framefleet";
 /// Between heartbeats: nobody else waits for their leases, people wait for what they say.
 const BEAT: Duration = Duration::from_secs(1);
+/// A sign of life may be late on a busy machine.
+const LEASE: Duration = Duration::from_secs(30);
 const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// Outputs that are joined at once; the joining of one waits for its segments, not for cores.
 const MERGES_MAX: usize = 2;
@@ -77,6 +79,7 @@ impl Embedded {
             slots,
             scratch,
             beat: BEAT,
+            lease: LEASE,
             limits,
             // Nobody else could do what this process has no room for: it may try.
             capacity: Need { memory_mib: u32::MAX, scratch_mib: u32::MAX },
@@ -100,8 +103,7 @@ impl Embedded {
     /// Until told to stop: what is under way is then handed back, to be found by the next life.
     pub async fn run(&self, stop: CancellationToken) {
         // The next life goes on with what is handed back: there is no grace to wait for.
-        let drain = Drain { stop: stop.clone(), abandon: stop.clone(), grace: Duration::ZERO };
-        tokio::join!(self.coordinator.run(stop), self.worker.run(drain));
+        tokio::join!(self.coordinator.run(stop.clone()), self.worker.run(Halt::at_once(stop)));
     }
 }
 
@@ -112,6 +114,7 @@ fn coordinator(fleet: &Fleet, media: &Arc<dyn Media>, (crew, scratch): (Crew, Pa
         classes: vec![Class::light(), Class::standard(), Class::long()],
         scratch,
         beat: BEAT,
+        lease: LEASE,
         // The state folder goes when the job is done.
         keep_attempts: FOR_EVER,
         keep_jobs: FOR_EVER,

@@ -1,7 +1,7 @@
 //! What was asked for, by flags or by a job file: still text, not yet checked.
 
-use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
 
 use crate::args::{AudioArgs, FilmArgs, VideoArgs};
 
@@ -15,13 +15,24 @@ pub struct Asked {
     pub audio_track: Option<String>,
     pub from: Option<String>,
     pub to: Option<String>,
+    /// What becomes of something that stands at an output already.
+    pub on_existing: Option<String>,
+    /// How the job stands among others; a fleet of one job does not ask.
+    pub terms: AskedTerms,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AskedTerms {
+    pub tenant: Option<String>,
+    pub priority: Option<String>,
+    pub deadline: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AskedOutput {
     pub to: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
     #[serde(default)]
     pub video: AskedVideo,
@@ -67,6 +78,8 @@ impl Asked {
             audio_track: film.work.audio_track.clone(),
             from: film.work.from.clone(),
             to: film.work.to.clone(),
+            on_existing: None,
+            terms: AskedTerms::default(),
         }
     }
 }
@@ -153,6 +166,12 @@ macro_rules! none_or_settings {
                     }
                 }
                 from.deserialize_any(Settings)
+            }
+        }
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                let given = [$((stringify!($key), &self.$key)),*];
+                to.collect_map(given.into_iter().filter_map(|(key, value)| Some((key, value.as_ref()?))))
             }
         }
     };

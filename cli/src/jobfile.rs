@@ -15,7 +15,7 @@ use std::path::Path;
 use framefleet_model::fault::{Fault, FaultKind};
 use serde::Deserialize;
 
-use crate::asked::{Asked, AskedOutput, Text};
+use crate::asked::{Asked, AskedOutput, AskedTerms, Text};
 
 const VERSION: u32 = 1;
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -32,6 +32,10 @@ struct JobFile {
     audio_track: Option<Text>,
     from: Option<Text>,
     to: Option<Text>,
+    on_existing: Option<String>,
+    tenant: Option<String>,
+    priority: Option<String>,
+    deadline: Option<Text>,
 }
 
 #[derive(Default, Deserialize)]
@@ -50,7 +54,7 @@ pub fn read(path: &Path) -> Result<Asked, Fault> {
     parse(&text).map_err(refused)
 }
 
-fn parse(text: &str) -> Result<Asked, String> {
+pub fn parse(text: &str) -> Result<Asked, String> {
     let file: JobFile = if text.trim_start().starts_with('{') {
         serde_json::from_str(text).map_err(|e| e.to_string())?
     } else {
@@ -67,7 +71,33 @@ fn parse(text: &str) -> Result<Asked, String> {
         audio_track: file.audio_track.map(|text| text.0),
         from: file.from.map(|text| text.0),
         to: file.to.map(|text| text.0),
+        on_existing: file.on_existing,
+        terms: AskedTerms { tenant: file.tenant, priority: file.priority, deadline: file.deadline.map(|text| text.0) },
     })
+}
+
+/// The same in JSON, for a coordinator to read.
+pub fn to_json(asked: &Asked) -> Vec<u8> {
+    let mut file = serde_json::Map::new();
+    let mut put = |key: &str, value: Option<serde_json::Value>| {
+        if let Some(value) = value {
+            file.insert(key.to_owned(), value);
+        }
+    };
+    let text = |text: &Option<String>| text.clone().map(serde_json::Value::from);
+    put("version", Some(VERSION.into()));
+    put("source", Some(asked.source.clone().into()));
+    put("outputs", serde_json::to_value(&asked.outputs).ok());
+    put("segment", text(&asked.segment_duration).map(|duration| serde_json::json!({ "duration": duration })));
+    put("damaged", text(&asked.damaged));
+    put("audio_track", text(&asked.audio_track));
+    put("from", text(&asked.from));
+    put("to", text(&asked.to));
+    put("on_existing", text(&asked.on_existing));
+    put("tenant", text(&asked.terms.tenant));
+    put("priority", text(&asked.terms.priority));
+    put("deadline", text(&asked.terms.deadline));
+    serde_json::to_vec(&file).expect("a job file has only string keys")
 }
 
 /// The parser draws the place below its message.
@@ -94,6 +124,8 @@ outputs:
 segment: { duration: 5s }
 damaged: keep
 from: 00:00:10.5
+priority: urgent
+deadline: 2h
 ";
 
     #[test]
@@ -109,14 +141,17 @@ from: 00:00:10.5
              "keyframe_interval": "2s"}, "audio": "none"},
             {"to": "sound.mp4", "container": "mp4", "video": "none",
              "audio": {"bitrate": "128k", "sample_rate": 48000, "channels": 2}}],
-            "segment": {"duration": "5s"}, "damaged": "keep", "from": "00:00:10.5"}"#;
-        assert_eq!(parse(json), Ok(asked));
+            "segment": {"duration": "5s"}, "damaged": "keep", "from": "00:00:10.5", "priority": "urgent",
+            "deadline": "2h"}"#;
+        assert_eq!(parse(json), Ok(asked.clone()));
+        let sent = String::from_utf8(to_json(&asked)).unwrap();
+        assert_eq!(parse(&sent), Ok(asked), "{sent}");
     }
 
     #[test]
     fn what_it_does_not_know_is_refused_by_name() {
         let with = |extra: &str| parse(&format!("version: 1\nsource: a\noutputs: []\n{extra}")).unwrap_err();
-        assert!(with("priority: urgent").contains("priority"), "{}", with("priority: urgent"));
+        assert!(with("hurry: yes").contains("hurry"), "{}", with("hurry: yes"));
         assert!(with("segment: { length: 5s }").contains("length"));
         let outputs = "version: 1\nsource: a\noutputs:\n  - to: b.mp4\n    video: { coded: h264 }\n";
         assert!(parse(outputs).unwrap_err().contains("coded"), "{}", parse(outputs).unwrap_err());

@@ -6,8 +6,14 @@ pub mod app;
 pub mod args;
 /// What was asked for, still text.
 pub mod asked;
+/// `framefleet submit`, `jobs`, `dead` and `workers`.
+pub mod asking;
 /// Which command is which function.
 pub mod commands;
+/// The configuration of a role.
+pub mod config;
+/// `framefleet coordinator`.
+pub mod coordinator;
 /// `framefleet doctor`.
 pub mod doctor;
 /// How a command ends.
@@ -36,5 +42,11 @@ pub mod request;
 pub mod sample;
 /// Settings of pictures and sound, checked.
 pub mod settings;
+/// What every role of a fleet is wired to.
+pub mod shared;
+/// From a job file to a submission.
+pub mod submission;
 /// `framefleet transcode`.
 pub mod transcode;
+/// `framefleet worker`.
+pub mod worker;

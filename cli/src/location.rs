@@ -1,34 +1,67 @@
-//! Where films are and go: a path or a `file://` URL as it was typed, made absolute, so that equal places are equal.
+//! Where films are and go: a path or a URL as it was typed, made absolute, so that equal places are equal.
 
 use std::path::{Path, PathBuf};
 
 use framefleet_common::adapters::blob::url;
 use framefleet_model::fault::{Fault, FaultKind};
 
-/// A file's place: absolute, its folder without symbolic links.
+/// Where a film is or an output goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
+    url: String,
+    /// Of a file: absolute, its folder without symbolic links. Of an object: its key.
     path: PathBuf,
 }
 
+/// Where places may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Files of this machine, by path or `file://` URL.
+    Here,
+    /// Files of this machine by path, anything by URL.
+    Named,
+    /// URLs alone: whoever reads them is elsewhere.
+    Elsewhere,
+}
+
 impl Location {
-    pub fn parse(text: &str) -> Result<Self, Fault> {
-        Self::of_path(&typed_path(text)?)
+    pub fn parse(text: &str, reach: Reach) -> Result<Self, Fault> {
+        match (scheme(text), reach) {
+            (None, Reach::Elsewhere) => Err(refused(format!("{text:?} is no URL such as file:///… or s3://bucket/…"))),
+            (None | Some("file"), Reach::Here | Reach::Named) => Self::of_path(&typed_path(text)?),
+            (Some("file"), Reach::Elsewhere) => Ok(Self::of_file(url::to_path(text)?)),
+            (Some("s3"), Reach::Named | Reach::Elsewhere) => Self::of_object(text),
+            (Some(scheme), Reach::Here) => Err(refused(format!("{text}: {scheme}:// is not one of: a path, file://"))),
+            (Some(scheme), _) => Err(refused(format!("{text}: {scheme}:// is not one of: file://, s3://"))),
+        }
     }
 
     /// `text` with `{stem}`, `{ext}` and `{dir}` standing for parts of `source`.
-    pub fn parse_template(text: &str, source: &Self) -> Result<Self, Fault> {
-        let path = typed_path(text)?;
-        let Some(template) = path.to_str().filter(|text| text.contains('{')) else { return Self::of_path(&path) };
-        Self::of_path(Path::new(&expand(template, source)?))
+    pub fn parse_template(text: &str, source: &Self, reach: Reach) -> Result<Self, Fault> {
+        if !text.contains('{') {
+            return Self::parse(text, reach);
+        }
+        // In a URL parts stand as they stand in the source's own; in a path as they are.
+        let filled = if scheme(text).is_some() || reach == Reach::Elsewhere {
+            expand(text, Path::new(&source.url))?
+        } else {
+            expand(text, &source.path)?
+        };
+        Self::parse(&filled, reach)
     }
 
+    /// What names its end: a file's path, an object's key.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     pub fn url(&self) -> String {
-        url::of_path(&self.path)
+        self.url.clone()
+    }
+
+    /// As people call it.
+    pub fn display(&self) -> String {
+        if scheme(&self.url) == Some("file") { self.path.display().to_string() } else { self.url.clone() }
     }
 
     /// The same file, be it by another name.
@@ -43,21 +76,30 @@ impl Location {
             let folder = std::fs::canonicalize(absolute.parent()?).ok()?;
             Some(folder.join(absolute.file_name()?))
         };
-        Ok(Self { path: found.or_else(by_folder).unwrap_or(absolute) })
+        Ok(Self::of_file(found.or_else(by_folder).unwrap_or(absolute)))
+    }
+
+    fn of_file(path: PathBuf) -> Self {
+        Self { url: url::of_path(&path), path }
+    }
+
+    fn of_object(text: &str) -> Result<Self, Fault> {
+        let (bucket, key) = url::to_key(text)?;
+        Ok(Self { url: url::of_key(&bucket, &key), path: PathBuf::from(key) })
     }
 }
 
+/// What stands before `://`, if that is a scheme.
+fn scheme(text: &str) -> Option<&str> {
+    text.split_once("://").map(|(scheme, _)| scheme).filter(|scheme| is_scheme(scheme))
+}
+
 fn typed_path(text: &str) -> Result<PathBuf, Fault> {
-    let Some((scheme, _)) = text.split_once("://").filter(|(scheme, _)| is_scheme(scheme)) else {
-        if text.is_empty() {
-            return Err(refused("an empty name is no place of a file".to_owned()));
-        }
-        return Ok(PathBuf::from(text));
-    };
-    if scheme != "file" {
-        return Err(refused(format!("{text}: {scheme}:// is not one of: a path, file://")));
+    match (text, scheme(text)) {
+        ("", _) => Err(refused("an empty name is no place of a file".to_owned())),
+        (_, None) => Ok(PathBuf::from(text)),
+        (_, Some(_)) => url::to_path(text),
     }
-    url::to_path(text)
 }
 
 fn is_scheme(text: &str) -> bool {
@@ -66,8 +108,7 @@ fn is_scheme(text: &str) -> bool {
 }
 
 /// One pass: what stands for a part is not looked at again.
-fn expand(template: &str, source: &Location) -> Result<String, Fault> {
-    let path = source.path();
+fn expand(template: &str, path: &Path) -> Result<String, Fault> {
     let (mut out, mut rest) = (String::new(), template);
     while let Some((before, after)) = rest.split_once('{') {
         let (name, tail) = after.split_once('}').unwrap_or((after, ""));
@@ -96,9 +137,10 @@ mod tests {
 
     #[test]
     fn templates_are_filled_from_the_source() {
-        let source = Location::parse("/srv/in/a film.of 1.mov").unwrap();
+        let source = Location::parse("/srv/in/a film.of 1.mov", Reach::Here).unwrap();
         let check = |template: &str, expect: &str| {
-            let place = Location::parse_template(template, &source).map(|l| l.path().display().to_string());
+            let place =
+                Location::parse_template(template, &source, Reach::Here).map(|l| l.path().display().to_string());
             assert_eq!(place.unwrap_or_else(|fault| fault.message), expect, "{template}");
         };
         check("/out/{stem}-small.mp4", "/out/a film.of 1-small.mp4");
@@ -109,11 +151,26 @@ mod tests {
 
     #[test]
     fn places_are_urls_that_read_back() {
-        let place = Location::parse("/srv/100% new#1 ü.mov").unwrap();
+        let place = Location::parse("/srv/100% new#1 ü.mov", Reach::Here).unwrap();
         assert_eq!(place.url(), "file:///srv/100%25%20new%231%20%C3%BC.mov");
-        assert_eq!(Location::parse(&place.url()).unwrap(), place);
-        assert_eq!(Location::parse("s3://b/k").unwrap_err().message, "s3://b/k: s3:// is not one of: a path, file://");
-        assert_eq!(Location::parse("file://host/k").unwrap_err().kind, FaultKind::Settings);
+        assert_eq!(Location::parse(&place.url(), Reach::Here).unwrap(), place);
+        assert_eq!(
+            Location::parse("s3://b/k", Reach::Here).unwrap_err().message,
+            "s3://b/k: s3:// is not one of: a path, file://"
+        );
+        assert_eq!(Location::parse("file://host/k", Reach::Here).unwrap_err().kind, FaultKind::Settings);
+    }
+
+    #[test]
+    fn urls_of_elsewhere_are_taken_as_they_stand() {
+        let source = Location::parse("s3://media/in/a%20film.mov", Reach::Elsewhere).unwrap();
+        assert_eq!((source.url().as_str(), source.path()), ("s3://media/in/a%20film.mov", Path::new("in/a film.mov")));
+        let place = |to: &str| Location::parse_template(to, &source, Reach::Elsewhere).map(|place| place.url());
+        assert_eq!(place("s3://out/{stem}.mp4"), Ok("s3://out/a%20film.mp4".to_owned()));
+        assert_eq!(place("{dir}/{stem}-small.mp4"), Ok("s3://media/in/a%20film-small.mp4".to_owned()));
+        let refused = |text: &str| Location::parse(text, Reach::Elsewhere).unwrap_err().message;
+        assert_eq!(refused("film.mov"), "\"film.mov\" is no URL such as file:///… or s3://bucket/…");
+        assert_eq!(refused("oss://b/k"), "oss://b/k: oss:// is not one of: file://, s3://");
     }
 
     #[test]
@@ -123,7 +180,7 @@ mod tests {
         std::fs::write(&file, "a").unwrap();
         std::fs::create_dir(folder.path().join("b")).unwrap();
         std::os::unix::fs::symlink(&file, folder.path().join("link.mp4")).unwrap();
-        let place = |name: &str| Location::parse(folder.path().join(name).to_str().unwrap()).unwrap();
+        let place = |name: &str| Location::parse(folder.path().join(name).to_str().unwrap(), Reach::Here).unwrap();
         assert_eq!(place("a.mp4"), place("b/../a.mp4"));
         assert!(place("link.mp4").is(&place("a.mp4")) && !place("new.mp4").is(&place("a.mp4")));
         assert_eq!(place("new.mp4"), place("b/../new.mp4"));

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::{self, Film};
 use crate::args::PlanArgs;
 use crate::asked::{Asked, AskedOutput, AskedVideo};
-use crate::location::Location;
+use crate::location::{Location, Reach};
 use crate::planned::{Planned, table};
 use crate::request::check;
 use crate::{jobfile, preflight, render};
@@ -22,7 +22,7 @@ pub async fn run(args: &PlanArgs) -> Result<(), Fault> {
         Some(path) => jobfile::read(path)?,
         None => with_an_output(Asked::by_flags(&args.film), args),
     };
-    let checked = check(&asked, OnExisting::Replace)?;
+    let checked = check(&asked, (OnExisting::Replace, Reach::Here))?;
     preflight::source(checked.source.path())?;
     let cancel = CancellationToken::new();
     let (index, plan) = tokio::select! {

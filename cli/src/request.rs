@@ -8,7 +8,7 @@ use framefleet_model::pipeline::{Damaged, OnExisting, OutputRequest, Range, Requ
 use framefleet_model::time::MediaTime;
 
 use crate::asked::{Asked, AskedOutput};
-use crate::location::Location;
+use crate::location::{Location, Reach};
 use crate::settings::{audio, duration, named, optional, refused, video, whole, within};
 
 const SEGMENT_DURATION: RangeInclusive<MediaTime> = MediaTime::from_millis(100)..=MediaTime::from_secs(24 * 3600);
@@ -23,9 +23,9 @@ pub struct Checked {
     pub outputs: Vec<Location>,
 }
 
-pub fn check(asked: &Asked, on_existing: OnExisting) -> Result<Checked, Fault> {
-    let source = Location::parse(&asked.source)?;
-    let outputs = places(asked, &source)?;
+pub fn check(asked: &Asked, (on_existing, reach): (OnExisting, Reach)) -> Result<Checked, Fault> {
+    let source = Location::parse(&asked.source, reach)?;
+    let outputs = places(asked, &source, reach)?;
     let requests = asked.outputs.iter().zip(&outputs).map(|(asked, place)| output(asked, place));
     let request = Request {
         source: source.url(),
@@ -34,21 +34,24 @@ pub fn check(asked: &Asked, on_existing: OnExisting) -> Result<Checked, Fault> {
         damaged: optional(&asked.damaged, damaged)?.unwrap_or_default(),
         range: range(asked)?,
         audio_track: optional(&asked.audio_track, audio_track)?.unwrap_or_default(),
-        on_existing,
+        on_existing: optional(&asked.on_existing, |text| {
+            named("on_existing", text, [("fail", OnExisting::Fail), ("replace", OnExisting::Replace)], &[])
+        })?
+        .unwrap_or(on_existing),
     };
     Ok(Checked { request, source, outputs })
 }
 
 /// The outputs' places: at least one, no two the same, none the source.
-fn places(asked: &Asked, source: &Location) -> Result<Vec<Location>, Fault> {
+fn places(asked: &Asked, source: &Location, reach: Reach) -> Result<Vec<Location>, Fault> {
     let count = asked.outputs.len();
     if !(1..=OUTPUTS_MAX).contains(&count) {
         return Err(refused(format!("{count} outputs are asked for, 1 to {OUTPUTS_MAX} can be made")));
     }
     let mut places: Vec<Location> = Vec::with_capacity(count);
     for output in &asked.outputs {
-        let place = Location::parse_template(&output.to, source)?;
-        let name = place.path().display();
+        let place = Location::parse_template(&output.to, source, reach)?;
+        let name = place.display();
         if place.is(source) {
             return Err(refused(format!("output {name} is the source")));
         }
@@ -63,7 +66,7 @@ fn places(asked: &Asked, source: &Location) -> Result<Vec<Location>, Fault> {
 fn output(asked: &AskedOutput, place: &Location) -> Result<OutputRequest, Fault> {
     let (video, audio) = (video(&asked.video)?, audio(&asked.audio)?);
     if video.is_none() && audio.is_none() {
-        let name = place.path().display();
+        let name = place.display();
         return Err(refused(format!("output {name} would hold neither pictures nor sound: both codecs are none")));
     }
     Ok(OutputRequest { to: place.url(), container: container(asked.container.as_deref(), place)?, video, audio })
@@ -75,7 +78,7 @@ fn container(asked: Option<&str>, place: &Location) -> Result<Container, Fault> 
     }
     let extension = place.path().extension().and_then(|e| e.to_str());
     extension.and_then(Container::of_extension).ok_or_else(|| {
-        let name = place.path().display();
+        let name = place.display();
         let extension = extension.map_or("no extension".to_owned(), |e| format!("extension {e:?}"));
         refused(format!("output {name} has {extension}, not one of: mp4, m4v, mkv, ts, m2ts, mts"))
     })

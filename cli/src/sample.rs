@@ -10,14 +10,14 @@ use framefleet_model::pipeline::OnExisting;
 use framefleet_model::time::MediaTime;
 
 use crate::args::SampleArgs;
-use crate::location::Location;
+use crate::location::{Location, Reach};
 use crate::settings::{duration, geometry, picture_rate, within};
 use crate::{preflight, render};
 
 const DURATION: RangeInclusive<MediaTime> = MediaTime::from_millis(100)..=MediaTime::from_secs(24 * 3600);
 
 pub async fn run(args: &SampleArgs) -> Result<(), Fault> {
-    let place = Location::parse(&args.out)?;
+    let place = Location::parse(&args.out, Reach::Here)?;
     let out = place.path();
     let length = within("duration", duration("duration", &args.duration)?, &DURATION)?;
     let (geometry, rate) = (geometry(&args.size)?, picture_rate(&args.fps)?);

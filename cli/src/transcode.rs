@@ -19,6 +19,7 @@ use framefleet_model::pipeline::OnExisting;
 use crate::app::{Crew, Embedded, Film};
 use crate::args::{Format, TranscodeArgs};
 use crate::asked::Asked;
+use crate::location::Reach;
 use crate::made::{Made, Unmade, table};
 use crate::progress::Bar;
 use crate::request::{Checked, check};
@@ -48,7 +49,7 @@ async fn transcode(args: &TranscodeArgs) -> Result<Made, Fault> {
         None => Asked::by_flags(&args.film),
     };
     let on_existing = if args.overwrite { OnExisting::Replace } else { OnExisting::Fail };
-    let checked = check(&asked, on_existing)?;
+    let checked = check(&asked, (on_existing, Reach::Here))?;
     let crew = Crew { workers: workers(args)?, outputs: checked.outputs.len() };
     preflight::source(checked.source.path())?;
     let facts = Film::open(&checked.source).await?.facts(&checked.source);

@@ -6,6 +6,7 @@ use clap::Parser;
 use framefleet_cli::args::{Cli, Command};
 use framefleet_cli::asked::Asked;
 use framefleet_cli::jobfile;
+use framefleet_cli::location::Reach;
 use framefleet_cli::request::check;
 use framefleet_model::media::{AudioCodec, Container, Geometry, VideoCodec};
 use framefleet_model::pipeline::{
@@ -19,7 +20,7 @@ fn request(words: &str) -> Result<Request, String> {
     let words = ["framefleet", "transcode"].into_iter().chain(words.split_whitespace());
     let cli = Cli::try_parse_from(words).map_err(|e| e.kind().to_string())?;
     let Command::Transcode(args) = cli.command else { unreachable!("transcode was typed") };
-    let checked = check(&Asked::by_flags(&args.film), OnExisting::Fail);
+    let checked = check(&Asked::by_flags(&args.film), (OnExisting::Fail, Reach::Here));
     checked.map(|checked| checked.request).map_err(|fault| {
         assert_eq!(fault.kind.exit_code(), 64);
         fault.message
@@ -177,7 +178,7 @@ fn the_readmes_job_file_is_a_request() {
     let sample = readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), sample).unwrap();
-    let request = check(&jobfile::read(file.path()).unwrap(), OnExisting::Fail).unwrap().request;
+    let request = check(&jobfile::read(file.path()).unwrap(), (OnExisting::Fail, Reach::Here)).unwrap().request;
     let (first, second) = (&request.outputs[0], &request.outputs[1]);
     assert!(first.to.ends_with("/film.mp4") && second.to.ends_with("/sound.mp4"), "{} {}", first.to, second.to);
     assert_eq!(first.video.as_ref().unwrap().size, Some(Geometry { width: 1280, height: 720 }));

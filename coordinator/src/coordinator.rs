@@ -38,6 +38,8 @@ pub struct CoordinatorSettings {
     pub scratch: PathBuf,
     /// Between heartbeats.
     pub beat: Duration,
+    /// How long an attempt is waited for after it was last heard.
+    pub lease: Duration,
     /// How long what attempts made is kept after a job's end.
     pub keep_attempts: Duration,
     /// How long an ended job is remembered.
@@ -148,6 +150,7 @@ impl Coordinator {
             name: format!("{} merge {number}", self.settings.name),
             scratch: self.settings.scratch.clone(),
             beat: self.settings.beat,
+            lease_ms: millis(self.settings.lease),
             observer: self.observer.clone(),
         }
     }

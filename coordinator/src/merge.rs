@@ -50,6 +50,7 @@ pub(crate) struct MergeSlot {
     pub(crate) name: String,
     pub(crate) scratch: PathBuf,
     pub(crate) beat: Duration,
+    pub(crate) lease_ms: i64,
     pub(crate) observer: Observer,
 }
 
@@ -117,7 +118,12 @@ impl MergeSlot {
         let mut ready: Vec<&Entry> = seen.values().flatten().collect();
         ready.sort_unstable();
         for at in ready.iter().filter_map(|entry| entry.member.parse::<TaskRef>().ok()) {
-            let claimant = Claimant { nonce: (self.mint)(), worker: self.name.clone(), heard: Heard::First };
+            let claimant = Claimant {
+                nonce: (self.mint)(),
+                worker: self.name.clone(),
+                heard: Heard::First,
+                lease_ms: self.lease_ms,
+            };
             if let Claimed::Granted(grant) = self.board.claim(&at, &claimant).await? {
                 return Ok(Some(Merge { at, claimant, grant: *grant }));
             }

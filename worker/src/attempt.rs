@@ -20,7 +20,7 @@ use framefleet_common::ports::broker::{Arrival, Delivery};
 use framefleet_common::ports::clock::Clock;
 use framefleet_common::ports::rows::TaskRef;
 use framefleet_common::ports::store::StoreError;
-use framefleet_common::process::drain::Drain;
+use framefleet_common::process::drain::Halt;
 use framefleet_common::roster::{Roster, Seen};
 use framefleet_common::tending::{Pulse, Tending, Told};
 use framefleet_model::board::{Claimant, Company, Heard};
@@ -55,6 +55,7 @@ pub(crate) struct Bench {
     pub(crate) briefing: Briefing,
     pub(crate) scratch: PathBuf,
     pub(crate) pulse: Pulse,
+    pub(crate) lease_ms: i64,
     pub(crate) room: Room,
     pub(crate) roster: Roster,
     pub(crate) observer: Observer,
@@ -70,20 +71,21 @@ struct Claim {
 
 impl Bench {
     /// Sees one hint through to its acknowledgement.
-    pub(crate) async fn take(&self, delivery: Delivery, drain: &Drain) {
+    pub(crate) async fn take(&self, delivery: Delivery, halt: &Halt) {
         let Delivery { hint, arrival, receipt } = delivery;
         let at = TaskRef::new(&hint.job, hint.task);
         let heard = match arrival {
             Arrival::First => Heard::First,
             Arrival::Redelivered => Heard::Again,
         };
-        let claimant = Claimant { nonce: (self.mint)(), worker: self.name.clone(), heard };
+        let lease_ms = self.lease_ms;
+        let claimant = Claimant { nonce: (self.mint)(), worker: self.name.clone(), heard, lease_ms };
         match self.board.claim(&at, &claimant).await {
             Ok(Claimed::Granted(grant)) => {
                 let _busy = self.observer.claimed(&at, (&grant.task.class, &claimant.nonce));
                 let claim = Claim { at, claimant, grant: *grant };
                 match self.room.reserve(claim.grant.task.need) {
-                    Ok(_reserved) => self.attempt(&claim, drain).await,
+                    Ok(_reserved) => self.attempt(&claim, halt).await,
                     Err(short) => self.decline(&claim, short).await,
                 }
             }
@@ -133,8 +135,8 @@ impl Bench {
         Ok(!self.roster.all().await?.iter().filter(|seen| seen.is_live()).any(fits))
     }
 
-    async fn attempt(&self, claim: &Claim, drain: &Drain) {
-        let cancel = drain.abandon.child_token();
+    async fn attempt(&self, claim: &Claim, halt: &Halt) {
+        let cancel = halt.abandon.child_token();
         let (sender, progress) = watch::channel(Progress::default());
         let tending = Tending {
             pulse: self.pulse.clone(),
@@ -147,9 +149,9 @@ impl Bench {
             self.work_in_company(claim, Working { progress: sender, cancel: cancel.clone(), estimate: &estimate });
         let begun = self.clock.elapsed();
         let stopping = async {
-            drain.stop.cancelled().await;
+            halt.stop.cancelled().await;
             let spent = self.clock.elapsed() - begun;
-            if !fits(estimate.get().copied().flatten(), spent, drain.grace) {
+            if !fits(estimate.get().copied().flatten(), spent, halt.grace) {
                 cancel.cancel();
             }
             std::future::pending::<()>().await;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use framefleet_common::child::Media;
 use framefleet_common::fleet::Fleet;
 use framefleet_common::ports::broker::{BrokerError, Class};
-use framefleet_common::process::drain::Drain;
+use framefleet_common::process::drain::Halt;
 use framefleet_common::roster::{Phase, Roster, WORKER_VERSION, WorkerRow};
 use framefleet_common::tending::Pulse;
 use framefleet_model::task::{Need, SourceLimits};
@@ -45,6 +45,8 @@ pub struct WorkerSettings {
     pub scratch: PathBuf,
     /// Between heartbeats.
     pub beat: Duration,
+    /// How long an attempt is waited for after it was last heard.
+    pub lease: Duration,
     pub limits: SourceLimits,
     /// What all attempts together may use.
     pub capacity: Need,
@@ -66,7 +68,7 @@ pub struct Worker {
 impl Worker {
     /// Within a runtime: heartbeats run there unless the settings say where.
     pub fn new(fleet: Fleet, media: Arc<dyn Media>, settings: WorkerSettings) -> Self {
-        let WorkerSettings { name, slots, scratch, beat, limits, capacity, build, metrics, pulse } = settings;
+        let WorkerSettings { name, slots, scratch, beat, lease, limits, capacity, build, metrics, pulse } = settings;
         let here =
             || Pulse { board: fleet.board(), clock: fleet.clock.clone(), runtime: Handle::current(), every: beat };
         let bench = Bench {
@@ -78,6 +80,7 @@ impl Worker {
             mint: fleet.mint.clone(),
             briefing: Briefing::new((fleet.work.clone(), fleet.storages.clone()), limits),
             pulse: pulse.unwrap_or_else(here),
+            lease_ms: i64::try_from(lease.as_millis()).unwrap_or(i64::MAX),
             room: Room::new(capacity, &scratch),
             scratch,
             roster: Roster::new(fleet.store.clone()),
@@ -98,37 +101,37 @@ impl Worker {
     }
 
     /// Runs until it is told to stop and has ended or handed back what it held.
-    pub async fn run(&self, drain: Drain) {
+    pub async fn run(&self, halt: Halt) {
         let classes = self.slots.iter().flat_map(|(class, count)| std::iter::repeat_n(class, *count));
-        let slots: FuturesUnordered<_> = classes.map(|class| self.slot(class, &drain)).collect();
+        let slots: FuturesUnordered<_> = classes.map(|class| self.slot(class, &halt)).collect();
         let slots = async {
             slots.collect::<Vec<()>>().await;
         };
         tokio::select! {
             () = slots => {}
-            () = self.report(&drain) => {}
+            () = self.report(&halt) => {}
         }
     }
 
-    async fn slot(&self, class: &Class, drain: &Drain) {
-        while !drain.stop.is_cancelled() {
-            if let Err(error) = self.consume(class, drain).await {
+    async fn slot(&self, class: &Class, halt: &Halt) {
+        while !halt.stop.is_cancelled() {
+            if let Err(error) = self.consume(class, halt).await {
                 self.bench.observer.broker_away(class, &error);
                 tokio::select! {
                     () = self.fleet.clock.sleep(BROKER_PAUSE) => {}
-                    () = drain.stop.cancelled() => {}
+                    () = halt.stop.cancelled() => {}
                 }
             }
         }
     }
 
     /// Ends well only when told to stop, or while there is no room.
-    async fn consume(&self, class: &Class, drain: &Drain) -> Result<(), BrokerError> {
+    async fn consume(&self, class: &Class, halt: &Halt) -> Result<(), BrokerError> {
         if let Err(why) = self.bench.room.check() {
             self.bench.observer.no_room(&why);
             tokio::select! {
                 () = self.fleet.clock.sleep(ROOM_PAUSE) => {}
-                () = drain.stop.cancelled() => {}
+                () = halt.stop.cancelled() => {}
             }
             return Ok(());
         }
@@ -136,9 +139,9 @@ impl Worker {
         loop {
             let delivery = tokio::select! {
                 delivery = hints.next() => delivery?,
-                () = drain.stop.cancelled() => return hints.close().await,
+                () = halt.stop.cancelled() => return hints.close().await,
             };
-            self.bench.take(delivery, drain).await;
+            self.bench.take(delivery, halt).await;
             if self.bench.room.check().is_err() {
                 return hints.close().await;
             }
@@ -146,15 +149,15 @@ impl Worker {
     }
 
     /// Says every few seconds that it is there, for as long as it is, and says goodbye: ends only by being dropped.
-    async fn report(&self, drain: &Drain) {
+    async fn report(&self, halt: &Halt) {
         let mut phase = None;
         loop {
-            let now = if drain.stop.is_cancelled() || self.bench.room.check().is_err() {
+            let now = if halt.stop.is_cancelled() || self.bench.room.check().is_err() {
                 Phase::Draining
             } else {
                 Phase::Working
             };
-            if phase != Some(now) && drain.stop.is_cancelled() {
+            if phase != Some(now) && halt.stop.is_cancelled() {
                 self.bench.observer.draining();
             }
             phase = Some(now);
@@ -163,8 +166,8 @@ impl Worker {
             }
             tokio::select! {
                 () = self.fleet.clock.sleep(REPORT_EVERY) => {}
-                () = drain.stop.cancelled(), if now == Phase::Working => {}
-                () = drain.abandon.cancelled() => break,
+                () = halt.stop.cancelled(), if now == Phase::Working => {}
+                () = halt.abandon.cancelled() => break,
             }
         }
         self.bench.observer.abandoning();

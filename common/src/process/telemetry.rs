@@ -38,6 +38,11 @@ impl Telemetry {
         Self { format, filter: flag.or_else(|| std::env::var(VARIABLE).ok()) }
     }
 
+    /// Whether the filter means anything.
+    pub fn check(&self) -> Result<(), TelemetryError> {
+        self.filtered().map(drop)
+    }
+
     /// Once in a process, by its app file.
     pub fn start(&self) -> Result<(), TelemetryError> {
         let subscriber = self.subscriber(std::io::stderr)?;
@@ -48,13 +53,16 @@ impl Telemetry {
     where
         W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
     {
-        let text = self.filter.as_deref().unwrap_or(QUIET);
-        let filter = EnvFilter::try_new(text).map_err(|e| TelemetryError::Filter(text.to_owned(), e.to_string()))?;
-        let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+        let builder = tracing_subscriber::fmt().with_env_filter(self.filtered()?).with_writer(writer);
         Ok(match self.format {
             Format::Text => Box::new(builder.with_ansi(colours()).finish()),
             Format::Json => Box::new(builder.json().flatten_event(true).finish()),
         })
+    }
+
+    fn filtered(&self) -> Result<EnvFilter, TelemetryError> {
+        let text = self.filter.as_deref().unwrap_or(QUIET);
+        EnvFilter::try_new(text).map_err(|e| TelemetryError::Filter(text.to_owned(), e.to_string()))
     }
 }
 

@@ -21,7 +21,7 @@ use framefleet_common::fleet::Fleet;
 use framefleet_common::ports::broker::Class;
 use framefleet_common::ports::clock::Clock;
 use framefleet_common::ports::store::Store;
-use framefleet_common::process::drain::Drain;
+use framefleet_common::process::drain::Halt;
 use framefleet_coordinator::coordinator::{Coordinator, CoordinatorSettings};
 use framefleet_coordinator::ops::fleet::FleetOps;
 use framefleet_coordinator::ops::{JobView, Ops as _};
@@ -41,6 +41,7 @@ use tokio_util::sync::CancellationToken;
 
 /// What attempts made is kept so long.
 const KEEP: Duration = Duration::from_secs(24 * 3600);
+const LEASE: Duration = Duration::from_secs(30);
 const BEAT: Duration = Duration::from_secs(5);
 /// No job of these tests takes so long, by the fleet's own clock.
 const PATIENCE: Duration = Duration::from_secs(24 * 3600);
@@ -89,6 +90,7 @@ impl Rig {
             classes: vec![Class::light(), Class::standard(), Class::long()],
             scratch: self.path("merge"),
             beat: BEAT,
+            lease: LEASE,
             keep_attempts: KEEP,
             keep_jobs: 30 * KEEP,
             metrics: Registry::default(),
@@ -102,6 +104,7 @@ impl Rig {
             slots: vec![(Class::light(), 1), (Class::standard(), 2), (Class::long(), 1)],
             scratch: self.path(name),
             beat: BEAT,
+            lease: LEASE,
             limits: SourceLimits::DEFAULT,
             capacity: Need { memory_mib: 1 << 16, scratch_mib: 1 << 16 },
             build: "test".to_owned(),
@@ -123,8 +126,7 @@ impl Rig {
     pub fn start_worker(&self, name: &str) -> Role {
         let worker = self.worker(name);
         Role::start(move |stop| async move {
-            let drain = Drain { stop: stop.clone(), abandon: stop, grace: Duration::ZERO };
-            worker.run(drain).await;
+            worker.run(Halt::at_once(stop)).await;
         })
     }
 

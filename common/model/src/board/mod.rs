@@ -25,8 +25,6 @@ use crate::terms::Tenant;
 use crate::time::StoreTime;
 
 pub const TASK_VERSION: u32 = 1;
-/// How long an attempt is waited for after it was last heard.
-pub const LEASE_MS: i64 = 30_000;
 /// How long the holder of a lease has left when the hint of its task arrives again: it may be dead.
 pub const LEASE_DOUBTED_MS: i64 = 10_000;
 /// A hint that nobody answered for so long is given again.
@@ -122,6 +120,8 @@ pub struct Claimant {
     pub nonce: Nonce,
     pub worker: String,
     pub heard: Heard,
+    /// How long it is waited for after each sign of life.
+    pub lease_ms: i64,
 }
 
 /// A sign of life of an attempt.
@@ -243,7 +243,7 @@ pub fn claim(task: &Task, claimant: &Claimant, now: StoreTime) -> ClaimAnswer {
         TaskState::Ready | TaskState::Hinted { .. } => ClaimAnswer::Granted(leased(task, claimant, now)),
         TaskState::Claimed(lease) if lease.nonce == claimant.nonce => ClaimAnswer::Granted(leased(task, claimant, now)),
         TaskState::Claimed(lease) => {
-            let doubted = now.after_ms(LEASE_DOUBTED_MS);
+            let doubted = now.after_ms(LEASE_DOUBTED_MS.min(claimant.lease_ms / 3));
             let cut = claimant.heard == Heard::Again && doubted < lease.until;
             ClaimAnswer::Held(cut.then(|| task.with(TaskState::Claimed(Lease { until: doubted, ..lease.clone() }))))
         }
@@ -258,7 +258,7 @@ fn leased(task: &Task, claimant: &Claimant, now: StoreTime) -> Task {
         nonce: claimant.nonce.clone(),
         worker: claimant.worker.clone(),
         since: now,
-        until: now.after_ms(LEASE_MS),
+        until: now.after_ms(claimant.lease_ms),
         progress: Progress::default(),
         company,
     }))
@@ -271,7 +271,7 @@ pub fn heartbeat(task: &Task, claimant: &Claimant, sign: Sign, now: StoreTime) -
     }
     match &task.state {
         TaskState::Claimed(lease) if lease.nonce == claimant.nonce => {
-            let lease = Lease { until: now.after_ms(LEASE_MS), progress: sign.progress, ..lease.clone() };
+            let lease = Lease { until: now.after_ms(claimant.lease_ms), progress: sign.progress, ..lease.clone() };
             BeatAnswer::Continue(Box::new(task.with(TaskState::Claimed(lease))))
         }
         TaskState::Ready | TaskState::Hinted { .. } | TaskState::Waiting { .. } => {

@@ -5,6 +5,7 @@ use crate::id::TaskKind;
 use crate::ledger::Produced;
 use crate::task::IndexDone;
 
+const LEASE_MS: i64 = 30_000;
 const NOW: StoreTime = StoreTime(1_000_000);
 
 fn task() -> Task {
@@ -22,7 +23,7 @@ fn sign() -> Sign {
 }
 
 fn claimant(n: u8) -> Claimant {
-    Claimant { nonce: nonce(n), worker: format!("w{n}"), heard: Heard::First }
+    Claimant { nonce: nonce(n), worker: format!("w{n}"), heard: Heard::First, lease_ms: LEASE_MS }
 }
 
 fn claimed(task: &Task, n: u8, now: StoreTime) -> Task {

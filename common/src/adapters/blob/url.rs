@@ -40,6 +40,14 @@ pub fn to_path(url: &str) -> Result<PathBuf, Fault> {
     }
 }
 
+/// The bucket and the key that a URL of an object means.
+pub fn to_key(url: &str) -> Result<(String, String), Fault> {
+    match parse(url)? {
+        Named::Key { bucket, key } => Ok((bucket, key)),
+        Named::File(_) => Err(refused(url, "names a file, not an object")),
+    }
+}
+
 pub(crate) fn parse(url: &str) -> Result<Named, Fault> {
     let (scheme, rest) =
         url.split_once("://").ok_or_else(|| refused(url, "is no URL: file:///… or s3://… is meant"))?;

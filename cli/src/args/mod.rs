@@ -1,9 +1,17 @@
 //! The command line as it is typed. Nothing is checked here but its shape: values are text until `request.rs` reads
 //! them, so that flags and job files are refused by the same words.
 
+/// The command lines of those who ask a coordinator.
+pub mod asking;
+/// The command lines of the roles.
+pub mod roles;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use asking::{DeadArgs, JobsArgs, SubmitArgs, WorkersArgs};
+use roles::{CoordinatorArgs, RecoverArgs, WorkerArgs};
 
 /// Transcodes films in parallel segments, joins them exactly, and proves it.
 #[derive(Debug, Parser)]
@@ -25,6 +33,21 @@ pub enum Command {
     Sample(SampleArgs),
     /// Say which plugins and encoders are here, and what to install
     Doctor(DoctorArgs),
+    /// Take jobs, cut them, have them encoded by workers, and join the results
+    Coordinator(CoordinatorArgs),
+    /// Do the tasks of a fleet's jobs
+    Worker(WorkerArgs),
+    /// Give a job to a coordinator
+    #[command(allow_negative_numbers = true)]
+    Submit(SubmitArgs),
+    /// Look at a coordinator's jobs, cancel them, begin them anew
+    Jobs(JobsArgs),
+    /// Look at what was given up, and try it again
+    Dead(DeadArgs),
+    /// Say which workers are there
+    Workers(WorkersArgs),
+    /// Rebuild a lost store from the work store's objects
+    Recover(RecoverArgs),
     /// A child at work: its parent talks to it
     #[command(hide = true)]
     Media,

@@ -1,0 +1,117 @@
+//! The command lines of those who ask a coordinator.
+
+use clap::{Args, Subcommand};
+
+use super::{FilmArgs, Format};
+
+#[derive(Debug, Args)]
+pub struct SubmitArgs {
+    #[command(flatten)]
+    pub film: FilmArgs,
+    /// Replace what stands at an OUT
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Stay until the job is over, and end as it did
+    #[arg(long)]
+    pub wait: bool,
+    #[command(flatten)]
+    pub terms: TermsArgs,
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Terms")]
+pub struct TermsArgs {
+    /// Whose the job is: tenants take turns [default: default]
+    #[arg(long, value_name = "NAME")]
+    pub tenant: Option<String>,
+    /// urgent, normal or bulk, among the jobs of a tenant [default: normal]
+    #[arg(long, value_name = "NAME")]
+    pub priority: Option<String>,
+    /// The job fails if it has not ended so long after it was accepted, such as 2h
+    #[arg(long, value_name = "DUR")]
+    pub deadline: Option<String>,
+    /// Names the job: the same key is the same job, however often it is submitted
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Server")]
+pub struct ServerArgs {
+    /// The coordinator
+    #[arg(long, value_name = "URL", env = "FRAMEFLEET_SERVER", default_value = "http://127.0.0.1:8080")]
+    pub server: String,
+    /// How the answer is printed
+    #[arg(short, long, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
+    pub output: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct JobsArgs {
+    #[command(subcommand)]
+    pub command: JobsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum JobsCommand {
+    /// List jobs, the youngest first
+    List(ListArgs),
+    /// Show a job
+    Show(OneArgs),
+    /// Follow a job until it is over
+    Watch(OneArgs),
+    /// Ask for a job's end
+    Cancel(OneArgs),
+    /// Begin a job that failed or was cancelled anew
+    Retry(OneArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Only jobs in this state, such as failed
+    #[arg(long, value_name = "STATE")]
+    pub state: Option<String>,
+    /// Only jobs of this tenant
+    #[arg(long, value_name = "NAME")]
+    pub tenant: Option<String>,
+    /// So many at most
+    #[arg(long, value_name = "N", default_value = "100")]
+    pub limit: String,
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct OneArgs {
+    /// The id
+    #[arg(value_name = "ID")]
+    pub id: String,
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct DeadArgs {
+    #[command(subcommand)]
+    pub command: DeadCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DeadCommand {
+    /// List what was given up, the youngest first
+    List(WorkersArgs),
+    /// Show a dead letter with its evidence
+    Show(OneArgs),
+    /// Begin the job that it stopped anew, and throw the letter away
+    Retry(OneArgs),
+    /// Throw the letter away
+    Drop(OneArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct WorkersArgs {
+    #[command(flatten)]
+    pub server: ServerArgs,
+}

@@ -1,0 +1,129 @@
+//! From what is written to what is meant, but for the servers.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use framefleet_common::ports::broker::Class;
+use framefleet_common::process::machine;
+use framefleet_common::process::telemetry::{Format, Telemetry};
+use framefleet_model::fault::Fault;
+
+use super::layers::Merged;
+use super::raw::{Raw, RawCoordinator, RawLimits, RawTelemetry, RawWorker};
+use super::reading::{Reading, text};
+use super::{Config, CoordinatorConfig, LimitsConfig, ScratchBound, WorkerConfig, servers};
+
+const AUTO: &str = "auto";
+const MERGE_SLOTS_MAX: u32 = 64;
+const SLOTS_MAX: u32 = 256;
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// The end of a grace belongs to handing back: none is shorter than that and a little.
+const GRACE_MIN: Duration = Duration::from_secs(20);
+/// A lease outlives two lost beats.
+const BEATS_IN_A_LEASE: u32 = 3;
+
+pub(super) fn config(merged: &Merged) -> Result<Config, Fault> {
+    let Raw { store, broker, work, storage, coordinator, worker, telemetry, limits } = merged.raw()?;
+    let reading = Reading { merged };
+    let storage = servers::storage(&reading, &storage)?;
+    Ok(Config {
+        store: servers::store(&reading, &store)?,
+        broker: servers::broker(&reading, &broker)?,
+        work: servers::work(&reading, &work, &storage)?,
+        storage,
+        coordinator: coordinator_of(&reading, &coordinator)?,
+        worker: worker_of(&reading, &worker)?,
+        telemetry: telemetry_of(&reading, &telemetry)?,
+        limits: limits_of(&reading, &limits)?,
+    })
+}
+
+fn coordinator_of(reading: &Reading<'_>, raw: &RawCoordinator) -> Result<CoordinatorConfig, Fault> {
+    let listen = text("coordinator.listen", &raw.listen);
+    let address = reading.address(listen)?;
+    if !address.ip().is_loopback() {
+        let why = "is not on loopback, such as 127.0.0.1:8080: the API does not ask who speaks to it";
+        return Err(reading.refuse(listen, why));
+    }
+    let merge_slots = reading.number("coordinator.merge_slots", raw.merge_slots, 0..=MERGE_SLOTS_MAX)?;
+    Ok(CoordinatorConfig {
+        listen: address,
+        ops_listen: reading.address(text("coordinator.ops_listen", &raw.ops_listen))?,
+        merge_slots: usize::try_from(merge_slots).expect("a number of merges is small"),
+        scratch: reading.folder(text("coordinator.scratch", &raw.scratch))?,
+        name: name(reading, "coordinator.name", &raw.name)?,
+        grace: reading.duration(text("coordinator.grace", &raw.grace), GRACE_MIN..=DAY)?,
+    })
+}
+
+fn worker_of(reading: &Reading<'_>, raw: &RawWorker) -> Result<WorkerConfig, Fault> {
+    Ok(WorkerConfig {
+        ops_listen: reading.address(text("worker.ops_listen", &raw.ops_listen))?,
+        slots: slots(reading, &raw.slots)?,
+        scratch: reading.folder(text("worker.scratch", &raw.scratch))?,
+        scratch_bytes_max: match raw.scratch_bytes_max.as_str() {
+            AUTO => ScratchBound::Free,
+            bytes => ScratchBound::Bytes(reading.bytes(text("worker.scratch_bytes_max", bytes))?),
+        },
+        memory_bytes_max: match raw.memory_bytes_max.as_str() {
+            AUTO => machine::memory_bytes(),
+            bytes => reading.bytes(text("worker.memory_bytes_max", bytes))?,
+        },
+        grace: reading.duration(text("worker.grace", &raw.grace), GRACE_MIN..=DAY)?,
+        name: name(reading, "worker.name", &raw.name)?,
+    })
+}
+
+fn slots(reading: &Reading<'_>, raw: &BTreeMap<String, String>) -> Result<Vec<(Class, usize)>, Fault> {
+    let mut slots = Vec::new();
+    for (class, count) in raw {
+        let key = format!("worker.slots.{class}");
+        let class = Class::new(class).map_err(|e| reading.refuse_key(&key, e))?;
+        let count = match (count.as_str(), count.parse()) {
+            (AUTO, _) => machine::cores().get(),
+            (_, Ok(number)) => {
+                let count = reading.number(&key, number, 0..=SLOTS_MAX)?;
+                usize::try_from(count).expect("a number of slots is small")
+            }
+            (_, Err(_)) => return Err(reading.refuse(text(&key, count), "is neither a whole number nor auto")),
+        };
+        slots.extend((count > 0).then_some((class, count)));
+    }
+    if slots.is_empty() {
+        let last = raw.keys().next_back().map(|class| format!("worker.slots.{class}")).unwrap_or_default();
+        return Err(reading.refuse_key(&last, "leaves no class with a slot, one at least is needed"));
+    }
+    Ok(slots)
+}
+
+/// What is set, else the host's name with anything unusual in it made a dash.
+fn name(reading: &Reading<'_>, key: &str, set: &str) -> Result<String, Fault> {
+    if !set.is_empty() {
+        return reading.word(text(key, set));
+    }
+    let host: String = machine::host_name().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    reading.word(text(key, &host))
+}
+
+fn telemetry_of(reading: &Reading<'_>, raw: &RawTelemetry) -> Result<Telemetry, Fault> {
+    let known = [("text", Format::Text), ("json", Format::Json)];
+    let format = reading.one_of(text("telemetry.format", &raw.format), known)?;
+    let telemetry = Telemetry { format, filter: Some(raw.filter.clone()) };
+    telemetry.check().map_err(|e| reading.refuse_key("telemetry.filter", e))?;
+    Ok(telemetry)
+}
+
+fn limits_of(reading: &Reading<'_>, raw: &RawLimits) -> Result<LimitsConfig, Fault> {
+    let lease = reading.duration(text("limits.lease", &raw.lease), 5 * SECOND..=HOUR / 6)?;
+    let retry_first = reading.duration(text("limits.retry_first", &raw.retry_first), SECOND / 10..=HOUR)?;
+    Ok(LimitsConfig {
+        keep_attempts: reading.duration(text("limits.keep_attempts", &raw.keep_attempts), HOUR..=365 * DAY)?,
+        keep_jobs: reading.duration(text("limits.keep_jobs", &raw.keep_jobs), HOUR..=3650 * DAY)?,
+        lease,
+        beat: reading.duration(text("limits.beat", &raw.beat), SECOND / 2..=lease / BEATS_IN_A_LEASE)?,
+        retry_first,
+        retry_longest: reading.duration(text("limits.retry_longest", &raw.retry_longest), retry_first..=DAY)?,
+    })
+}

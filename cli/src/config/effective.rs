@@ -1,0 +1,87 @@
+//! What `--check-config` prints: the whole configuration as TOML that could be a file again, without its secrets, and
+//! with where each value came from that is no default.
+
+use ::config::ValueKind;
+
+use super::Config;
+use super::keys::{Count, Key, SECTIONS, Secrecy, Section};
+use super::layers::{Leaf, Merged};
+use super::secret::{HIDDEN, ServerUrl};
+
+pub(super) fn text(merged: &Merged, config: &Config) -> String {
+    let mut text = String::new();
+    for section in &SECTIONS {
+        match section.count {
+            Count::One => {
+                text.push_str(&format!("[{}]\n", section.name));
+                text.push_str(&lines((merged, config), section, section.name));
+                text.push('\n');
+            }
+            Count::Any => {
+                for at in 0..config.storage.len() {
+                    text.push_str(&format!("[[{}]]\n", section.name));
+                    text.push_str(&lines((merged, config), section, &format!("{}[{at}]", section.name)));
+                    text.push('\n');
+                }
+            }
+        }
+    }
+    text.trim_end().to_owned() + "\n"
+}
+
+fn lines((merged, config): (&Merged, &Config), section: &Section, at: &str) -> String {
+    let mut lines = String::new();
+    for key in section.keys {
+        let path = format!("{at}.{}", key.name);
+        for (leaf_path, leaf) in merged.below(&path) {
+            let name = leaf_path.strip_prefix(at).unwrap_or(leaf_path).trim_start_matches('.');
+            let notes = [origin(leaf), meaning(leaf_path, leaf, config)];
+            let notes = notes.into_iter().flatten().collect::<Vec<_>>().join(", ");
+            let notes = if notes.is_empty() { notes } else { format!("  # {notes}") };
+            lines.push_str(&format!("{name} = {}{notes}\n", shown(key, &leaf.kind)));
+        }
+    }
+    lines
+}
+
+fn origin(leaf: &Leaf) -> Option<String> {
+    (!leaf.is_default()).then(|| leaf.origin.clone())
+}
+
+/// What a value that leaves it to the machine comes to here.
+fn meaning(path: &str, leaf: &Leaf, config: &Config) -> Option<String> {
+    let ValueKind::String(text) = &leaf.kind else { return None };
+    let worker = &config.worker;
+    let here = match (path, text.as_str()) {
+        ("coordinator.name", "") => config.coordinator.name.clone(),
+        ("worker.name", "") => worker.name.clone(),
+        ("worker.memory_bytes_max", "auto") => worker.memory_bytes_max.to_string(),
+        (path, "auto") => {
+            let class = path.strip_prefix("worker.slots.")?;
+            worker.slots.iter().find(|(known, _)| known.to_string() == class)?.1.to_string()
+        }
+        _ => return None,
+    };
+    Some(format!("here {here}"))
+}
+
+fn shown(key: &Key, kind: &ValueKind) -> String {
+    match (key.secrecy, kind) {
+        (_, ValueKind::String(text)) if text.is_empty() => quoted(text),
+        (Secrecy::Open, ValueKind::Array(values)) => {
+            let values = values.iter().map(|value| shown(key, &value.kind)).collect::<Vec<_>>();
+            format!("[{}]", values.join(", "))
+        }
+        (Secrecy::Open, ValueKind::String(text)) => quoted(text),
+        (Secrecy::Open, kind) => kind.to_string(),
+        (Secrecy::Url, ValueKind::String(text)) => {
+            quoted(&ServerUrl::parse(text).map_or_else(|_| HIDDEN.to_owned(), |url| url.to_string()))
+        }
+        (Secrecy::Url | Secrecy::Nothing, _) => quoted(HIDDEN),
+    }
+}
+
+/// The escapes of a JSON string are those of a TOML string.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}

@@ -1,0 +1,205 @@
+//! Every key of the configuration, once: its default, its unit and the sentence that says what it is. The layer of
+//! defaults, docs/CONFIG.md and what `--check-config` prints are made of this table.
+
+/// A table of the file, such as `[store]`.
+#[derive(Debug)]
+pub struct Section {
+    pub name: &'static str,
+    pub what: &'static str,
+    pub count: Count,
+    pub keys: &'static [Key],
+}
+
+#[derive(Debug)]
+pub struct Key {
+    pub name: &'static str,
+    /// As TOML; `""` where nothing is set.
+    pub default: &'static str,
+    pub unit: &'static str,
+    pub what: &'static str,
+    pub secrecy: Secrecy,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Count {
+    One,
+    /// `[[name]]`, as often as needed.
+    Any,
+}
+
+/// What may be shown of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secrecy {
+    Open,
+    /// All but the password in it.
+    Url,
+    Nothing,
+}
+
+const fn open(name: &'static str, default: &'static str, unit: &'static str, what: &'static str) -> Key {
+    Key { name, default, unit, what, secrecy: Secrecy::Open }
+}
+
+const fn url(name: &'static str, what: &'static str) -> Key {
+    Key { name, default: "\"\"", unit: "URL", what, secrecy: Secrecy::Url }
+}
+
+const fn secret(name: &'static str, what: &'static str) -> Key {
+    Key { name, default: "\"\"", unit: "text", what, secrecy: Secrecy::Nothing }
+}
+
+/// The section of this name, and its key of that name.
+pub fn find(section: &str, name: &str) -> Option<&'static Key> {
+    SECTIONS.iter().find(|one| one.name == section)?.keys.iter().find(|key| key.name == name)
+}
+
+pub const SECTIONS: [Section; 8] = [
+    Section { name: "store", what: "Redis, which holds the truth.", count: Count::One, keys: &STORE },
+    Section { name: "broker", what: "RabbitMQ, which carries hints and events.", count: Count::One, keys: &BROKER },
+    Section { name: "work", what: "Where segments and other results are kept.", count: Count::One, keys: &WORK },
+    Section {
+        name: "storage",
+        what: "How a bucket is reached, once for each bucket or part of one.",
+        count: Count::Any,
+        keys: &STORAGE,
+    },
+    Section { name: "coordinator", what: "The role `coordinator`.", count: Count::One, keys: &COORDINATOR },
+    Section { name: "worker", what: "The role `worker`.", count: Count::One, keys: &WORKER },
+    Section { name: "telemetry", what: "What is logged on standard error.", count: Count::One, keys: &TELEMETRY },
+    Section { name: "limits", what: "How long things are kept and waited for.", count: Count::One, keys: &LIMITS },
+];
+
+const STORE: [Key; 7] = [
+    url("url", "The Redis server, as redis:// or rediss:// (TLS) with user, password and database number."),
+    open("url_file", "\"\"", "path", "A file that holds `url`, instead of it."),
+    open("prefix", "\"framefleet\"", "text", "What every key in Redis begins with, one for each fleet."),
+    open("replicas", "0", "servers, 0 to 16", "How many replicas must hold a commit before anybody outside is told."),
+    open("sentinels", "[]", "host:port", "The Sentinels to ask for the server; that of `url` is then not used."),
+    open("primary", "\"\"", "name", "What the Sentinels call the server."),
+    open(
+        "durability",
+        "\"required\"",
+        "required or waived",
+        "Whether a Redis that evicts keys or persists nothing keeps this process from being ready.",
+    ),
+];
+
+const BROKER: [Key; 4] = [
+    url("url", "The RabbitMQ server, as amqp:// or amqps:// (TLS) with user, password and virtual host."),
+    open("url_file", "\"\"", "path", "A file that holds `url`, instead of it."),
+    open("prefix", "\"framefleet\"", "text", "What the names of exchanges and queues begin with, one for each fleet."),
+    open("declare", "false", "true or false", "Whether a coordinator declares exchanges and queues, or only looks."),
+];
+
+const WORK: [Key; 1] = [open("url", "\"\"", "URL", "The folder, as file:///… on every machine or s3://bucket/….")];
+
+const STORAGE: [Key; 10] = [
+    open("url", "\"\"", "URL", "The bucket, as s3://bucket, or the part of it that begins with s3://bucket/…."),
+    open("endpoint", "\"\"", "URL", "The server, as https://host or http://host; Amazon's own where nothing is set."),
+    open("region", "\"us-east-1\"", "name", "The region that requests are signed for."),
+    open(
+        "key_id",
+        "\"\"",
+        "text",
+        "The name of the access key; the machine's own role is used where neither it nor its file is set.",
+    ),
+    open("key_id_file", "\"\"", "path", "A file that holds `key_id`, instead of it."),
+    secret("secret", "The secret of the access key."),
+    open("secret_file", "\"\"", "path", "A file that holds `secret`, instead of it."),
+    secret("token", "The session token of a temporary access key."),
+    open(
+        "addressing",
+        "\"path\"",
+        "path or virtual",
+        "Whether the bucket stands in the path or, as `virtual`, begins the endpoint's host name.",
+    ),
+    open("http", "\"tls\"", "tls or plain", "Whether the endpoint is reached by https:// or, as `plain`, by http://."),
+];
+
+const COORDINATOR: [Key; 6] = [
+    open(
+        "listen",
+        "\"127.0.0.1:8080\"",
+        "address:port",
+        "Where the API answers: on loopback only, for it asks nobody who they are.",
+    ),
+    open("ops_listen", "\"127.0.0.1:9090\"", "address:port", "Where probes and metrics answer."),
+    open("merge_slots", "2", "merges, 0 to 64", "How many outputs are joined at once."),
+    open(
+        "scratch",
+        "\"/var/tmp/framefleet/coordinator\"",
+        "path",
+        "The folder for outputs that are being joined, one for each process.",
+    ),
+    open("name", "\"\"", "text", "What leases and logs call this process; the host's name where nothing is set."),
+    open(
+        "grace",
+        "\"30s\"",
+        "duration, 20s to 24h",
+        "From the first signal to stop until the process ends; merges that do not fit are handed back.",
+    ),
+];
+
+const WORKER: [Key; 7] = [
+    open("ops_listen", "\"127.0.0.1:9091\"", "address:port", "Where probes and metrics answer."),
+    open(
+        "slots",
+        "{ light = 1, standard = \"auto\", long = 1 }",
+        "tasks at once, 0 to 256",
+        "How many tasks of each class run at once, each class for itself; `auto` is the cores of this machine or cgroup.",
+    ),
+    open(
+        "scratch",
+        "\"/var/tmp/framefleet/worker\"",
+        "path",
+        "The folder for segments that are being made, one for each process.",
+    ),
+    open(
+        "scratch_bytes_max",
+        "\"auto\"",
+        "bytes, such as 64GiB",
+        "How much the scratch folder may hold; `auto` is what its file system has free.",
+    ),
+    open(
+        "memory_bytes_max",
+        "\"auto\"",
+        "bytes, such as 16GiB",
+        "How much memory all tasks may use together; `auto` is that of this machine or cgroup.",
+    ),
+    open(
+        "grace",
+        "\"10m\"",
+        "duration, 20s to 24h",
+        "From the first signal to stop until the process ends; tasks that do not fit are handed back.",
+    ),
+    open("name", "\"\"", "text", "What leases and logs call this process; the host's name where nothing is set."),
+];
+
+const TELEMETRY: [Key; 2] = [
+    open("format", "\"text\"", "text or json", "Lines for people, or objects for programs."),
+    open(
+        "filter",
+        "\"info\"",
+        "levels",
+        "What is logged, such as `info` or `framefleet_worker=debug,warn`; the variable FRAMEFLEET_LOG says it, too.",
+    ),
+];
+
+const LIMITS: [Key; 6] = [
+    open(
+        "keep_attempts",
+        "\"24h\"",
+        "duration, 1h to 365d",
+        "How long objects of attempts stay that nobody needs any more.",
+    ),
+    open("keep_jobs", "\"30d\"", "duration, 1h to 3650d", "How long ended jobs can be asked for."),
+    open("lease", "\"30s\"", "duration, 5s to 10m", "How long a task waits for an attempt that says nothing."),
+    open("beat", "\"5s\"", "duration, 500ms to a third of the lease", "How often an attempt says that it lives."),
+    open("retry_first", "\"2s\"", "duration, 100ms to 1h", "The longest wait before a task's second attempt."),
+    open(
+        "retry_longest",
+        "\"5m\"",
+        "duration, retry_first to 24h",
+        "Beyond this the wait, doubled with each failure, does not grow.",
+    ),
+];

@@ -1,0 +1,137 @@
+//! The configuration as it is written: every key of the table, nothing else, nothing checked but the kind of value.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Raw {
+    pub(super) store: RawStore,
+    pub(super) broker: RawBroker,
+    pub(super) work: RawWork,
+    #[serde(default)]
+    pub(super) storage: Vec<RawStorage>,
+    pub(super) coordinator: RawCoordinator,
+    pub(super) worker: RawWorker,
+    pub(super) telemetry: RawTelemetry,
+    pub(super) limits: RawLimits,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawStore {
+    pub(super) url: String,
+    pub(super) url_file: String,
+    pub(super) prefix: String,
+    pub(super) replicas: i64,
+    pub(super) sentinels: Vec<String>,
+    pub(super) primary: String,
+    pub(super) durability: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawBroker {
+    pub(super) url: String,
+    pub(super) url_file: String,
+    pub(super) prefix: String,
+    pub(super) declare: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawWork {
+    pub(super) url: String,
+}
+
+/// Complete once the layers have filled in its defaults, as all others.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawStorage {
+    pub(super) url: String,
+    pub(super) endpoint: String,
+    pub(super) region: String,
+    pub(super) key_id: String,
+    pub(super) key_id_file: String,
+    pub(super) secret: String,
+    pub(super) secret_file: String,
+    pub(super) token: String,
+    pub(super) addressing: String,
+    pub(super) http: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawCoordinator {
+    pub(super) listen: String,
+    pub(super) ops_listen: String,
+    pub(super) merge_slots: i64,
+    pub(super) scratch: String,
+    pub(super) name: String,
+    pub(super) grace: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawWorker {
+    pub(super) ops_listen: String,
+    pub(super) slots: BTreeMap<String, String>,
+    pub(super) scratch: String,
+    pub(super) scratch_bytes_max: String,
+    pub(super) memory_bytes_max: String,
+    pub(super) grace: String,
+    pub(super) name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTelemetry {
+    pub(super) format: String,
+    pub(super) filter: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLimits {
+    pub(super) keep_attempts: String,
+    pub(super) keep_jobs: String,
+    pub(super) lease: String,
+    pub(super) beat: String,
+    pub(super) retry_first: String,
+    pub(super) retry_longest: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::keys::SECTIONS;
+    use super::*;
+
+    /// The names that a type takes, as its refusal of another lists them.
+    fn taken<T: for<'de> Deserialize<'de>>() -> BTreeSet<String> {
+        let refusal = serde_json::from_str::<T>("{\"?\": 0}").err().unwrap().to_string();
+        refusal.split('`').skip(3).step_by(2).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_key_of_the_table_is_read_and_no_other() {
+        let read = [
+            taken::<RawStore>(),
+            taken::<RawBroker>(),
+            taken::<RawWork>(),
+            taken::<RawStorage>(),
+            taken::<RawCoordinator>(),
+            taken::<RawWorker>(),
+            taken::<RawTelemetry>(),
+            taken::<RawLimits>(),
+        ];
+        for (section, read) in SECTIONS.iter().zip(&read) {
+            let keys: BTreeSet<String> = section.keys.iter().map(|key| key.name.to_owned()).collect();
+            assert_eq!(read, &keys, "[{}]", section.name);
+        }
+        let sections: BTreeSet<String> = SECTIONS.iter().map(|section| section.name.to_owned()).collect();
+        assert_eq!(taken::<Raw>(), sections);
+    }
+}

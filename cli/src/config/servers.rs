@@ -1,0 +1,188 @@
+//! Where store, broker and objects are, and how they are reached.
+
+use framefleet_common::adapters::blob::url;
+use framefleet_model::fault::Fault;
+use reqwest::Url;
+
+use super::raw::{RawBroker, RawStorage, RawStore, RawWork};
+use super::reading::{Reading, text};
+use super::secret::Secret;
+use super::{
+    Addressing, BrokerConfig, Credentials, Durability, Endpoint, StorageConfig, StoreConfig, StoreServer, Topology,
+};
+
+const REPLICAS_MAX: u32 = 16;
+
+pub(super) fn store(reading: &Reading<'_>, raw: &RawStore) -> Result<StoreConfig, Fault> {
+    let known = [("required", Durability::Required), ("waived", Durability::Waived)];
+    Ok(StoreConfig {
+        server: store_server(reading, raw)?,
+        prefix: reading.word(text("store.prefix", &raw.prefix))?,
+        replicas: reading.number("store.replicas", raw.replicas, 0..=REPLICAS_MAX)?,
+        durability: reading.one_of(text("store.durability", &raw.durability), known)?,
+    })
+}
+
+fn store_server(reading: &Reading<'_>, raw: &RawStore) -> Result<StoreServer, Fault> {
+    let written = reading.or_file(text("store.url", &raw.url), text("store.url_file", &raw.url_file))?;
+    if written.is_empty() {
+        return Err(
+            reading.refuse_key("store.url", "is not set: a role of a fleet needs redis://host or rediss://host")
+        );
+    }
+    let url = reading.server(text("store.url", &written), ["redis", "rediss"])?;
+    match (raw.sentinels.as_slice(), raw.primary.as_str()) {
+        ([], "") => Ok(StoreServer::Known(url)),
+        ([], primary) => Err(reading.refuse(text("store.primary", primary), "has no store.sentinels to be asked for")),
+        (_, "") => Err(reading.refuse_key("store.sentinels", "are to be asked for store.primary, which is not set")),
+        (sentinels, primary) => {
+            sentinels.iter().try_for_each(|sentinel| host_and_port(reading, sentinel))?;
+            Ok(StoreServer::Elected { sentinels: sentinels.to_vec(), primary: primary.to_owned(), url })
+        }
+    }
+}
+
+fn host_and_port(reading: &Reading<'_>, sentinel: &str) -> Result<(), Fault> {
+    let parts = sentinel.rsplit_once(':').filter(|(host, _)| !host.is_empty() && !host.contains('/'));
+    let port = parts.and_then(|(_, port)| port.parse::<u16>().ok()).filter(|port| *port > 0);
+    let refuse = || reading.refuse(text("store.sentinels", sentinel), "is no host and port such as redis-1:26379");
+    port.map(drop).ok_or_else(refuse)
+}
+
+pub(super) fn broker(reading: &Reading<'_>, raw: &RawBroker) -> Result<BrokerConfig, Fault> {
+    let written = reading.or_file(text("broker.url", &raw.url), text("broker.url_file", &raw.url_file))?;
+    if written.is_empty() {
+        return Err(reading.refuse_key("broker.url", "is not set: a role of a fleet needs amqp://host or amqps://host"));
+    }
+    Ok(BrokerConfig {
+        url: reading.server(text("broker.url", &written), ["amqp", "amqps"])?,
+        prefix: reading.word(text("broker.prefix", &raw.prefix))?,
+        topology: if raw.declare { Topology::Declared } else { Topology::Expected },
+    })
+}
+
+pub(super) fn work(reading: &Reading<'_>, raw: &RawWork, storage: &[StorageConfig]) -> Result<String, Fault> {
+    let value = text("work.url", &raw.url);
+    match raw.url.split_once("://") {
+        None if raw.url.is_empty() => {
+            return Err(
+                reading.refuse_key("work.url", "is not set: a role of a fleet needs file:///… or s3://bucket/…")
+            );
+        }
+        Some(("file", _)) => drop(url::to_path(&raw.url).map_err(|fault| reading.refuse(value, fault.message))?),
+        Some(("s3", _)) => {
+            let (bucket, key) = bucket_and_key(&raw.url).map_err(|why| reading.refuse(value, why))?;
+            if !storage.iter().any(|storage| storage.holds(&bucket, &key)) {
+                return Err(reading.refuse(value, "is in no [[storage]]"));
+            }
+        }
+        _ => return Err(reading.refuse(value, "is neither file:///… nor s3://bucket/…")),
+    }
+    Ok(raw.url.clone())
+}
+
+pub(super) fn storage(reading: &Reading<'_>, raw: &[RawStorage]) -> Result<Vec<StorageConfig>, Fault> {
+    let mut all: Vec<StorageConfig> = Vec::new();
+    for (at, raw) in raw.iter().enumerate() {
+        let one = Entry { reading, at, raw }.checked()?;
+        if all.iter().any(|other| (&other.bucket, &other.prefix) == (&one.bucket, &one.prefix)) {
+            let key = format!("storage[{at}].url");
+            return Err(reading.refuse(text(&key, &raw.url), "is there twice"));
+        }
+        all.push(one);
+    }
+    Ok(all)
+}
+
+impl StorageConfig {
+    /// Whether an object, or a folder of objects, lies in it.
+    pub fn holds(&self, bucket: &str, key: &str) -> bool {
+        let rest = key.strip_prefix(self.prefix.as_str());
+        let inside = rest.is_some_and(|rest| self.prefix.is_empty() || rest.is_empty() || rest.starts_with('/'));
+        self.bucket == bucket && inside
+    }
+}
+
+/// One `[[storage]]`.
+struct Entry<'a> {
+    reading: &'a Reading<'a>,
+    at: usize,
+    raw: &'a RawStorage,
+}
+
+impl Entry<'_> {
+    fn checked(&self) -> Result<StorageConfig, Fault> {
+        let (bucket, prefix) = bucket_and_key(&self.raw.url).map_err(|why| self.refuse("url", &self.raw.url, why))?;
+        let known = [("path", Addressing::Path), ("virtual", Addressing::Virtual)];
+        let addressing = self.reading.one_of(text(&self.key("addressing"), &self.raw.addressing), known)?;
+        let endpoint = self.endpoint(&bucket, addressing)?;
+        let region = self.reading.word(text(&self.key("region"), &self.raw.region))?;
+        Ok(StorageConfig { bucket, prefix, endpoint, region, credentials: self.credentials()?, addressing })
+    }
+
+    fn key(&self, name: &str) -> String {
+        format!("storage[{}].{name}", self.at)
+    }
+
+    fn refuse(&self, name: &str, value: &str, why: impl std::fmt::Display) -> Fault {
+        self.reading.refuse(text(&self.key(name), value), why)
+    }
+
+    fn endpoint(&self, bucket: &str, addressing: Addressing) -> Result<Endpoint, Fault> {
+        let RawStorage { endpoint, http, .. } = self.raw;
+        let refuse = |why: String| self.refuse("endpoint", endpoint, why);
+        let plain = self.reading.one_of(text(&self.key("http"), http), [("tls", "https"), ("plain", "http")])?;
+        if endpoint.is_empty() {
+            return match plain {
+                "http" => Err(self.refuse("http", http, "needs an endpoint that begins with http://")),
+                _ => Ok(Endpoint::Amazon),
+            };
+        }
+        let url = Url::parse(endpoint).map_err(|e| refuse(format!("is no URL: {e}")))?;
+        let host = url.host_str().unwrap_or_default();
+        if url.scheme() != plain || host.is_empty() || !url.username().is_empty() || url.path() != "/" {
+            return Err(refuse(format!("is not {plain}://host or {plain}://host:port, as http = {http:?} wants it")));
+        }
+        if addressing == Addressing::Virtual && !host.starts_with(&format!("{bucket}.")) {
+            return Err(refuse(format!("does not begin with {bucket}., as addressing = \"virtual\" wants it")));
+        }
+        let endpoint = endpoint.trim_end_matches('/').to_owned();
+        Ok(if plain == "http" { Endpoint::Plain(endpoint) } else { Endpoint::Tls(endpoint) })
+    }
+
+    fn credentials(&self) -> Result<Credentials, Fault> {
+        let read = |name: &str, (own, file): (&str, &str)| {
+            let (key, key_file) = (self.key(name), self.key(&format!("{name}_file")));
+            self.reading.or_file(text(&key, own), text(&key_file, file))
+        };
+        let id = read("key_id", (&self.raw.key_id, &self.raw.key_id_file))?;
+        let secret = read("secret", (&self.raw.secret, &self.raw.secret_file))?;
+        let refuse = |name: &str, why: &str| Err(self.reading.refuse_key(&self.key(name), why));
+        match (id.as_str(), secret.as_str(), self.raw.token.as_str()) {
+            ("", "", "") => Ok(Credentials::Machine),
+            ("", _, _) => refuse("key_id", "is not set, and its secret or token is"),
+            (_, "", _) => refuse("secret", "is not set, and its key_id is"),
+            (_, _, "") => Ok(Credentials::Key { id, secret: Secret::new(secret) }),
+            (_, _, token) => {
+                Ok(Credentials::Temporary { id, secret: Secret::new(secret), token: Secret::new(token.to_owned()) })
+            }
+        }
+    }
+}
+
+/// `s3://bucket/key`, with or without a slash at its end.
+fn bucket_and_key(text: &str) -> Result<(String, String), String> {
+    const FORM: &str = "is not s3://bucket or s3://bucket/…";
+    let rest = text.strip_prefix("s3://").ok_or(FORM)?;
+    let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+    let fits = (3..=63).contains(&bucket.len())
+        && bucket.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.'));
+    if !fits {
+        return Err(format!("{FORM}: a bucket's name is 3 to 63 of a-z, 0-9, - and ."));
+    }
+    let key = key.trim_end_matches('/');
+    if key.starts_with('/') || key.split('/').any(|part| part == ".." || part == ".") || key.contains("//") {
+        return Err("has an empty part, . or .. in its path".to_owned());
+    }
+    Ok((bucket.to_owned(), key.to_owned()))
+}

@@ -1,0 +1,76 @@
+//! `framefleet coordinator`: takes jobs over HTTP, plans them, watches over their tasks, joins and publishes.
+
+use std::sync::Arc;
+
+use framefleet_common::adapters::clock::HostClock;
+use framefleet_common::child::Media;
+use framefleet_common::ports::broker::Class;
+use framefleet_common::ports::clock::Clock;
+use framefleet_common::process::drain::Drain;
+use framefleet_common::process::probes::{Check, Probes};
+use framefleet_common::process::shutdown::{Ended, signals};
+use framefleet_coordinator::coordinator::{Coordinator, CoordinatorSettings};
+use framefleet_coordinator::ops::http::{self, Api};
+use framefleet_model::fault::{Fault, FaultKind};
+use prometheus::Registry;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::app;
+use crate::config::Config;
+use crate::shared::{self, BrokerCheck, Connecting, StoreCheck};
+use crate::submission;
+
+pub async fn run(config: Config) -> Result<(), Fault> {
+    let clock: Arc<dyn Clock> = Arc::new(HostClock::start());
+    let drain = Drain::new(clock.clone(), config.coordinator.grace);
+    let metrics = Registry::new();
+    let (connecting, ready) = shared::connecting();
+    // A lost broker stops no coordinator: hints are given again, and the store has the truth.
+    let checks: Vec<Arc<dyn Check>> = vec![Arc::new(StoreCheck(ready.clone()))];
+    let probes = Probes { registry: metrics.clone(), checks, draining: drain.stop(), clock: clock.clone() };
+    let probes = probes.bind(config.coordinator.ops_listen).await?;
+    let address = config.coordinator.listen;
+    let refused = |e| Fault::new(FaultKind::Settings, format!("listen {address} cannot be listened on: {e}"));
+    let listener = TcpListener::bind(address).await.map_err(refused)?;
+    info!(api = %address, ops = %probes.address(), name = config.coordinator.name, "coordinator begins");
+    let _broker = BrokerCheck(ready);
+    let work = serve(&config, (connecting, clock, metrics), (listener, drain.stop()));
+    let heard = signals().map_err(|e| Fault::new(FaultKind::Internal, format!("signals cannot be heard: {e}")))?;
+    match drain.run(heard, probes.beside(work)).await {
+        Ended::Finished(ended) => ended,
+        Ended::Abandoned => Ok(()),
+    }
+}
+
+async fn serve(
+    config: &Config,
+    (connecting, clock, metrics): (Connecting, Arc<dyn Clock>, Registry),
+    (listener, stop): (TcpListener, CancellationToken),
+) -> Result<(), Fault> {
+    let media: Arc<dyn Media> = Arc::new(app::media().await?);
+    let classes: Vec<Class> = config.classes();
+    let connected = connecting.connect(config, (clock, classes.clone()), &stop).await?;
+    let Some(services) = connected else { return Ok(()) };
+    let settings = CoordinatorSettings {
+        name: config.coordinator.name.clone(),
+        merge_slots: config.coordinator.merge_slots,
+        classes,
+        scratch: config.coordinator.scratch.clone(),
+        beat: config.limits.beat,
+        lease: config.limits.lease,
+        keep_attempts: config.limits.keep_attempts,
+        keep_jobs: config.limits.keep_jobs,
+        metrics,
+    };
+    let coordinator = Coordinator::new(services.fleet.clone(), media, settings);
+    let api = Api { ops: Arc::new(coordinator.ops()), read: Arc::new(submission::read), stop: stop.clone() };
+    let served = async {
+        let ended = http::serve(listener, api).await;
+        ended.map_err(|e| Fault::new(FaultKind::Internal, format!("the API ended: {e}")))
+    };
+    let (served, ()) = tokio::join!(served, coordinator.run(stop.clone()));
+    drop(coordinator);
+    served
+}

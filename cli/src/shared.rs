@@ -1,0 +1,212 @@
+//! What every role of a fleet is wired to: Redis, RabbitMQ, the storages. The adapters of a fleet are named here, in
+//! `coordinator.rs` and in `worker.rs`, and nowhere else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use framefleet_common::adapters::amqp::{AmqpBroker, AmqpSettings, Declare};
+use framefleet_common::adapters::blob::storages::{self, Http, StorageSettings, Storages};
+use framefleet_common::adapters::redis::RedisStore;
+use framefleet_common::adapters::redis::settings::{self, RedisSettings, SentinelSettings};
+use framefleet_common::fleet::Fleet;
+use framefleet_common::ports::broker::Class;
+use framefleet_common::ports::clock::Clock;
+use framefleet_common::ports::store::StoreError;
+use framefleet_common::process::probes::Check;
+use framefleet_model::fault::{Fault, FaultKind};
+use framefleet_model::id::Nonce;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::config::{Addressing, Config, Credentials, Durability, Endpoint, StorageConfig, StoreServer, Topology};
+
+/// Between two tries at a store that does not answer.
+const STORE_PAUSE: Duration = Duration::from_secs(2);
+
+/// The services of a fleet, connected.
+pub struct Services {
+    pub fleet: Fleet,
+    pub store: Arc<RedisStore>,
+    pub broker: Arc<AmqpBroker>,
+}
+
+/// Whether the services are there: asked while they are being connected to, and from then on.
+pub struct Ready {
+    known: watch::Receiver<Option<(Arc<RedisStore>, Arc<AmqpBroker>)>>,
+    why: watch::Receiver<String>,
+}
+
+/// What `Ready` watches.
+pub struct Connecting {
+    known: watch::Sender<Option<(Arc<RedisStore>, Arc<AmqpBroker>)>>,
+    why: watch::Sender<String>,
+}
+
+pub struct StoreCheck(pub Arc<Ready>);
+pub struct BrokerCheck(pub Arc<Ready>);
+
+pub fn connecting() -> (Connecting, Arc<Ready>) {
+    let (known, is_known) = watch::channel(None);
+    let (why, is_why) = watch::channel("not connected yet".to_owned());
+    (Connecting { known, why }, Arc::new(Ready { known: is_known, why: is_why }))
+}
+
+impl Connecting {
+    /// Waits for a store that does not answer yet; what only people can mend ends the process. `None`: told to stop.
+    pub async fn connect(
+        &self,
+        config: &Config,
+        (clock, classes): (Arc<dyn Clock>, Vec<Class>),
+        stop: &CancellationToken,
+    ) -> Result<Option<Services>, Fault> {
+        let storages = storages_of(config)?;
+        let work = storages.root(&config.work)?;
+        let Some(store) = self.store(config, &clock, stop).await? else { return Ok(None) };
+        let broker = AmqpBroker::start(&broker_of(config, classes), clock.clone());
+        let broker = Arc::new(broker.map_err(|e| Fault::new(FaultKind::Settings, e.to_string()))?);
+        self.known.send_replace(Some((store.clone(), broker.clone())));
+        let mint: framefleet_common::board::Mint = Arc::new(|| Nonce::from_bytes(rand::random()));
+        let fleet = Fleet { store: store.clone(), broker: broker.clone(), clock, storages, work, mint };
+        Ok(Some(Services { fleet, store, broker }))
+    }
+
+    async fn store(
+        &self,
+        config: &Config,
+        clock: &Arc<dyn Clock>,
+        stop: &CancellationToken,
+    ) -> Result<Option<Arc<RedisStore>>, Fault> {
+        loop {
+            match RedisStore::open(store_of(config)?, clock.clone()).await {
+                Ok(store) => {
+                    info!("store is connected");
+                    return Ok(Some(Arc::new(store)));
+                }
+                Err(error @ StoreError::Unavailable(_)) => {
+                    warn!(%error, "store does not answer, trying again");
+                    self.why.send_replace(error.to_string());
+                }
+                Err(error) => return Err(error.into()),
+            }
+            tokio::select! {
+                () = clock.sleep(STORE_PAUSE) => {}
+                () = stop.cancelled() => return Ok(None),
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Check for StoreCheck {
+    fn name(&self) -> &str {
+        "store"
+    }
+
+    async fn check(&self) -> Result<(), String> {
+        let known = self.0.known.borrow().clone();
+        let Some((store, _)) = known else { return Err(self.0.why.borrow().clone()) };
+        let readiness = store.readiness().await.map_err(|e| e.to_string())?;
+        for warning in &readiness.warnings {
+            warn!(warning, guarantee = %readiness.guarantee, "store");
+        }
+        readiness.ready
+    }
+}
+
+#[async_trait]
+impl Check for BrokerCheck {
+    fn name(&self) -> &str {
+        "broker"
+    }
+
+    async fn check(&self) -> Result<(), String> {
+        let known = self.0.known.borrow().clone();
+        known.map_or_else(|| Err("not connected yet".to_owned()), |(_, broker)| broker.readiness())
+    }
+}
+
+/// A second connection to the store, for those who must not wait behind others.
+pub async fn another_store(config: &Config, clock: Arc<dyn Clock>) -> Result<RedisStore, Fault> {
+    Ok(RedisStore::open(store_of(config)?, clock).await?)
+}
+
+fn store_of(config: &Config) -> Result<RedisSettings, Fault> {
+    let (url, sentinel) = match &config.store.server {
+        StoreServer::Known(url) => (url, None),
+        StoreServer::Elected { sentinels, primary, url } => {
+            let urls = sentinels.iter().map(|sentinel| format!("redis://{sentinel}")).collect();
+            (url, Some(SentinelSettings { urls, primary: primary.clone() }))
+        }
+    };
+    let replicas = u8::try_from(config.store.replicas).expect("a number of replicas is small");
+    let durability = match config.store.durability {
+        Durability::Required => settings::Durability::Required,
+        Durability::Waived => settings::Durability::Waived,
+    };
+    let url = url.expose().to_owned();
+    Ok(RedisSettings { url, prefix: config.store.prefix.clone(), replicas, sentinel, durability })
+}
+
+fn broker_of(config: &Config, classes: Vec<Class>) -> AmqpSettings {
+    let declare = match config.broker.topology {
+        Topology::Expected => Declare::Passive,
+        Topology::Declared => Declare::Declare,
+    };
+    AmqpSettings {
+        url: config.broker.url.expose().to_owned(),
+        prefix: config.broker.prefix.clone(),
+        declare,
+        classes,
+        confirms_max: AmqpSettings::CONFIRMS_MAX,
+    }
+}
+
+fn storages_of(config: &Config) -> Result<Storages, Fault> {
+    let mut all: Vec<StorageSettings> = config.storage.iter().map(storage_of).collect();
+    // The work store is ours: whoever names it may use it.
+    if config.work.starts_with("file://") {
+        all.push(folder(config.work.clone()));
+    }
+    Storages::new(&all)
+}
+
+fn folder(url: String) -> StorageSettings {
+    StorageSettings {
+        url,
+        endpoint: None,
+        region: None,
+        credentials: None,
+        addressing: storages::Addressing::Path,
+        http: Http::Tls,
+    }
+}
+
+fn storage_of(storage: &StorageConfig) -> StorageSettings {
+    let credentials = match &storage.credentials {
+        Credentials::Machine => None,
+        Credentials::Key { id, secret } => Some((id, secret, None)),
+        Credentials::Temporary { id, secret, token } => Some((id, secret, Some(token.expose().to_owned()))),
+    };
+    let (endpoint, http) = match &storage.endpoint {
+        Endpoint::Amazon => (None, Http::Tls),
+        Endpoint::Tls(url) => (Some(url.clone()), Http::Tls),
+        Endpoint::Plain(url) => (Some(url.clone()), Http::Plain),
+    };
+    StorageSettings {
+        url: storage.url(),
+        endpoint,
+        region: Some(storage.region.clone()),
+        credentials: credentials.map(|(id, secret, token)| storages::Credentials {
+            key_id: id.clone(),
+            secret: secret.expose().to_owned(),
+            token,
+        }),
+        addressing: match storage.addressing {
+            Addressing::Path => storages::Addressing::Path,
+            Addressing::Virtual => storages::Addressing::VirtualHost,
+        },
+        http,
+    }
+}

@@ -1,0 +1,57 @@
+//! From a job file to a submission: its request and its terms.
+
+use std::ops::RangeInclusive;
+
+use framefleet_coordinator::inbox::{Origin, Submission};
+use framefleet_model::fault::Fault;
+use framefleet_model::pipeline::OnExisting;
+use framefleet_model::terms::{Priority, Tenant, Terms};
+use framefleet_model::time::MediaTime;
+
+use crate::asked::AskedTerms;
+use crate::jobfile;
+use crate::location::Reach;
+use crate::request::check;
+use crate::settings::{duration, named, optional, refused, within};
+
+const DEADLINE: RangeInclusive<MediaTime> = MediaTime::from_secs(1)..=MediaTime::from_secs(30 * 24 * 3600);
+
+/// What came over the network.
+pub fn read(bytes: &[u8]) -> Result<Submission, Fault> {
+    let text = std::str::from_utf8(bytes).map_err(|e| refused(format!("job file: {e}")))?;
+    let asked = jobfile::parse(text).map_err(|why| refused(format!("job file: {why}")))?;
+    let request = check(&asked, (OnExisting::Fail, Reach::Elsewhere))?.request;
+    Ok(Submission { request, terms: terms(&asked.terms)?, key: None, origin: Origin::Caller })
+}
+
+pub fn terms(asked: &AskedTerms) -> Result<Terms, Fault> {
+    let tenant = optional(&asked.tenant, |text| text.parse::<Tenant>().map_err(|e| refused(e.to_string())))?;
+    let priority =
+        optional(&asked.priority, |text| named("priority", text, Priority::ALL.map(|p| (p.name(), p)), &[]))?;
+    let deadline = optional(&asked.deadline, |text| within("deadline", duration("deadline", text)?, &DEADLINE))?;
+    Ok(Terms {
+        tenant: tenant.unwrap_or_default(),
+        priority: priority.unwrap_or_default(),
+        deadline_ms: deadline.map(|deadline| deadline.ns() / 1_000_000),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_file_from_elsewhere_names_urls_and_may_have_terms() {
+        let submission = read(
+            b"version: 1\nsource: s3://in/a.mov\noutputs: [{ to: 's3://out/{stem}.mp4' }]\ntenant: news\ndeadline: 2h\n",
+        )
+        .unwrap();
+        assert_eq!(submission.request.outputs[0].to, "s3://out/a.mp4");
+        assert_eq!(submission.terms.deadline_ms, Some(7_200_000));
+        assert_eq!((submission.terms.tenant.as_str(), submission.terms.priority), ("news", Priority::Normal));
+        let refused = |text: &str| read(text.as_bytes()).unwrap_err().message;
+        assert!(refused("version: 1\nsource: a.mov\noutputs: [{ to: b.mp4 }]\n").contains("is no URL"));
+        let late = refused("version: 1\nsource: s3://in/a.mov\noutputs: [{ to: s3://out/b.mp4 }]\ndeadline: 0s\n");
+        assert!(late.contains("deadline"), "{late}");
+    }
+}
