@@ -7,24 +7,64 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use framefleet_common::adapters::blob::storages::Storages;
+use framefleet_common::adapters::blob::root::Root;
+use framefleet_common::adapters::blob::storages::{StorageSettings, Storages};
 use framefleet_common::adapters::blob::{Content, Object, OnExisting, Presence, Published, Side, url};
 use framefleet_model::fault::FaultKind;
 use framefleet_model::id::{Digest, JobId, Nonce};
 use framefleet_model::key::ObjectKey;
 
-/// A place for test objects.
+mod bounds;
+mod buckets;
+mod lists;
+#[path = "../servers/s3.rs"]
+mod s3;
+mod troubles;
+
+use s3::S3Server;
+
+/// A place for test objects: a folder, or a bucket of a server.
 struct Ground {
     folder: tempfile::TempDir,
+    server: Option<S3Server>,
+    storages: Storages,
 }
 
 impl Ground {
-    fn both() -> [Self; 1] {
-        [Self { folder: tempfile::tempdir().unwrap() }]
+    fn both() -> [Self; 2] {
+        [Self::folder(), Self::bucket()]
+    }
+
+    fn folder() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let storages = Storages::new(vec![StorageSettings::folder(folder.path())]).unwrap();
+        Self { folder, server: None, storages }
+    }
+
+    fn bucket() -> Self {
+        let server = S3Server::start();
+        server.bucket("films");
+        let storages = Storages::new(vec![server.settings("s3://films")]).unwrap();
+        Self { folder: tempfile::tempdir().unwrap(), server: Some(server), storages }
+    }
+
+    fn server(&self) -> &S3Server {
+        self.server.as_ref().unwrap()
+    }
+
+    fn url(&self, name: &str) -> String {
+        match self.server {
+            None => url::of_path(&self.folder.path().join(name)),
+            Some(_) => url::of_key("films", name),
+        }
+    }
+
+    fn root(&self) -> Root {
+        self.storages.root(&self.url("work")).unwrap()
     }
 
     fn object(&self, name: &str, side: Side) -> Object {
-        Object::file(&self.folder.path().join(name), side)
+        self.storages.object(&self.url(name), side).unwrap()
     }
 
     fn local(&self, content: &[u8]) -> PathBuf {
@@ -87,8 +127,11 @@ async fn a_source_that_changes_while_it_is_read_is_a_fault() {
         let reader = film.reader().await.unwrap();
         assert_eq!(reader.read(4, 5).await.unwrap(), "first");
         let before = film.facts().await.unwrap();
-        // Overwritten in place, as by a camera that still records.
-        std::fs::write(ground.folder.path().join("film.mov"), "the other film, longer").unwrap();
+        match ground.server {
+            // Overwritten in place, as by a camera that still records.
+            None => std::fs::write(ground.folder.path().join("film.mov"), "the other film, longer").unwrap(),
+            Some(_) => film.put(Bytes::from_static(b"the other film, longer")).await.unwrap(),
+        }
         assert_eq!(reader.read(4, 5).await.unwrap_err().kind, FaultKind::SourceChanged);
         assert_ne!(film.facts().await.unwrap(), before);
     }
@@ -138,6 +181,24 @@ async fn a_discarded_content_leaves_nothing() {
         assert_eq!(out.presence().await, Ok(Presence::Absent));
         let left: Vec<_> = std::fs::read_dir(ground.folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert!(left.iter().all(|name| name == "local"), "{left:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_destination_is_tried_out_without_a_trace() {
+    for ground in Ground::both() {
+        let out = ground.object("out.mp4", Side::Destination);
+        for on_existing in [OnExisting::Fail, OnExisting::Replace] {
+            assert_eq!(out.try_out(on_existing).await, Ok(()));
+            assert_eq!(out.presence().await, Ok(Presence::Absent));
+        }
+        out.put(Bytes::from_static(b"somebody else's")).await.unwrap();
+        assert_eq!(out.try_out(OnExisting::Fail).await.unwrap_err().kind, FaultKind::DestinationExists);
+        assert_eq!(out.try_out(OnExisting::Replace).await, Ok(()));
+        assert_eq!(out.read_all(100).await.unwrap(), "somebody else's");
+        assert_eq!(ground.server.as_ref().map_or(0, S3Server::uploads), 0);
+        let left = std::fs::read_dir(ground.folder.path()).unwrap().count();
+        assert_eq!(left, usize::from(ground.server.is_none()), "the output and nothing else");
     }
 }
 
