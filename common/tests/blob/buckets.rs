@@ -6,7 +6,7 @@ use framefleet_common::adapters::blob::{OnExisting, Presence, Published, Side, u
 use framefleet_model::fault::FaultKind;
 
 use super::s3::{HOSTED_BUCKET, Manners, S3Server, Trouble};
-use super::{Ground, content, nonce};
+use super::{Ground, content, nonce, stage};
 
 const MIB: usize = 1 << 20;
 
@@ -55,7 +55,7 @@ async fn a_large_content_is_published_whole() {
     let ground = Ground::bucket();
     let out = ground.object("out.mp4", Side::Destination);
     let bytes = large(40 * MIB);
-    let staged = out.stage(&ground.local(&bytes), &nonce(1), content(&bytes)).await.unwrap();
+    let staged = stage(&out, &ground.local(&bytes), (&nonce(1), content(&bytes))).await.unwrap();
     assert_eq!(out.presence().await, Ok(Presence::Absent));
     assert_eq!(out.publish(&staged, OnExisting::Fail).await, Ok(Published::Stands));
     assert_eq!(out.content().await.unwrap(), content(&bytes));
@@ -69,7 +69,7 @@ async fn a_large_content_is_published_whole() {
 async fn a_content_without_its_note_is_read_to_be_known() {
     let ground = Ground::bucket();
     let out = ground.object("out.mp4", Side::Destination);
-    let staged = out.stage(&ground.local(b"made"), &nonce(1), content(b"made")).await.unwrap();
+    let staged = stage(&out, &ground.local(b"made"), (&nonce(1), content(b"made"))).await.unwrap();
     out.discard(&staged).await.unwrap();
     out.put(Bytes::from_static(b"made")).await.unwrap();
     assert_eq!(out.publish(&staged, OnExisting::Fail).await, Ok(Published::Stands));
@@ -81,7 +81,7 @@ async fn a_content_without_its_note_is_read_to_be_known() {
 async fn a_completion_whose_answer_is_lost_is_a_completion() {
     let ground = Ground::bucket();
     let out = ground.object("out.mp4", Side::Destination);
-    let staged = out.stage(&ground.local(b"made"), &nonce(1), content(b"made")).await.unwrap();
+    let staged = stage(&out, &ground.local(b"made"), (&nonce(1), content(b"made"))).await.unwrap();
     ground.server().cause(Trouble::AnswerLost, "POST /films/out.mp4?uploadId", 1);
     assert_eq!(out.publish(&staged, OnExisting::Fail).await, Ok(Published::Stands));
     assert_eq!(out.read_all(10).await.unwrap(), "made");
@@ -136,7 +136,7 @@ async fn the_manners_of_oss_are_enough() {
     let bytes = large(17 * MIB);
     std::fs::write(&local, &bytes).unwrap();
     out.try_out(OnExisting::Fail).await.unwrap();
-    let staged = out.stage(&local, &nonce(1), content(&bytes)).await.unwrap();
+    let staged = stage(&out, &local, (&nonce(1), content(&bytes))).await.unwrap();
     for _ in 0..2 {
         assert_eq!(out.publish(&staged, OnExisting::Fail).await, Ok(Published::Stands));
     }

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use framefleet_common::adapters::blob::root::Root;
 use framefleet_common::adapters::blob::storages::{StorageSettings, Storages};
-use framefleet_common::adapters::blob::{Content, Object, OnExisting, Presence, Published, Side, url};
-use framefleet_model::fault::FaultKind;
+use framefleet_common::adapters::blob::{Content, Object, OnExisting, Presence, Published, Side, Staged, url};
+use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::{Digest, JobId, Nonce};
 use framefleet_model::key::ObjectKey;
 
@@ -72,6 +72,11 @@ impl Ground {
         std::fs::write(&path, content).unwrap();
         path
     }
+}
+
+async fn stage(object: &Object, from: &Path, (attempt, content): (&Nonce, Content)) -> Result<Staged, Fault> {
+    let begun = object.begin(attempt, content).await?;
+    object.fill(&begun, from).await
 }
 
 fn nonce(n: u8) -> Nonce {
@@ -141,7 +146,7 @@ async fn a_source_that_changes_while_it_is_read_is_a_fault() {
 async fn a_staged_content_is_invisible_until_it_is_published() {
     for ground in Ground::both() {
         let out = ground.object("out.mp4", Side::Destination);
-        let staged = out.stage(&ground.local(b"made"), &nonce(1), content(b"made")).await.unwrap();
+        let staged = stage(&out, &ground.local(b"made"), (&nonce(1), content(b"made"))).await.unwrap();
         assert_eq!(out.presence().await, Ok(Presence::Absent));
         let kept = serde_json::to_string(&staged).unwrap();
         let staged = serde_json::from_str(&kept).unwrap();
@@ -159,7 +164,7 @@ async fn what_stands_at_the_final_key_is_replaced_only_when_asked() {
     for ground in Ground::both() {
         let out = ground.object("out.mp4", Side::Destination);
         out.put(Bytes::from_static(b"somebody else's")).await.unwrap();
-        let staged = out.stage(&ground.local(b"made"), &nonce(1), content(b"made")).await.unwrap();
+        let staged = stage(&out, &ground.local(b"made"), (&nonce(1), content(b"made"))).await.unwrap();
         let refused = out.publish(&staged, OnExisting::Fail).await.unwrap_err();
         assert_eq!(refused.kind, FaultKind::DestinationExists);
         assert!(refused.message.ends_with("out.mp4 exists already"), "{refused}");
@@ -173,12 +178,29 @@ async fn what_stands_at_the_final_key_is_replaced_only_when_asked() {
 async fn a_discarded_content_leaves_nothing() {
     for ground in Ground::both() {
         let out = ground.object("out.mp4", Side::Destination);
-        let staged = out.stage(&ground.local(b"made"), &nonce(1), content(b"made")).await.unwrap();
+        let staged = stage(&out, &ground.local(b"made"), (&nonce(1), content(b"made"))).await.unwrap();
         for _ in 0..2 {
             out.discard(&staged).await.unwrap();
         }
         assert_eq!(out.publish(&staged, OnExisting::Fail).await, Ok(Published::Gone));
         assert_eq!(out.presence().await, Ok(Presence::Absent));
+        let left: Vec<_> = std::fs::read_dir(ground.folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert!(left.iter().all(|name| name == "local"), "{left:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_dead_attempt_began_is_discarded_by_its_note() {
+    for ground in Ground::both() {
+        let out = ground.object("out.mp4", Side::Destination);
+        let begun = out.begin(&nonce(1), content(b"made")).await.unwrap();
+        let note = serde_json::to_string(&begun).unwrap();
+        // All of it is there, and the attempt dies before it can say so.
+        out.fill(&begun, &ground.local(b"made")).await.unwrap();
+        for _ in 0..2 {
+            out.discard(&serde_json::from_str(&note).unwrap()).await.unwrap();
+        }
+        assert_eq!(ground.server.as_ref().map_or(0, S3Server::uploads), 0);
         let left: Vec<_> = std::fs::read_dir(ground.folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert!(left.iter().all(|name| name == "local"), "{left:?}");
     }
@@ -237,7 +259,7 @@ async fn odd_file_names_are_kept_byte_for_byte() {
         let object = Storages::local().object(&url::of_path(&path), Side::Destination).unwrap();
         let from = folder.path().join("from");
         std::fs::write(&from, name).unwrap();
-        let staged = object.stage(&from, &nonce(1), content(name)).await.unwrap();
+        let staged = stage(&object, &from, (&nonce(1), content(name))).await.unwrap();
         object.publish(&staged, OnExisting::Fail).await.unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), name);
         assert_eq!(object.read_all(100).await.unwrap(), name);
@@ -272,12 +294,12 @@ async fn a_destination_needs_its_folder_and_is_none_itself() {
     let from = folder.path().join("from");
     std::fs::write(&from, "made").unwrap();
     let nowhere = Object::file(&folder.path().join("no/such/out.mp4"), Side::Destination);
-    let fault = nowhere.stage(&from, &nonce(1), content(b"made")).await.unwrap_err();
+    let fault = stage(&nowhere, &from, (&nonce(1), content(b"made"))).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::DestinationMissing);
     let occupied = folder.path().join("out.mp4");
     std::fs::create_dir(&occupied).unwrap();
     let occupied = Object::file(&occupied, Side::Destination);
-    let staged = occupied.stage(&from, &nonce(1), content(b"made")).await.unwrap();
+    let staged = stage(&occupied, &from, (&nonce(1), content(b"made"))).await.unwrap();
     let fault = occupied.publish(&staged, OnExisting::Replace).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::DestinationDenied, "{fault}");
     occupied.discard(&staged).await.unwrap();
@@ -292,7 +314,7 @@ async fn a_file_comes_whole_from_another_file_system() {
     let bytes = vec![7; 300_000];
     std::fs::write(&from, &bytes).unwrap();
     let out = Object::file(&folder.path().join("out.mp4"), Side::Destination);
-    let staged = out.stage(&from, &nonce(1), content(&bytes)).await.unwrap();
+    let staged = stage(&out, &from, (&nonce(1), content(&bytes))).await.unwrap();
     out.publish(&staged, OnExisting::Fail).await.unwrap();
     assert_eq!(out.content().await.unwrap(), content(&bytes));
 }

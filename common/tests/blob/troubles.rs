@@ -5,7 +5,7 @@ use framefleet_common::adapters::blob::{Object, OnExisting, Presence, Published,
 use framefleet_model::fault::FaultKind;
 
 use super::s3::Trouble;
-use super::{Ground, content, nonce};
+use super::{Ground, content, nonce, stage};
 
 const FILM: &str = "GET /films/film.mov";
 const FILM_BYTES: usize = 300_000;
@@ -110,7 +110,7 @@ async fn bytes_that_are_others_when_they_arrive_are_refused() {
     assert_eq!(out.presence().await, Ok(Presence::Absent));
     ground.server().calm();
     ground.server().cause(Trouble::Damaged, "partNumber=1", 20);
-    let fault = out.stage(&ground.local(b"made"), &nonce(1), content(b"made")).await.unwrap_err();
+    let fault = stage(&out, &ground.local(b"made"), (&nonce(1), content(b"made"))).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::StorageAway, "{fault}");
     assert_eq!(ground.server().uploads(), 0, "an upload that cannot be finished is given up");
     ground.server().calm();
@@ -128,13 +128,13 @@ async fn uploads_survive_what_passes_and_leave_nothing_of_what_does_not() {
         ground.server().cause(Trouble::SlowDown, what, 2);
     }
     ground.server().cause(Trouble::AnswerLost, "partNumber=2", 1);
-    let staged = out.stage(&ground.local(&bytes), &nonce(1), content(&bytes)).await.unwrap();
+    let staged = stage(&out, &ground.local(&bytes), (&nonce(1), content(&bytes))).await.unwrap();
     ground.server().cause(Trouble::SlowDown, "POST /films/out.mp4?uploadId", 2);
     assert_eq!(out.publish(&staged, OnExisting::Fail).await, Ok(Published::Stands));
     assert_eq!(out.content().await.unwrap(), content(&bytes));
 
     ground.server().cause(Trouble::AccessDenied, "partNumber=3", 1);
-    let fault = out.stage(&ground.local(&bytes), &nonce(2), content(&bytes)).await.unwrap_err();
+    let fault = stage(&out, &ground.local(&bytes), (&nonce(2), content(&bytes))).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::DestinationDenied, "{fault}");
     assert_eq!(ground.server().uploads(), 0);
 }
@@ -143,11 +143,22 @@ async fn uploads_survive_what_passes_and_leave_nothing_of_what_does_not() {
 async fn a_publication_that_storage_stands_in_the_way_of_can_be_repeated() {
     let ground = Ground::bucket();
     let out = ground.object("out.mp4", Side::Destination);
-    let staged = out.stage(&ground.local(b"made"), &nonce(1), content(b"made")).await.unwrap();
+    let staged = stage(&out, &ground.local(b"made"), (&nonce(1), content(b"made"))).await.unwrap();
     ground.server().cause(Trouble::SlowDown, "/films/out.mp4", 30);
     assert_eq!(out.publish(&staged, OnExisting::Fail).await.unwrap_err().kind, FaultKind::StorageAway);
     ground.server().calm();
     assert_eq!(out.publish(&staged, OnExisting::Fail).await, Ok(Published::Stands));
+}
+
+#[tokio::test]
+async fn a_discarding_that_storage_stands_in_the_way_of_is_told() {
+    let ground = Ground::bucket();
+    let out = ground.object("out.mp4", Side::Destination);
+    let staged = stage(&out, &ground.local(b"made"), (&nonce(1), content(b"made"))).await.unwrap();
+    ground.server().cause(Trouble::SlowDown, "DELETE /films/out.mp4", 5);
+    assert_eq!(out.discard(&staged).await.unwrap_err().kind, FaultKind::StorageAway);
+    out.discard(&staged).await.unwrap();
+    assert_eq!(ground.server().uploads(), 0);
 }
 
 #[tokio::test]

@@ -70,6 +70,11 @@ pub(crate) fn is_of_bucket(error: &object_store::Error) -> bool {
     said(error).0.as_deref() == Some("NoSuchBucket")
 }
 
+/// Whether the same request may be answered otherwise later: no server has refused it.
+pub(crate) fn may_pass(error: &object_store::Error) -> bool {
+    !error.to_string().contains("status code: 4")
+}
+
 /// The server's own words for it, or those of whatever stood between: without the request, which people know, and which
 /// may hold more than they should.
 fn said(error: &object_store::Error) -> (Option<String>, String) {
