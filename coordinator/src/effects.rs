@@ -12,7 +12,7 @@ use framefleet_common::ports::rows::{self, TaskRef};
 use framefleet_common::ports::store::Store;
 use framefleet_model::board::{Settled, Task};
 use framefleet_model::fault::{Fault, FaultKind};
-use framefleet_model::id::{Digest, TaskId, TaskKind};
+use framefleet_model::id::{Digest, JobId, TaskId, TaskKind};
 use framefleet_model::index::Index;
 use framefleet_model::job::{Accepted, IndexStep, Job, JobState};
 use framefleet_model::key::ObjectKey;
@@ -216,10 +216,13 @@ impl Effects {
     }
 
     pub(crate) async fn request(&self, job: &Job) -> Result<Request, Fault> {
-        let key = ObjectKey::request(&job.id);
+        Ok(self.accepted(&job.id).await?.request)
+    }
+
+    pub(crate) async fn accepted(&self, id: &JobId) -> Result<Accepted, Fault> {
+        let key = ObjectKey::request(id);
         let bytes = self.get(&key).await?;
-        let accepted = serde_json::from_slice::<Accepted>(&bytes);
-        accepted.map(|accepted| accepted.request).map_err(|e| internal(format!("{key} does not parse: {e}")))
+        serde_json::from_slice(&bytes).map_err(|e| internal(format!("{key} does not parse: {e}")))
     }
 
     pub(crate) async fn plan_of(&self, job: &Job) -> Result<Plan, Fault> {

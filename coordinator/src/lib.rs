@@ -34,6 +34,8 @@ mod outbox;
 mod owners;
 /// Destinations, looked at first and filled last.
 mod publish;
+/// A lost store is built anew.
+pub mod recover;
 /// Indexes and mailboxes that lost something are mended.
 mod repair;
 /// Which shards are looked at next.

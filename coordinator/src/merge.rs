@@ -4,13 +4,13 @@
 //! it. What it read is written down, and its settle is refused if any of that is no longer the segment's result.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use framefleet_common::adapters::blob::Content;
 use framefleet_common::adapters::blob::root::Root;
+use framefleet_common::adapters::blob::{Content, Object, Staged};
 use framefleet_common::board::{Board, Claimed, Grant, Made, Mint, Settlement};
 use framefleet_common::child::{Attempt, Media};
 use framefleet_common::ports::clock::Clock;
@@ -32,6 +32,7 @@ use crate::effects::{Effects, internal};
 use crate::flow::dispatching::CLASS_MERGE;
 use crate::inputs::{Inputs, Source};
 use crate::observe::Observer;
+use crate::publish;
 use crate::rounds::Rounds;
 
 const POLL: Duration = Duration::from_secs(5);
@@ -228,15 +229,7 @@ impl MergeSlot {
         };
         let content = Content { size: proof.file.size, digest: proof.file.digest.clone() };
         let object = self.effects.output(&to)?;
-        let staged = object.stage(&scratch.join(&proof.file.name), &merge.claimant.nonce, content).await;
-        let staged = match staged {
-            Ok(staged) => staged,
-            Err(fault) => {
-                // Half a file that could not be finished must not stay; the fault that is told is the first one.
-                drop(object.discard_attempt(&merge.claimant.nonce).await);
-                return Err(fault);
-            }
-        };
+        let staged = self.stage(merge, (&object, content), &scratch.join(&proof.file.name)).await?;
         let made = Made {
             plan: Some(digest.clone()),
             staged: Some(serde_json::to_string(&staged).expect("a staged result has only string keys")),
@@ -248,6 +241,21 @@ impl MergeSlot {
             object.discard(&staged).await?;
         }
         Ok(settlement)
+    }
+
+    /// Brings a result to its destination, and before that writes down what will lie there.
+    async fn stage(&self, merge: &Merge, (object, content): (&Object, Content), from: &Path) -> Result<Staged, Fault> {
+        let nonce = &merge.claimant.nonce;
+        let begun = object.begin(nonce, content).await?;
+        let staged = match publish::note(&self.effects, (&merge.at, nonce), &begun).await {
+            Ok(()) => object.fill(&begun, from).await,
+            Err(fault) => Err(fault),
+        };
+        if staged.is_err() {
+            // Half a result must not stay; the fault that is told is the first one.
+            drop(object.discard(&begun).await);
+        }
+        staged
     }
 
     async fn settle(&self, merge: &Merge, made: &Made) -> Result<Settlement, Fault> {
@@ -265,7 +273,7 @@ impl MergeSlot {
 }
 
 struct Running<'a> {
-    scratch: &'a std::path::Path,
+    scratch: &'a Path,
     progress: watch::Sender<Progress>,
     cancel: CancellationToken,
 }

@@ -1,9 +1,9 @@
 //! Destinations: filled at the end, all or nothing under a final name.
 
-use framefleet_common::adapters::blob::{self, Published, Staged};
-use framefleet_common::ports::rows;
+use framefleet_common::adapters::blob::{self, Presence, Published, Staged};
+use framefleet_common::ports::rows::{self, TaskRef};
 use framefleet_model::fault::Fault;
-use framefleet_model::id::{Digest, TaskId, TaskKind};
+use framefleet_model::id::{Digest, Nonce, TaskId, TaskKind};
 use framefleet_model::job::{Job, JobState};
 use framefleet_model::key::ObjectKey;
 use framefleet_model::pipeline::{OnExisting, Request};
@@ -75,11 +75,33 @@ pub(crate) async fn discard(
         if let Some(staged) = task.settled().and_then(|settled| settled.staged.as_deref()) {
             object.discard(&parse(staged)?).await?;
         }
+        let at = TaskRef::new(&job.id, task.id);
         for nonce in task.past.iter().chain(task.lease().map(|lease| &lease.nonce)) {
-            object.discard_attempt(nonce).await?;
+            if let Some(begun) = noted(effects, (&at, nonce)).await? {
+                object.discard(&begun).await?;
+            }
         }
     }
     Ok(())
+}
+
+/// Writes down what an attempt begins to stage, for those who clean up after it.
+pub(crate) async fn note(effects: &Effects, of: (&TaskRef, &Nonce), begun: &Staged) -> Result<(), Fault> {
+    effects.put(&note_key(of), rows::to_bytes(begun)).await
+}
+
+/// What an attempt began to stage, if it came so far.
+async fn noted(effects: &Effects, of: (&TaskRef, &Nonce)) -> Result<Option<Staged>, Fault> {
+    let key = note_key(of);
+    if effects.work.object(&key).presence().await? == Presence::Absent {
+        return Ok(None);
+    }
+    let note = effects.get(&key).await?;
+    serde_json::from_slice(&note).map(Some).map_err(|e| internal(format!("{key} does not parse: {e}")))
+}
+
+fn note_key((at, nonce): (&TaskRef, &Nonce)) -> ObjectKey {
+    ObjectKey::staged(&at.job, at.task, nonce)
 }
 
 fn parse(staged: &str) -> Result<Staged, Fault> {

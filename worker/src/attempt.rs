@@ -223,7 +223,7 @@ impl Bench {
 
     async fn settle(&self, claim: &Claim, outcome: Outcome, scratch: &Scratch) -> Result<Settlement, Fault> {
         let (at, nonce) = (&claim.at, &claim.claimant.nonce);
-        let upload = transfer::Made { at, nonce, outcome: &outcome };
+        let upload = transfer::Made { at, nonce, plan: claim.grant.task.plan.as_ref(), outcome: &outcome };
         upload.upload(&self.work, scratch.path()).await?;
         let plan = claim.grant.task.plan.clone();
         let made = Made { plan, outcome: outcome.clone(), staged: None, inputs: Vec::new() };

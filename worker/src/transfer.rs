@@ -7,16 +7,17 @@ use framefleet_common::adapters::blob::root::Root;
 use framefleet_common::adapters::blob::{Object, Side};
 use framefleet_common::ports::rows::TaskRef;
 use framefleet_model::fault::{Fault, FaultKind};
-use framefleet_model::id::{Nonce, TaskKind};
+use framefleet_model::id::{Digest, Nonce, TaskKind};
 use framefleet_model::key::{FileName, ObjectKey};
 use framefleet_model::ledger::Produced;
-use framefleet_model::task::Outcome;
+use framefleet_model::task::{Account, Outcome};
 
 /// Whose results they are.
 #[derive(Clone, Copy)]
 pub(crate) struct Made<'a> {
     pub(crate) at: &'a TaskRef,
     pub(crate) nonce: &'a Nonce,
+    pub(crate) plan: Option<&'a Digest>,
     pub(crate) outcome: &'a Outcome,
 }
 
@@ -28,7 +29,8 @@ impl Made<'_> {
             verify(&path, file).await?;
             work.object(&self.key(file)?).put_file(&path).await?;
         }
-        let account = serde_json::to_vec(self.outcome).map_err(|e| internal(format!("the result has no form: {e}")))?;
+        let account = Account { version: Account::VERSION, plan: self.plan.cloned(), outcome: self.outcome.clone() };
+        let account = serde_json::to_vec(&account).map_err(|e| internal(format!("the result has no form: {e}")))?;
         let key = ObjectKey::result(&self.at.job, self.at.task, self.nonce);
         work.object(&key).put(Bytes::from(account)).await
     }

@@ -6,6 +6,7 @@
 //! <job>/plan/<digest>.json      the plan
 //! <job>/<task>/<nonce>/<file>   what an attempt made
 //! <job>/<task>/<nonce>/result.json
+//! <job>/<task>/<nonce>/staged.json   where a merge put, invisible, what it made
 //! <job>/ledger/<digest>.json    the proof
 //! <job>/end.json                how it ended
 //! ```
@@ -20,6 +21,8 @@ use crate::id::{Digest, JobId, Nonce, TaskId};
 
 /// The name of an attempt's own account beside the files it made.
 pub const RESULT_FILE: &str = "result.json";
+/// The name of a merge's note of what it began to stage.
+pub const STAGED_FILE: &str = "staged.json";
 const FILE_NAME_BYTES_MAX: usize = 128;
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -79,6 +82,10 @@ impl ObjectKey {
 
     pub fn result(job: &JobId, task: TaskId, nonce: &Nonce) -> Self {
         Self::attempt(job, task, nonce, FileName(RESULT_FILE.to_owned()))
+    }
+
+    pub fn staged(job: &JobId, task: TaskId, nonce: &Nonce) -> Self {
+        Self::attempt(job, task, nonce, FileName(STAGED_FILE.to_owned()))
     }
 }
 
@@ -164,6 +171,7 @@ mod tests {
             ObjectKey::plan(&job, &digest),
             ObjectKey::attempt(&job, task, &nonce, FileName::new("video-0.seg").unwrap()),
             ObjectKey::result(&job, task, &nonce),
+            ObjectKey::staged(&job, task, &nonce),
             ObjectKey::ledger(&job, &digest),
             ObjectKey::end(&job),
         ];

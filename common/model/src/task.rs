@@ -190,6 +190,19 @@ pub enum Outcome {
     Merge(OutputProof),
 }
 
+/// An attempt's own account, kept beside what it made: enough to settle it in an empty store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    pub version: u32,
+    /// The plan that it worked by.
+    pub plan: Option<Digest>,
+    pub outcome: Outcome,
+}
+
+impl Account {
+    pub const VERSION: u32 = 1;
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IndexDone {
     pub file: Produced,

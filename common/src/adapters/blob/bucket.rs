@@ -124,3 +124,22 @@ fn check(name: &str, settings: &StorageSettings) -> Result<(), Fault> {
 fn refused(settings: &StorageSettings, why: &str) -> Fault {
     Fault::new(FaultKind::Settings, format!("storage {} {why}", settings.url))
 }
+
+#[cfg(test)]
+mod tests {
+    use object_store::ClientConfigKey;
+
+    use super::*;
+
+    #[test]
+    fn only_silence_ends_a_request() {
+        for (silence, text) in [(ANSWER, "60s"), (UPLOAD, "600s")] {
+            let options = options(Http::Tls, silence);
+            let value = |key| options.get_config_value(&key);
+            assert_eq!(value(ClientConfigKey::Timeout), None);
+            assert_eq!(value(ClientConfigKey::ConnectTimeout).as_deref(), Some("10s"));
+            assert_eq!(value(ClientConfigKey::ReadTimeout).as_deref(), Some(text));
+            assert_eq!(value(ClientConfigKey::AllowHttp).as_deref(), Some("false"));
+        }
+    }
+}

@@ -55,7 +55,9 @@ pub(crate) fn of_store(side: Side, name: &str, error: &object_store::Error) -> F
         (_, Some("NoSuchBucket" | "NoSuchKey")) | (E::NotFound { .. }, _) => Trouble::Missing,
         (_, Some("AccessDenied")) | (E::PermissionDenied { .. } | E::Unauthenticated { .. }, _) => Trouble::Denied,
         // A range of an object that is shorter now.
-        (_, Some("InvalidRange")) | (E::Precondition { .. } | E::NotModified { .. }, _) => Trouble::Changed,
+        (_, Some("InvalidRange" | "PreconditionFailed")) | (E::Precondition { .. } | E::NotModified { .. }, _) => {
+            Trouble::Changed
+        }
         (_, Some("EntityTooLarge" | "QuotaExceeded" | "XMinioStorageFull")) => Trouble::Full,
         (E::AlreadyExists { .. }, _) => Trouble::Exists,
         _ => Trouble::Away,
@@ -66,6 +68,11 @@ pub(crate) fn of_store(side: Side, name: &str, error: &object_store::Error) -> F
 /// Whether it is the bucket that is missing.
 pub(crate) fn is_of_bucket(error: &object_store::Error) -> bool {
     said(error).0.as_deref() == Some("NoSuchBucket")
+}
+
+/// Whether the same request may be answered otherwise later: no server has refused it.
+pub(crate) fn may_pass(error: &object_store::Error) -> bool {
+    !error.to_string().contains("status code: 4")
 }
 
 /// The server's own words for it, or those of whatever stood between: without the request, which people know, and which
@@ -84,7 +91,7 @@ fn said(error: &object_store::Error) -> (Option<String>, String) {
     while let Some(source) = innermost.source() {
         innermost = source;
     }
-    (None, innermost.to_string().trim_end_matches([':', ' ']).to_owned())
+    (None, unnumbered(innermost.to_string().trim_end_matches([':', ' '])))
 }
 
 fn kind(side: Side, trouble: Trouble) -> FaultKind {
@@ -109,9 +116,15 @@ fn verb(side: Side) -> &'static str {
     }
 }
 
-/// The system's words without their number.
 fn plain(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default().to_lowercase();
+    let text = unnumbered(&error.to_string());
     if text.is_empty() { error.kind().to_string() } else { text }
+}
+
+/// The system's words without their number.
+fn unnumbered(text: &str) -> String {
+    match text.split_once(" (os error") {
+        Some((text, _)) => text.to_lowercase(),
+        None => text.to_owned(),
+    }
 }

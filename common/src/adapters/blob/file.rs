@@ -84,11 +84,14 @@ impl Place for FilePlace {
         self.on_disk(move |path| Ok(trial::try_out(path, on_existing))).await?
     }
 
-    async fn stage(&self, from: &Path, attempt: &Nonce, _content: &Content) -> Result<Hidden, Fault> {
-        let (part, from) = (disk::sibling(&self.path, attempt.as_str()), from.to_owned());
-        let hidden = Hidden::Sibling(url::of_path(&part));
+    async fn begin(&self, attempt: &Nonce, _content: &Content) -> Result<Hidden, Fault> {
+        Ok(Hidden::Sibling(url::of_path(&disk::sibling(&self.path, attempt.as_str()))))
+    }
+
+    async fn fill(&self, begun: &Hidden, from: &Path) -> Result<Hidden, Fault> {
+        let (part, from) = (self.part(begun)?, from.to_owned());
         self.on_disk(move |_| disk::bring(&from, &part).inspect_err(|_| drop(disk::remove(&part)))).await?;
-        Ok(hidden)
+        Ok(begun.clone())
     }
 
     async fn uncover(&self, hidden: &Hidden, on_existing: OnExisting) -> Result<Published, Fault> {
@@ -106,11 +109,6 @@ impl Place for FilePlace {
 
     async fn discard(&self, hidden: &Hidden) -> Result<(), Fault> {
         let part = self.part(hidden)?;
-        self.on_disk(move |_| disk::remove(&part)).await
-    }
-
-    async fn discard_attempt(&self, attempt: &Nonce) -> Result<(), Fault> {
-        let part = disk::sibling(&self.path, attempt.as_str());
         self.on_disk(move |_| disk::remove(&part)).await
     }
 }

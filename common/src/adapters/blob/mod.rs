@@ -3,7 +3,7 @@
 //! ```text
 //! Storages ─ object(url) ─▶ Object ─┬ facts · reader ─▶ read(offset, len)     a film, a segment
 //!     │                       ▲      ├ put · put_file                          whole or not at all
-//!     │                       │      └ stage ─▶ Staged ─▶ publish | discard    invisible until published
+//!     │                       │      └ begin ─▶ fill ─▶ publish | discard         invisible until published
 //!     └──── root(url) ──▶ Root┴ jobs · list                                    the work store
 //! ```
 //!
@@ -190,11 +190,18 @@ impl Object {
         self.place.try_out(on_existing).await
     }
 
-    /// Brings a local file, which may then be gone from its old place, to its destination, invisible. The folder must
-    /// be there.
-    pub async fn stage(&self, from: &Path, attempt: &Nonce, content: Content) -> Result<Staged, Fault> {
-        let hidden = self.place.stage(from, attempt, &content).await?;
+    /// Begins to stage a content. What comes back can be discarded, and has to be written down before it is filled: of
+    /// an attempt that dies meanwhile, nothing else tells what it left where.
+    pub async fn begin(&self, attempt: &Nonce, content: Content) -> Result<Staged, Fault> {
+        let hidden = self.place.begin(attempt, &content).await?;
         Ok(Staged { content, hidden })
+    }
+
+    /// Brings a local file, which may then be gone from its old place, to its destination, invisible. The folder must
+    /// be there. What fails is discarded.
+    pub async fn fill(&self, begun: &Staged, from: &Path) -> Result<Staged, Fault> {
+        let hidden = self.place.fill(&begun.hidden, from).await?;
+        Ok(Staged { content: begun.content.clone(), hidden })
     }
 
     /// Makes a staged content visible, at once and whole. Anybody may do it, and do it again.
@@ -213,11 +220,6 @@ impl Object {
     /// Removes a staged content that will not be published; one that is gone is removed already.
     pub async fn discard(&self, staged: &Staged) -> Result<(), Fault> {
         self.place.discard(&staged.hidden).await
-    }
-
-    /// Removes whatever an attempt staged that did not live to say so.
-    pub async fn discard_attempt(&self, attempt: &Nonce) -> Result<(), Fault> {
-        self.place.discard_attempt(attempt).await
     }
 
     /// Whether this content stands there: by the note that an upload carries, or else by reading all of it.

@@ -22,10 +22,11 @@ pub(crate) trait Place: Send + Sync {
     async fn put_file(&self, from: &Path) -> Result<(), Fault>;
     async fn delete(&self) -> Result<(), Fault>;
     async fn try_out(&self, on_existing: OnExisting) -> Result<(), Fault>;
-    async fn stage(&self, from: &Path, attempt: &Nonce, content: &Content) -> Result<Hidden, Fault>;
+    async fn begin(&self, attempt: &Nonce, content: &Content) -> Result<Hidden, Fault>;
+    /// Leaves nothing of what could not be finished.
+    async fn fill(&self, begun: &Hidden, from: &Path) -> Result<Hidden, Fault>;
     async fn uncover(&self, hidden: &Hidden, on_existing: OnExisting) -> Result<Published, Fault>;
     async fn discard(&self, hidden: &Hidden) -> Result<(), Fault>;
-    async fn discard_attempt(&self, attempt: &Nonce) -> Result<(), Fault>;
 }
 
 #[async_trait]

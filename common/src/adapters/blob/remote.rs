@@ -3,6 +3,9 @@
 //! A key is what was said, letter for letter, or it is refused: `object_store` cannot ask for some. Reads carry the ETag
 //! that was there when the object was opened, and are held against it. An answer that ends early is no data.
 //!
+//! Uploads cannot be listed through `object_store`: whoever begins one has to write its id down before anything else. One
+//! that is begun and not written down, in the moment between, falls to the bucket's own rule for stale uploads.
+//!
 //! Whether something stands at a final key is asked before an upload is completed, not by the completion itself, which
 //! not every server can do: two who publish to one key at once are kept apart by the key's owner row, not here.
 
@@ -105,8 +108,13 @@ impl Place for RemotePlace {
         if let Some(bytes) = upload::small(from).await? {
             return self.put(bytes).await;
         }
-        let (id, parts) = self.upload(from, None).await?;
-        self.complete(&id, &parts).await.map_err(|e| self.fault(&e))
+        let id = self.begin_upload(None).await?;
+        let parts = self.send(from, &id).await?;
+        let done = self.complete(&id, &parts).await;
+        if done.is_err() {
+            self.give_up(&id).await;
+        }
+        done.map_err(|e| self.fault(&e))
     }
 
     async fn delete(&self) -> Result<(), Fault> {
@@ -122,7 +130,7 @@ impl Place for RemotePlace {
         let bucket = &self.key.bucket;
         match bucket.writes.create_multipart(&self.key.path).await {
             Ok(id) => {
-                self.abort(&id).await;
+                self.give_up(&id).await;
                 Ok(())
             }
             Err(object_store::Error::NotFound { .. }) => {
@@ -133,9 +141,15 @@ impl Place for RemotePlace {
         }
     }
 
-    async fn stage(&self, from: &Path, _attempt: &Nonce, content: &Content) -> Result<Hidden, Fault> {
-        let (id, parts) = self.upload(from, Some(content)).await?;
-        Ok(Hidden::Upload { id, parts })
+    async fn begin(&self, _attempt: &Nonce, content: &Content) -> Result<Hidden, Fault> {
+        let id = self.begin_upload(Some(content)).await?;
+        Ok(Hidden::Upload { id, parts: Vec::new() })
+    }
+
+    async fn fill(&self, begun: &Hidden, from: &Path) -> Result<Hidden, Fault> {
+        let (id, _) = self.uploaded(begun)?;
+        let parts = self.send(from, id).await?;
+        Ok(Hidden::Upload { id: id.to_owned(), parts })
     }
 
     async fn uncover(&self, hidden: &Hidden, on_existing: OnExisting) -> Result<Published, Fault> {
@@ -150,14 +164,11 @@ impl Place for RemotePlace {
 
     async fn discard(&self, hidden: &Hidden) -> Result<(), Fault> {
         let (id, _) = self.uploaded(hidden)?;
-        self.abort(id).await;
-        Ok(())
-    }
-
-    /// `object_store` has no list of uploads: one whose id nobody wrote down falls to the bucket's own rule for stale
-    /// uploads, which has to be set.
-    async fn discard_attempt(&self, _attempt: &Nonce) -> Result<(), Fault> {
-        Ok(())
+        match self.key.bucket.writes.abort_multipart(&self.key.path, &id.to_owned()).await {
+            Err(error) if fault::may_pass(&error) => Err(self.fault(&error)),
+            // How a store says that an upload is gone already differs from one to the next.
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 }
 
@@ -201,9 +212,8 @@ impl RemotePlace {
         fault::of_store(self.side, &self.name(), error)
     }
 
-    /// How a store says that an upload is gone already differs from one to the next; what is left of one that is not
-    /// gone falls to the bucket's own rule for stale uploads.
-    pub(crate) async fn abort(&self, id: &str) {
+    /// Ends an upload of which nobody will hear. What is left of it if this fails falls to the bucket's own rule.
+    pub(crate) async fn give_up(&self, id: &str) {
         let _ = self.key.bucket.writes.abort_multipart(&self.key.path, &id.to_owned()).await;
     }
 

@@ -33,21 +33,24 @@ pub(crate) async fn small(from: &Path) -> Result<Option<Bytes>, Fault> {
 }
 
 impl RemotePlace {
-    /// Sends a file without completing it: the upload's id, and the names of its parts.
-    pub(crate) async fn upload(&self, from: &Path, note: Option<&Content>) -> Result<(String, Vec<String>), Fault> {
+    /// Begins an upload that may carry a note of the content it is to have.
+    pub(crate) async fn begin_upload(&self, note: Option<&Content>) -> Result<String, Fault> {
         let note = note.map(|content| (Attribute::Metadata(NOTE.into()), content.digest.to_string()));
         let options = PutMultipartOptions { attributes: Attributes::from_iter(note), ..PutMultipartOptions::default() };
         let begun = self.key.bucket.writes.create_multipart_opts(&self.key.path, options).await;
-        let id = begun.map_err(|e| self.fault(&e))?;
-        let parts = self.send(from, &id).await;
-        if parts.is_err() {
-            // The upload is of no use to anybody.
-            self.abort(&id).await;
-        }
-        Ok((id, parts?))
+        begun.map_err(|e| self.fault(&e))
     }
 
-    async fn send(&self, from: &Path, id: &String) -> Result<Vec<String>, Fault> {
+    /// Sends a file's parts, and gives the upload up if that cannot be done: the names of the parts, in their order.
+    pub(crate) async fn send(&self, from: &Path, id: &str) -> Result<Vec<String>, Fault> {
+        let parts = self.send_parts(from, &id.to_owned()).await;
+        if parts.is_err() {
+            self.give_up(id).await;
+        }
+        parts
+    }
+
+    async fn send_parts(&self, from: &Path, id: &String) -> Result<Vec<String>, Fault> {
         let file = File::open(from).await.map_err(|e| local(from, &e))?;
         let parts = futures::stream::try_unfold((file, 0), |(mut file, number)| async move {
             let mut part = Vec::with_capacity(PART_BYTES);

@@ -7,24 +7,64 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use framefleet_common::adapters::blob::storages::Storages;
-use framefleet_common::adapters::blob::{Content, Object, OnExisting, Presence, Published, Side, url};
-use framefleet_model::fault::FaultKind;
+use framefleet_common::adapters::blob::root::Root;
+use framefleet_common::adapters::blob::storages::{StorageSettings, Storages};
+use framefleet_common::adapters::blob::{Content, Object, OnExisting, Presence, Published, Side, Staged, url};
+use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::{Digest, JobId, Nonce};
 use framefleet_model::key::ObjectKey;
 
-/// A place for test objects.
+mod bounds;
+mod buckets;
+mod lists;
+#[path = "../servers/s3.rs"]
+mod s3;
+mod troubles;
+
+use s3::S3Server;
+
+/// A place for test objects: a folder, or a bucket of a server.
 struct Ground {
     folder: tempfile::TempDir,
+    server: Option<S3Server>,
+    storages: Storages,
 }
 
 impl Ground {
-    fn both() -> [Self; 1] {
-        [Self { folder: tempfile::tempdir().unwrap() }]
+    fn both() -> [Self; 2] {
+        [Self::folder(), Self::bucket()]
+    }
+
+    fn folder() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let storages = Storages::new(vec![StorageSettings::folder(folder.path())]).unwrap();
+        Self { folder, server: None, storages }
+    }
+
+    fn bucket() -> Self {
+        let server = S3Server::start();
+        server.bucket("films");
+        let storages = Storages::new(vec![server.settings("s3://films")]).unwrap();
+        Self { folder: tempfile::tempdir().unwrap(), server: Some(server), storages }
+    }
+
+    fn server(&self) -> &S3Server {
+        self.server.as_ref().unwrap()
+    }
+
+    fn url(&self, name: &str) -> String {
+        match self.server {
+            None => url::of_path(&self.folder.path().join(name)),
+            Some(_) => url::of_key("films", name),
+        }
+    }
+
+    fn root(&self) -> Root {
+        self.storages.root(&self.url("work")).unwrap()
     }
 
     fn object(&self, name: &str, side: Side) -> Object {
-        Object::file(&self.folder.path().join(name), side)
+        self.storages.object(&self.url(name), side).unwrap()
     }
 
     fn local(&self, content: &[u8]) -> PathBuf {
@@ -32,6 +72,11 @@ impl Ground {
         std::fs::write(&path, content).unwrap();
         path
     }
+}
+
+async fn stage(object: &Object, from: &Path, (attempt, content): (&Nonce, Content)) -> Result<Staged, Fault> {
+    let begun = object.begin(attempt, content).await?;
+    object.fill(&begun, from).await
 }
 
 fn nonce(n: u8) -> Nonce {
@@ -87,8 +132,11 @@ async fn a_source_that_changes_while_it_is_read_is_a_fault() {
         let reader = film.reader().await.unwrap();
         assert_eq!(reader.read(4, 5).await.unwrap(), "first");
         let before = film.facts().await.unwrap();
-        // Overwritten in place, as by a camera that still records.
-        std::fs::write(ground.folder.path().join("film.mov"), "the other film, longer").unwrap();
+        match ground.server {
+            // Overwritten in place, as by a camera that still records.
+            None => std::fs::write(ground.folder.path().join("film.mov"), "the other film, longer").unwrap(),
+            Some(_) => film.put(Bytes::from_static(b"the other film, longer")).await.unwrap(),
+        }
         assert_eq!(reader.read(4, 5).await.unwrap_err().kind, FaultKind::SourceChanged);
         assert_ne!(film.facts().await.unwrap(), before);
     }
@@ -98,7 +146,7 @@ async fn a_source_that_changes_while_it_is_read_is_a_fault() {
 async fn a_staged_content_is_invisible_until_it_is_published() {
     for ground in Ground::both() {
         let out = ground.object("out.mp4", Side::Destination);
-        let staged = out.stage(&ground.local(b"made"), &nonce(1), content(b"made")).await.unwrap();
+        let staged = stage(&out, &ground.local(b"made"), (&nonce(1), content(b"made"))).await.unwrap();
         assert_eq!(out.presence().await, Ok(Presence::Absent));
         let kept = serde_json::to_string(&staged).unwrap();
         let staged = serde_json::from_str(&kept).unwrap();
@@ -116,7 +164,7 @@ async fn what_stands_at_the_final_key_is_replaced_only_when_asked() {
     for ground in Ground::both() {
         let out = ground.object("out.mp4", Side::Destination);
         out.put(Bytes::from_static(b"somebody else's")).await.unwrap();
-        let staged = out.stage(&ground.local(b"made"), &nonce(1), content(b"made")).await.unwrap();
+        let staged = stage(&out, &ground.local(b"made"), (&nonce(1), content(b"made"))).await.unwrap();
         let refused = out.publish(&staged, OnExisting::Fail).await.unwrap_err();
         assert_eq!(refused.kind, FaultKind::DestinationExists);
         assert!(refused.message.ends_with("out.mp4 exists already"), "{refused}");
@@ -130,7 +178,7 @@ async fn what_stands_at_the_final_key_is_replaced_only_when_asked() {
 async fn a_discarded_content_leaves_nothing() {
     for ground in Ground::both() {
         let out = ground.object("out.mp4", Side::Destination);
-        let staged = out.stage(&ground.local(b"made"), &nonce(1), content(b"made")).await.unwrap();
+        let staged = stage(&out, &ground.local(b"made"), (&nonce(1), content(b"made"))).await.unwrap();
         for _ in 0..2 {
             out.discard(&staged).await.unwrap();
         }
@@ -138,6 +186,41 @@ async fn a_discarded_content_leaves_nothing() {
         assert_eq!(out.presence().await, Ok(Presence::Absent));
         let left: Vec<_> = std::fs::read_dir(ground.folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert!(left.iter().all(|name| name == "local"), "{left:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_dead_attempt_began_is_discarded_by_its_note() {
+    for ground in Ground::both() {
+        let out = ground.object("out.mp4", Side::Destination);
+        let begun = out.begin(&nonce(1), content(b"made")).await.unwrap();
+        let note = serde_json::to_string(&begun).unwrap();
+        // All of it is there, and the attempt dies before it can say so.
+        out.fill(&begun, &ground.local(b"made")).await.unwrap();
+        for _ in 0..2 {
+            out.discard(&serde_json::from_str(&note).unwrap()).await.unwrap();
+        }
+        assert_eq!(ground.server.as_ref().map_or(0, S3Server::uploads), 0);
+        let left: Vec<_> = std::fs::read_dir(ground.folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert!(left.iter().all(|name| name == "local"), "{left:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_destination_is_tried_out_without_a_trace() {
+    for ground in Ground::both() {
+        let out = ground.object("out.mp4", Side::Destination);
+        for on_existing in [OnExisting::Fail, OnExisting::Replace] {
+            assert_eq!(out.try_out(on_existing).await, Ok(()));
+            assert_eq!(out.presence().await, Ok(Presence::Absent));
+        }
+        out.put(Bytes::from_static(b"somebody else's")).await.unwrap();
+        assert_eq!(out.try_out(OnExisting::Fail).await.unwrap_err().kind, FaultKind::DestinationExists);
+        assert_eq!(out.try_out(OnExisting::Replace).await, Ok(()));
+        assert_eq!(out.read_all(100).await.unwrap(), "somebody else's");
+        assert_eq!(ground.server.as_ref().map_or(0, S3Server::uploads), 0);
+        let left = std::fs::read_dir(ground.folder.path()).unwrap().count();
+        assert_eq!(left, usize::from(ground.server.is_none()), "the output and nothing else");
     }
 }
 
@@ -176,7 +259,7 @@ async fn odd_file_names_are_kept_byte_for_byte() {
         let object = Storages::local().object(&url::of_path(&path), Side::Destination).unwrap();
         let from = folder.path().join("from");
         std::fs::write(&from, name).unwrap();
-        let staged = object.stage(&from, &nonce(1), content(name)).await.unwrap();
+        let staged = stage(&object, &from, (&nonce(1), content(name))).await.unwrap();
         object.publish(&staged, OnExisting::Fail).await.unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), name);
         assert_eq!(object.read_all(100).await.unwrap(), name);
@@ -211,12 +294,12 @@ async fn a_destination_needs_its_folder_and_is_none_itself() {
     let from = folder.path().join("from");
     std::fs::write(&from, "made").unwrap();
     let nowhere = Object::file(&folder.path().join("no/such/out.mp4"), Side::Destination);
-    let fault = nowhere.stage(&from, &nonce(1), content(b"made")).await.unwrap_err();
+    let fault = stage(&nowhere, &from, (&nonce(1), content(b"made"))).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::DestinationMissing);
     let occupied = folder.path().join("out.mp4");
     std::fs::create_dir(&occupied).unwrap();
     let occupied = Object::file(&occupied, Side::Destination);
-    let staged = occupied.stage(&from, &nonce(1), content(b"made")).await.unwrap();
+    let staged = stage(&occupied, &from, (&nonce(1), content(b"made"))).await.unwrap();
     let fault = occupied.publish(&staged, OnExisting::Replace).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::DestinationDenied, "{fault}");
     occupied.discard(&staged).await.unwrap();
@@ -231,7 +314,7 @@ async fn a_file_comes_whole_from_another_file_system() {
     let bytes = vec![7; 300_000];
     std::fs::write(&from, &bytes).unwrap();
     let out = Object::file(&folder.path().join("out.mp4"), Side::Destination);
-    let staged = out.stage(&from, &nonce(1), content(&bytes)).await.unwrap();
+    let staged = stage(&out, &from, (&nonce(1), content(&bytes))).await.unwrap();
     out.publish(&staged, OnExisting::Fail).await.unwrap();
     assert_eq!(out.content().await.unwrap(), content(&bytes));
 }
