@@ -1,15 +1,17 @@
 //! Which command is which function. A child at work starts no runtime and inherits no manners of ours.
 
+use std::pin::Pin;
 use std::process::ExitCode;
 
 use framefleet_common::process::privacy;
 use framefleet_common::process::telemetry::{Format, Telemetry, VARIABLE};
 use framefleet_model::fault::{Fault, FaultKind};
+use tokio::runtime::{Builder, Runtime};
 
 use crate::args::Command;
 use crate::args::roles::ConfiguredArgs;
-use crate::config::Told;
-use crate::{config, doctor, exit, plan, render, sample, transcode};
+use crate::config::{Config, Told};
+use crate::{asking, config, coordinator, doctor, exit, plan, render, sample, transcode, worker};
 
 pub fn run(command: Command) -> ExitCode {
     match command {
@@ -19,29 +21,57 @@ pub fn run(command: Command) -> ExitCode {
         Command::Sample(args) => exit::code_of(parent(sample::run(&args))),
         Command::Doctor(args) => exit::code_of(doctor::run(&args)),
         Command::Plan(args) => exit::code_of(parent(plan::run(&args))),
-        Command::Coordinator(args) => exit::code_of(args.told().and_then(|told| role(&told, &args.configured))),
-        Command::Worker(args) => exit::code_of(args.told().and_then(|told| role(&told, &args.configured))),
+        Command::Submit(args) => exit::code_of(parent(asking::submit(&args))),
+        Command::Jobs(args) => exit::code_of(parent(asking::jobs(&args.command))),
+        Command::Dead(args) => exit::code_of(parent(asking::dead(&args.command))),
+        Command::Workers(args) => exit::code_of(parent(asking::workers(&args))),
+        Command::Coordinator(args) => {
+            exit::code_of(role(args.told(), &args.configured, |config, _| Box::pin(coordinator::run(config))))
+        }
+        Command::Worker(args) => {
+            let run: Run = |config, pulse| Box::pin(worker::run(config, pulse));
+            exit::code_of(role(args.told(), &args.configured, run))
+        }
+        Command::Recover(args) => {
+            exit::code_of(role(args.told(), &args.configured, |config, _| Box::pin(coordinator::recover(config))))
+        }
     }
 }
 
-/// Runs a role of a fleet, or only says how it is configured.
-fn role(told: &Told, configured: &ConfiguredArgs) -> Result<(), Fault> {
-    let loaded = config::load(told)?;
+type Run = for<'p> fn(Config, &'p Runtime) -> Pin<Box<dyn Future<Output = Result<(), Fault>> + 'p>>;
+
+/// Runs a role of a fleet, or only says how it is configured. The second runtime is one thread for what must not wait.
+fn role(told: Result<Told, Fault>, configured: &ConfiguredArgs, run: Run) -> Result<(), Fault> {
+    let loaded = config::load(&told?)?;
     if configured.check_config {
         return render::write(&loaded.effective);
     }
-    Err(Fault::new(FaultKind::Internal, "not wired"))
+    privacy::seal().map_err(|e| ours("this process cannot be sealed", e.to_string()))?;
+    let logs = loaded.config.telemetry.start();
+    logs.map_err(|e| Fault::new(FaultKind::Settings, e.to_string()))?;
+    let no_runtime = |e: std::io::Error| ours("no runtime", e.to_string());
+    let pulse = Builder::new_multi_thread().worker_threads(1).thread_name("heartbeat").enable_all().build();
+    let pulse = pulse.map_err(no_runtime)?;
+    let runtime = Runtime::new().map_err(no_runtime)?;
+    let ended = runtime.block_on(run(loaded.config, &pulse));
+    // What still blocks has been told to stop and is not waited for.
+    runtime.shutdown_background();
+    pulse.shutdown_background();
+    ended
+}
+
+fn ours(what: &str, e: String) -> Fault {
+    Fault::new(FaultKind::Internal, format!("{what}: {e}"))
 }
 
 /// Runs a command that children may belong to.
 fn parent(command: impl Future<Output = Result<(), Fault>>) -> Result<(), Fault> {
-    let ours = |what: &str, e: String| Fault::new(FaultKind::Internal, format!("{what}: {e}"));
     privacy::seal().map_err(|e| ours("this process cannot be sealed", e.to_string()))?;
     // A command ends with its one line; the log is for those who ask for it.
     let quiet = std::env::var_os(VARIABLE).is_none().then(|| "off".to_owned());
     let logs = Telemetry::new(Format::Text, quiet).start();
     logs.map_err(|e| Fault::new(FaultKind::Settings, e.to_string()))?;
-    let runtime = tokio::runtime::Runtime::new().map_err(|e| ours("no runtime", e.to_string()))?;
+    let runtime = Runtime::new().map_err(|e| ours("no runtime", e.to_string()))?;
     let ended = runtime.block_on(command);
     // What still blocks has been told to stop and is not waited for.
     runtime.shutdown_background();

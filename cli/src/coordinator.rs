@@ -11,6 +11,7 @@ use framefleet_common::process::probes::{Check, Probes};
 use framefleet_common::process::shutdown::{Ended, signals};
 use framefleet_coordinator::coordinator::{Coordinator, CoordinatorSettings};
 use framefleet_coordinator::ops::http::{self, Api};
+use framefleet_coordinator::recover::{self, Recovered};
 use framefleet_model::fault::{Fault, FaultKind};
 use prometheus::Registry;
 use tokio::net::TcpListener;
@@ -19,7 +20,8 @@ use tracing::info;
 
 use crate::app;
 use crate::config::Config;
-use crate::shared::{self, BrokerCheck, Connecting, StoreCheck};
+use crate::render;
+use crate::shared::{self, Connecting, StoreCheck};
 use crate::submission;
 
 pub async fn run(config: Config) -> Result<(), Fault> {
@@ -28,15 +30,15 @@ pub async fn run(config: Config) -> Result<(), Fault> {
     let metrics = Registry::new();
     let (connecting, ready) = shared::connecting();
     // A lost broker stops no coordinator: hints are given again, and the store has the truth.
-    let checks: Vec<Arc<dyn Check>> = vec![Arc::new(StoreCheck(ready.clone()))];
+    let checks: Vec<Arc<dyn Check>> = vec![Arc::new(StoreCheck(ready))];
     let probes = Probes { registry: metrics.clone(), checks, draining: drain.stop(), clock: clock.clone() };
     let probes = probes.bind(config.coordinator.ops_listen).await?;
     let address = config.coordinator.listen;
     let refused = |e| Fault::new(FaultKind::Settings, format!("listen {address} cannot be listened on: {e}"));
     let listener = TcpListener::bind(address).await.map_err(refused)?;
     info!(api = %address, ops = %probes.address(), name = config.coordinator.name, "coordinator begins");
-    let _broker = BrokerCheck(ready);
-    let work = serve(&config, (connecting, clock, metrics), (listener, drain.stop()));
+    // Boxed: a future of futures of this depth is more than the compiler lays out.
+    let work = Box::pin(serve(&config, (connecting, clock, metrics), (listener, drain.stop())));
     let heard = signals().map_err(|e| Fault::new(FaultKind::Internal, format!("signals cannot be heard: {e}")))?;
     match drain.run(heard, probes.beside(work)).await {
         Ended::Finished(ended) => ended,
@@ -73,4 +75,15 @@ async fn serve(
     let (served, ()) = tokio::join!(served, coordinator.run(stop.clone()));
     drop(coordinator);
     served
+}
+
+/// `framefleet recover`: rebuilds a lost store. A fleet may be at work beside it.
+pub async fn recover(config: Config) -> Result<(), Fault> {
+    let fleet = shared::without_broker(&config, Arc::new(HostClock::start())).await?;
+    let found = recover::recover(&fleet).await?;
+    let Recovered { resumed, ended, known, settled, unreadable } = found;
+    render::write(&format!(
+        "{resumed} jobs go on, with {settled} results that need not be made again; {ended} had ended, {known} were known, \
+         {unreadable} cannot be read\n"
+    ))
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, Write};
 
+use chrono::DateTime;
 use framefleet_model::fault::{Fault, FaultKind};
 use serde::Serialize;
 
@@ -40,18 +41,8 @@ impl fmt::Display for Table {
 
 /// A moment in milliseconds since 1970, as people write it, in UTC.
 pub fn moment(ms: i64) -> String {
-    let (days, of_day) = (ms.div_euclid(86_400_000), ms.rem_euclid(86_400_000) / 1000);
-    // Howard Hinnant's days-to-civil: eras of 400 years that begin in March.
-    let z = days + 719_468;
-    let (era, of_era) = (z.div_euclid(146_097), z.rem_euclid(146_097));
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}Z")
+    let moment = DateTime::from_timestamp_millis(ms).unwrap_or_default();
+    moment.format("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
 /// Prints `value` as it was asked for. A reader that stops reading is no fault of ours.

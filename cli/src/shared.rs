@@ -7,8 +7,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use framefleet_common::adapters::amqp::{AmqpBroker, AmqpSettings, Declare};
 use framefleet_common::adapters::blob::storages::{self, Http, StorageSettings, Storages};
+use framefleet_common::adapters::memory::broker::MemoryBroker;
 use framefleet_common::adapters::redis::RedisStore;
 use framefleet_common::adapters::redis::settings::{self, RedisSettings, SentinelSettings};
+use framefleet_common::board::Mint;
 use framefleet_common::fleet::Fleet;
 use framefleet_common::ports::broker::Class;
 use framefleet_common::ports::clock::Clock;
@@ -67,7 +69,7 @@ impl Connecting {
         let broker = AmqpBroker::start(&broker_of(config, classes), clock.clone());
         let broker = Arc::new(broker.map_err(|e| Fault::new(FaultKind::Settings, e.to_string()))?);
         self.known.send_replace(Some((store.clone(), broker.clone())));
-        let mint: framefleet_common::board::Mint = Arc::new(|| Nonce::from_bytes(rand::random()));
+        let mint: Mint = Arc::new(|| Nonce::from_bytes(rand::random()));
         let fleet = Fleet { store: store.clone(), broker: broker.clone(), clock, storages, work, mint };
         Ok(Some(Services { fleet, store, broker }))
     }
@@ -132,6 +134,15 @@ pub async fn another_store(config: &Config, clock: Arc<dyn Clock>) -> Result<Red
     Ok(RedisStore::open(store_of(config)?, clock).await?)
 }
 
+/// The store and the storages alone.
+pub async fn without_broker(config: &Config, clock: Arc<dyn Clock>) -> Result<Fleet, Fault> {
+    let storages = storages_of(config)?;
+    let work = storages.root(&config.work)?;
+    let store = Arc::new(another_store(config, clock.clone()).await?);
+    let mint: Mint = Arc::new(|| Nonce::from_bytes(rand::random()));
+    Ok(Fleet { store, broker: Arc::new(MemoryBroker::default()), clock, storages, work, mint })
+}
+
 fn store_of(config: &Config) -> Result<RedisSettings, Fault> {
     let (url, sentinel) = match &config.store.server {
         StoreServer::Known(url) => (url, None),
@@ -165,11 +176,12 @@ fn broker_of(config: &Config, classes: Vec<Class>) -> AmqpSettings {
 
 fn storages_of(config: &Config) -> Result<Storages, Fault> {
     let mut all: Vec<StorageSettings> = config.storage.iter().map(storage_of).collect();
-    // The work store is ours: whoever names it may use it.
+    all.extend(config.folders.iter().cloned().map(folder));
+    // The work store is ours.
     if config.work.starts_with("file://") {
         all.push(folder(config.work.clone()));
     }
-    Storages::new(&all)
+    Storages::new(all)
 }
 
 fn folder(url: String) -> StorageSettings {

@@ -54,7 +54,8 @@ pub async fn run(config: Config, pulse: &Runtime) -> Result<(), Fault> {
     let probes = Probes { registry: metrics.clone(), checks, draining: drain.stop(), clock: clock.clone() };
     let probes = probes.bind(config.worker.ops_listen).await?;
     info!(ops = %probes.address(), name = config.worker.name, slots = ?config.worker.slots, "worker begins");
-    let work = serve(&config, (connecting, clock, metrics), (pulse, begun, drain.halt()));
+    // Boxed: a future of futures of this depth is more than the compiler lays out.
+    let work = Box::pin(serve(&config, (connecting, clock, metrics), (pulse, begun, drain.halt())));
     let heard = signals().map_err(|e| Fault::new(FaultKind::Internal, format!("signals cannot be heard: {e}")))?;
     match drain.run(heard, probes.beside(work)).await {
         Ended::Finished(ended) => ended,

@@ -24,7 +24,6 @@ use crate::merge::MergeSlot;
 use crate::observe::Observer;
 use crate::ops::fleet::FleetOps;
 use crate::outbox::Outbox;
-use crate::recover::{self, Recovered};
 use crate::repair::Repair;
 use crate::sweeper::Sweeper;
 
@@ -74,11 +73,6 @@ impl Coordinator {
     /// held them is dead.
     pub async fn adopt(&self) -> Result<(), Fault> {
         Ok(self.sweeper().adopt().await?)
-    }
-
-    /// Builds what a lost store knew from the work store's objects.
-    pub async fn recover(&self) -> Result<Recovered, Fault> {
-        recover::recover(&self.effects()).await
     }
 
     /// Runs until it is told to stop; merges under way are handed back.

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 use framefleet_common::adapters::blob::root::Stored;
 use framefleet_common::adapters::blob::{Content, Side};
+use framefleet_common::fleet::Fleet;
 use framefleet_common::ports::rows::{self, TaskRef};
 use framefleet_common::ports::store::{Commit, Shard};
 use framefleet_common::ports::txn::Txn;
@@ -25,10 +26,13 @@ use framefleet_model::pipeline::OnExisting;
 use framefleet_model::task::Account;
 use framefleet_model::terms::Tenant;
 use framefleet_model::time::StoreTime;
+use prometheus::Registry;
 use serde::Deserialize;
 
 use crate::effects::{Effects, internal};
 use crate::flow::dispatching::CLASS_STANDARD;
+use crate::health::Health;
+use crate::observe::Observer;
 
 const ROWS_PER_TXN: usize = 256;
 
@@ -64,7 +68,11 @@ struct Found {
     end: bool,
 }
 
-pub(crate) async fn recover(effects: &Effects) -> Result<Recovered, Fault> {
+/// Builds what a lost store knew.
+pub async fn recover(fleet: &Fleet) -> Result<Recovered, Fault> {
+    let Fleet { store, work, storages, clock, .. } = fleet.clone();
+    let health = Health::new(Observer::new(&Registry::new()));
+    let effects = &Effects { store, work, storages, clock, health };
     let (mut recovered, mut cursor) = (Recovered::default(), None);
     loop {
         let page = effects.work.jobs(cursor.as_ref()).await?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use framefleet_common::adapters::blob::storages::Storages;
-use framefleet_coordinator::inbox::Submitted;
+use framefleet_coordinator::inbox::{Submission, Submitted};
 use framefleet_coordinator::ops::Ops as _;
 use framefleet_model::fault::FaultKind;
 use framefleet_model::job::JobState;
@@ -55,7 +55,7 @@ async fn a_film_goes_from_bucket_to_bucket_through_passing_trouble() {
     ] {
         server.cause(trouble, what, 2);
     }
-    let (id, _) = rig.ops().submit(&asked).await.unwrap();
+    let (id, _) = rig.ops().submit(&Submission::of(asked.clone())).await.unwrap();
     let roles =
         [rig.start_coordinator("c1"), rig.start_coordinator("c2"), rig.start_worker("w1"), rig.start_worker("w2")];
     let view = rig.end_of(&id).await.unwrap();
@@ -63,7 +63,7 @@ async fn a_film_goes_from_bucket_to_bucket_through_passing_trouble() {
     assert_eq!(std::fs::read_to_string(server.path("films/made/out 1.mp4")).unwrap(), expected());
     assert_eq!(server.uploads(), 0);
     assert_eq!(rig.fleet.work.jobs(None).await.unwrap().found, [id.clone()]);
-    assert_eq!(rig.ops().submit(&asked).await.unwrap(), (id, Submitted::Done));
+    assert_eq!(rig.ops().submit(&Submission::of(asked.clone())).await.unwrap(), (id, Submitted::Done));
     for role in roles {
         role.stop().await;
     }
@@ -72,7 +72,7 @@ async fn a_film_goes_from_bucket_to_bucket_through_passing_trouble() {
 #[tokio::test]
 async fn a_film_that_is_another_by_the_time_it_is_read_fails_its_job() {
     let (server, rig, asked) = scene();
-    let (id, _) = rig.ops().submit(&asked).await.unwrap();
+    let (id, _) = rig.ops().submit(&Submission::of(asked.clone())).await.unwrap();
     std::fs::write(server.path("films/film.mov"), "pictures=250 gop=50").unwrap();
     let roles = [rig.start_coordinator("c"), rig.start_worker("w")];
     let view = rig.end_of(&id).await.unwrap();
@@ -87,7 +87,7 @@ async fn a_film_that_is_another_by_the_time_it_is_read_fails_its_job() {
 async fn a_place_that_the_fleet_may_not_use_fails_before_any_work() {
     let (_server, rig, mut asked) = scene();
     "file:///etc/out.mp4".clone_into(&mut asked.outputs[0].to);
-    let (id, _) = rig.ops().submit(&asked).await.unwrap();
+    let (id, _) = rig.ops().submit(&Submission::of(asked.clone())).await.unwrap();
     let role = rig.start_coordinator("c");
     let view = rig.end_of(&id).await.unwrap();
     let JobState::Failed(failed) = &view.job.state else { panic!("{:?}", view.job.state) };

@@ -69,7 +69,7 @@ impl Room {
 }
 
 /// `None` where the folder is not there yet, or its file system does not say.
-fn free_mib(folder: &Path) -> Option<u64> {
+pub(crate) fn free_mib(folder: &Path) -> Option<u64> {
     let there = folder.ancestors().find(|folder| folder.exists())?;
     let found = statvfs(there).ok()?;
     Some((found.f_bavail.saturating_mul(found.f_frsize)) >> 20)

@@ -6,7 +6,7 @@
 //! A worker whose scratch runs full takes nothing more until there is room again.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ use tokio::sync::RwLock;
 use crate::attempt::Bench;
 use crate::brief::Briefing;
 use crate::observe::Observer;
-use crate::room::Room;
+use crate::room::{self, Room};
 use crate::scratch;
 
 /// Between two tries at a broker that does not answer.
@@ -63,6 +63,11 @@ pub struct Worker {
     bench: Bench,
     slots: Vec<(Class, usize)>,
     build: String,
+}
+
+/// What a scratch folder's file system has free.
+pub fn scratch_mib(folder: &Path) -> u32 {
+    room::free_mib(folder).map_or(u32::MAX, |free| u32::try_from(free).unwrap_or(u32::MAX))
 }
 
 impl Worker {

@@ -27,12 +27,13 @@ const BEATS_IN_A_LEASE: u32 = 3;
 pub(super) fn config(merged: &Merged) -> Result<Config, Fault> {
     let Raw { store, broker, work, storage, coordinator, worker, telemetry, limits } = merged.raw()?;
     let reading = Reading { merged };
-    let storage = servers::storage(&reading, &storage)?;
+    let (storage, folders) = servers::storage(&reading, &storage)?;
     Ok(Config {
         store: servers::store(&reading, &store)?,
         broker: servers::broker(&reading, &broker)?,
         work: servers::work(&reading, &work, &storage)?,
         storage,
+        folders,
         coordinator: coordinator_of(&reading, &coordinator)?,
         worker: worker_of(&reading, &worker)?,
         telemetry: telemetry_of(&reading, &telemetry)?,

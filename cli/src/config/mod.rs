@@ -25,6 +25,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use framefleet_common::adapters::blob::url;
 use framefleet_common::ports::broker::Class;
 use framefleet_common::process::telemetry::Telemetry;
 use framefleet_model::fault::Fault;
@@ -40,6 +41,8 @@ pub struct Config {
     /// The folder of work objects, `file:///…` or `s3://…`; the latter lies in one of the `storage`.
     pub work: String,
     pub storage: Vec<StorageConfig>,
+    /// Folders, as `file:///…`, below which films may lie and outputs may go.
+    pub folders: Vec<String>,
     pub coordinator: CoordinatorConfig,
     pub worker: WorkerConfig,
     pub telemetry: Telemetry,
@@ -171,6 +174,23 @@ pub struct LimitsConfig {
     pub beat: Duration,
     pub retry_first: Duration,
     pub retry_longest: Duration,
+}
+
+impl Config {
+    /// The classes that have a queue: those that the planner uses, and those that any slot here is for.
+    pub fn classes(&self) -> Vec<Class> {
+        let mut classes = vec![Class::light(), Class::standard(), Class::long()];
+        classes.extend(self.worker.slots.iter().map(|(class, _)| class.clone()));
+        classes.sort_unstable();
+        classes.dedup();
+        classes
+    }
+}
+
+impl StorageConfig {
+    pub fn url(&self) -> String {
+        url::of_key(&self.bucket, &self.prefix)
+    }
 }
 
 /// A configuration, and all of it that may be shown, as TOML.

@@ -81,9 +81,16 @@ pub(super) fn work(reading: &Reading<'_>, raw: &RawWork, storage: &[StorageConfi
     Ok(raw.url.clone())
 }
 
-pub(super) fn storage(reading: &Reading<'_>, raw: &[RawStorage]) -> Result<Vec<StorageConfig>, Fault> {
-    let mut all: Vec<StorageConfig> = Vec::new();
+/// Buckets, and folders of this machine.
+pub(super) fn storage(reading: &Reading<'_>, raw: &[RawStorage]) -> Result<(Vec<StorageConfig>, Vec<String>), Fault> {
+    let (mut all, mut folders): (Vec<StorageConfig>, _) = (Vec::new(), Vec::new());
     for (at, raw) in raw.iter().enumerate() {
+        if raw.url.starts_with("file://") {
+            let key = format!("storage[{at}].url");
+            url::to_path(&raw.url).map_err(|fault| reading.refuse(text(&key, &raw.url), fault.message))?;
+            folders.push(raw.url.clone());
+            continue;
+        }
         let one = Entry { reading, at, raw }.checked()?;
         if all.iter().any(|other| (&other.bucket, &other.prefix) == (&one.bucket, &one.prefix)) {
             let key = format!("storage[{at}].url");
@@ -91,7 +98,7 @@ pub(super) fn storage(reading: &Reading<'_>, raw: &[RawStorage]) -> Result<Vec<S
         }
         all.push(one);
     }
-    Ok(all)
+    Ok((all, folders))
 }
 
 impl StorageConfig {
@@ -172,7 +179,7 @@ impl Entry<'_> {
 
 /// `s3://bucket/key`, with or without a slash at its end.
 fn bucket_and_key(text: &str) -> Result<(String, String), String> {
-    const FORM: &str = "is not s3://bucket or s3://bucket/…";
+    const FORM: &str = "is not s3://bucket, s3://bucket/… or file:///folder";
     let rest = text.strip_prefix("s3://").ok_or(FORM)?;
     let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
     let fits = (3..=63).contains(&bucket.len())
