@@ -137,7 +137,8 @@ impl Asked {
         if age <= TICK_AGE_MAX {
             return (StatusCode::OK, "ok\n".to_owned());
         }
-        let text = format!("the program's loop has not turned for {} s, {} at most\n", age.as_secs(), TICK_AGE_MAX.as_secs());
+        let text =
+            format!("the program's loop has not turned for {} s, {} at most\n", age.as_secs(), TICK_AGE_MAX.as_secs());
         (StatusCode::SERVICE_UNAVAILABLE, text)
     }
 }
@@ -155,7 +156,7 @@ fn answer((status, text): (StatusCode, String)) -> impl IntoResponse {
     (status, [(CONTENT_TYPE, "text/plain; charset=utf-8"), (CONNECTION, "close")], text)
 }
 
-fn figures(registry: &Registry) -> impl IntoResponse {
+fn figures(registry: &Registry) -> impl IntoResponse + use<> {
     ([(CONTENT_TYPE, metrics::CONTENT_TYPE), (CONNECTION, "close")], metrics::text(registry))
 }
 
