@@ -9,9 +9,9 @@ mod rabbit;
 #[path = "../servers/raw.rs"]
 mod raw;
 mod readiness;
+mod refusals;
 #[path = "../servers/relay.rs"]
 mod relay;
-mod refusals;
 mod scene;
 mod tls;
 
@@ -49,8 +49,7 @@ const FAULTS: &[(&str, Fact)] = facts![
     outages::a_queue_deleted_under_its_consumer_is_declared_anew,
     outages::an_administrators_queue_is_waited_for_while_the_others_go_on,
     outages::an_alarm_holds_back_what_is_published_but_no_acknowledgement,
-    outages::a_killed_server_is_found_again,
-    outages::a_stopped_server_is_found_again,
+    outages::a_server_that_was_stopped_or_killed_is_found_again,
     outages::a_line_that_swallows_everything_is_noticed,
 ];
 

@@ -89,16 +89,15 @@ pub(crate) async fn an_alarm_holds_back_what_is_published_but_no_acknowledgement
     broker.close().await;
 }
 
-pub(crate) async fn a_killed_server_is_found_again(rabbit: &mut Rabbit) {
-    comes_back(rabbit, "killed", Rabbit::kill).await;
+pub(crate) async fn a_server_that_was_stopped_or_killed_is_found_again(rabbit: &mut Rabbit) {
+    comes_back(rabbit, Rabbit::stop).await;
+    // Not the other way round: killed within seconds of a queue's declaration, RabbitMQ 3.10 can forget where the
+    // queue's log is and makes an empty one that never elects a leader; only deleting the queue helps.
+    comes_back(rabbit, Rabbit::kill).await;
 }
 
-pub(crate) async fn a_stopped_server_is_found_again(rabbit: &mut Rabbit) {
-    comes_back(rabbit, "stopped", Rabbit::stop).await;
-}
-
-async fn comes_back(rabbit: &mut Rabbit, prefix: &str, end: fn(&mut Rabbit)) {
-    let broker = start(&settings(&rabbit.url(), prefix));
+async fn comes_back(rabbit: &mut Rabbit, end: fn(&mut Rabbit)) {
+    let broker = start(&settings(&rabbit.url(), "back"));
     let class = Class::standard();
     for number in 0..2 {
         publish(&broker, &class, number).await;

@@ -100,14 +100,14 @@ pub(crate) async fn a_queue_that_is_missing(rabbit: &mut Rabbit) {
 
 pub(crate) async fn a_queue_of_another_type(rabbit: &mut Rabbit) {
     let raw = Raw::connect(&rabbit.url()).await;
-    raw.declare("type.tasks.light", "classic").await;
+    raw.declare("type.dead", "classic").await;
     for settings in [settings(&rabbit.url(), "type"), passive(&rabbit.url(), "type")] {
         let broker = start(&settings);
-        let wanted = ["queue type.tasks.light is not as needed", "x-queue-type", "current is 'classic'", "delete it"];
+        let wanted = ["queue type.dead is not as needed", "x-queue-type", "current is 'classic'", "delete it"];
         until_it_says(&broker, &wanted).await;
         broker.close().await;
     }
-    raw.delete("type.tasks.light").await;
+    raw.delete("type.dead").await;
 }
 
 pub(crate) async fn what_is_shipped_is_what_is_needed(rabbit: &mut Rabbit) {

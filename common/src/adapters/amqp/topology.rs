@@ -171,9 +171,7 @@ mod tests {
             json!({"vhost": VHOST, "name": e.name, "type": e.kind.name(), "durable": true, "auto_delete": false,
                 "internal": false, "arguments": e.arguments})
         };
-        let queue = |q: &Queue| {
-            json!({"vhost": VHOST, "name": q.name, "durable": true, "auto_delete": false, "arguments": q.arguments})
-        };
+        let queue = |q: &Queue| json!({"vhost": VHOST, "name": q.name, "durable": true, "auto_delete": false, "arguments": q.arguments});
         let binding = |b: &Binding| {
             json!({"vhost": VHOST, "source": b.exchange, "destination": b.queue, "destination_type": "queue",
                 "routing_key": b.key, "arguments": {}})

@@ -19,13 +19,17 @@ pub(super) enum Trouble {
     Credentials { at: String, user: String },
     #[error("the broker at {at} has no virtual host {vhost:?}: rabbitmqctl add_vhost {vhost:?}, or correct the URL")]
     NoVhost { at: String, vhost: String },
-    #[error("user {user:?} may not enter virtual host {vhost:?}: rabbitmqctl set_permissions -p {vhost:?} {user:?} ...")]
+    #[error(
+        "user {user:?} may not enter virtual host {vhost:?}: rabbitmqctl set_permissions -p {vhost:?} {user:?} ..."
+    )]
     NoEntry { user: String, vhost: String },
     #[error("{what} is missing: import deploy/rabbitmq/definitions.json, or start once with --declare")]
     Missing { what: String },
     #[error("{what} is not as needed ({difference}): delete it, then declare it anew with --declare")]
     Different { what: String, difference: String },
-    #[error("user {user:?} may not declare {what}: declare as an administrator, or import deploy/rabbitmq/definitions.json")]
+    #[error(
+        "user {user:?} may not declare {what}: declare as an administrator, or import deploy/rabbitmq/definitions.json"
+    )]
     NotAllowed { user: String, what: String },
     #[error("the connection to the broker at {at} broke: {why}")]
     Lost { at: String, why: String },

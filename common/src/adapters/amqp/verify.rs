@@ -83,7 +83,8 @@ impl Check<'_> {
         let answer = match thing {
             Thing::Exchange(exchange) => {
                 let options = ExchangeDeclareOptions { passive, durable: true, ..Default::default() };
-                let (name, kind) = (exchange.name.as_str().into(), ExchangeKind::Custom(exchange.kind.name().to_owned()));
+                let (name, kind) =
+                    (exchange.name.as_str().into(), ExchangeKind::Custom(exchange.kind.name().to_owned()));
                 channel.exchange_declare(name, kind, options, table(&exchange.arguments)).await
             }
             Thing::Queue(queue) => {

@@ -79,7 +79,9 @@ impl MemoryBroker {
     }
 
     fn post(&self, class: &Class, content: Content) -> Result<(), BrokerError> {
-        self.queue(class).push(content, HINTS_MAX).map_err(|length| BrokerError::Full { queue: class.to_string(), length })
+        self.queue(class)
+            .push(content, HINTS_MAX)
+            .map_err(|length| BrokerError::Full { queue: class.to_string(), length })
     }
 
     fn queue(&self, class: &Class) -> Arc<Queue<Content>> {
