@@ -117,7 +117,7 @@ impl Supervisor {
             async move |uri, runtime| {
                 let dialled = uri.connect_with_config_async(TLSConfig::default(), &runtime);
                 let late = || Err(ErrorKind::TimedOut.into());
-                let stream = within(&*clock, CONNECT, dialled).await.unwrap_or_else(late)?;
+                let stream = within(&*clock, STEP, dialled).await.unwrap_or_else(late)?;
                 let socket = match &stream {
                     AsyncTcpStream::Plain(plain) => Some(plain.get_ref().as_fd()),
                     AsyncTcpStream::Rustls(tls) => Some(tls.get_ref().0.get_ref().as_fd()),
