@@ -20,7 +20,7 @@ pub(crate) struct Ground {
 
 enum Door {
     Memory(Arc<MemoryBroker>),
-    Amqp { raw: Raw, prefix: String },
+    Amqp { raw: Box<Raw>, prefix: String },
 }
 
 /// A customer's queue of events.
@@ -51,7 +51,7 @@ impl Ground {
         // When it has connected, all is declared.
         broker.consume(&Class::light()).await.unwrap().close().await.unwrap();
         let raw = Raw::connect(url).await;
-        let ground = Self { broker: broker.clone(), door: Door::Amqp { raw, prefix: fact.to_owned() } };
+        let ground = Self { broker: broker.clone(), door: Door::Amqp { raw: Box::new(raw), prefix: fact.to_owned() } };
         (ground, Closing(broker))
     }
 

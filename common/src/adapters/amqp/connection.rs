@@ -1,50 +1,26 @@
-//! One connection, kept for ever by a supervisor of its own.
-//!
-//! ```text
-//!   connect ─▶ declare or check the topology ─▶ up: session lent to callers ─▶ broken, spent, blocked > 60 s
-//!      ▲                                                                            │
-//!      └──────────────── full jitter, 0.2 to 10 s ◀──── close ◀────────────────────┘
-//! ```
-//!
-//! The client library's own recovery stays off: what a connection needs is rebuilt from our data, so there is one way
-//! to come up, and it is walked at every start. Whoever waits on a session that breaks gets an error and asks again.
+//! A caller's side of a connection: sessions lent while it is up, and why there is none while it is not.
 
 use std::fmt;
-use std::io::ErrorKind;
-use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::StreamExt as _;
-use lapin::tcp::{AMQPUriTcpExt as _, AsyncTcpStream, TLSConfig};
 use lapin::uri::AMQPUri;
-use lapin::{Channel, Connection, ConnectionProperties, Event};
-use rustix::net::{Shutdown, shutdown};
+use lapin::{Channel, Connection};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::observe;
+use super::supervisor::Supervisor;
 use super::topology::Topology;
 use super::trouble::Trouble;
-use super::verify::{self, Declare};
+use super::verify::Declare;
 use crate::ports::broker::BrokerError;
 use crate::ports::clock::Clock;
-use crate::process::backoff::Backoff;
 
 /// For one exchange of messages with the server. Dead peers are found by heartbeats after 20 s.
 pub(super) const STEP: Duration = Duration::from_secs(10);
-const HEARTBEAT_S: u16 = 10;
-const TCP_TIMEOUT_MS: u64 = 5_000;
-const CONNECT: Duration = Duration::from_secs(15);
-const CHECK: Duration = Duration::from_secs(30);
-const BLOCKED_MAX: Duration = Duration::from_secs(60);
-/// Between two looks at a connection that says nothing, and at a topology that was wrong.
-const LOOK: Duration = Duration::from_secs(1);
-/// A connection that lasted this long was a good one: the next wait begins small again.
-const LASTING: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
@@ -80,11 +56,11 @@ pub(super) struct Link {
 }
 
 #[derive(Clone)]
-struct State {
-    session: Option<Arc<Session>>,
-    trouble: Option<Trouble>,
+pub(super) struct State {
+    pub(super) session: Option<Arc<Session>>,
+    pub(super) trouble: Option<Trouble>,
     /// Since when, by the clock, and why the server takes no messages.
-    blocked: Option<(Duration, String)>,
+    pub(super) blocked: Option<(Duration, String)>,
 }
 
 /// One connection while it lasts.
@@ -93,16 +69,9 @@ pub(super) struct Session {
     /// Channels with confirms on and nothing on its way.
     pub(super) idle: Mutex<Vec<Channel>>,
     /// Somebody met a queue or an exchange that was not there.
-    doubt: Notify,
+    pub(super) doubt: Notify,
     /// Somebody found that it does not answer.
-    spent: CancellationToken,
-}
-
-struct Supervisor {
-    role: Role,
-    plan: Arc<Plan>,
-    state: watch::Sender<State>,
-    stop: CancellationToken,
+    pub(super) spent: CancellationToken,
 }
 
 impl Link {
@@ -165,6 +134,10 @@ impl Link {
 }
 
 impl Session {
+    pub(super) fn new(connection: Connection) -> Self {
+        Self { connection, idle: Mutex::default(), doubt: Notify::new(), spent: CancellationToken::new() }
+    }
+
     /// What should be there was not: the supervisor looks, and declares it if it may.
     pub(super) fn doubt(&self) {
         self.doubt.notify_one();
@@ -176,207 +149,8 @@ impl Session {
     }
 }
 
-impl Supervisor {
-    async fn run(self) {
-        let stop = self.stop.clone();
-        let mut failures = 0;
-        loop {
-            failures += 1;
-            let lived = stop.run_until_cancelled(self.live(&mut failures)).await;
-            let Some(trouble) = lived else { return self.end().await };
-            self.end().await;
-            observe::lost(self.role.name(), &trouble);
-            self.state.send_modify(|state| state.trouble = Some(trouble));
-            let wait = Backoff::CONNECTION.wait(failures, &mut rand::rng());
-            if stop.run_until_cancelled(self.plan.clock.sleep(wait)).await.is_none() {
-                return;
-            }
-        }
-    }
-
-    /// One connection from its beginning to what ended it. One that lasted takes the failures before it away.
-    async fn live(&self, failures: &mut u32) -> Trouble {
-        let connection = match self.connect().await {
-            Ok(connection) => connection,
-            Err(trouble) => return trouble,
-        };
-        let events = connection.events_listener();
-        let session = Arc::new(Session {
-            connection,
-            idle: Mutex::default(),
-            doubt: Notify::new(),
-            spent: CancellationToken::new(),
-        });
-        if let Err(trouble) = self.check(&session).await {
-            close(&*self.plan.clock, &session.connection).await;
-            return trouble;
-        }
-        observe::connected(self.role.name(), &self.address().to_string());
-        let up = State { session: Some(session.clone()), trouble: None, blocked: None };
-        self.state.send_replace(up);
-        let begun = self.plan.clock.elapsed();
-        let trouble = Watch { supervisor: self, session, doubtful: None }.until_broken(events).await;
-        if self.plan.clock.elapsed().saturating_sub(begun) >= LASTING {
-            *failures = 0;
-        }
-        trouble
-    }
-
-    /// Takes the session from the callers and ends it.
-    async fn end(&self) {
-        let mut session = None;
-        self.state.send_modify(|state| {
-            session = state.session.take();
-            state.blocked = None;
-        });
-        if let Some(session) = session {
-            close(&*self.plan.clock, &session.connection).await;
-        }
-    }
-
-    async fn connect(&self) -> Result<Connection, Trouble> {
-        let address = self.address();
-        let mut uri = self.plan.uri.clone();
-        uri.query.heartbeat = Some(HEARTBEAT_S);
-        uri.query.connection_timeout = Some(TCP_TIMEOUT_MS);
-        let name = format!("framefleet {}", self.role.name());
-        let properties = ConnectionProperties::default().with_connection_name(name.into());
-        let socket = Arc::new(Mutex::new(None::<OwnedFd>));
-        let kept = socket.clone();
-        let runtime = lapin::runtime::default_runtime().map_err(|error| Trouble::connecting(&address, &error))?;
-        let clock = self.plan.clock.clone();
-        let connecting = Connection::connector(
-            uri,
-            runtime,
-            async move |uri, runtime| {
-                let dialled = uri.connect_with_config_async(TLSConfig::default(), &runtime);
-                let late = || Err(ErrorKind::TimedOut.into());
-                let stream = within(&*clock, CONNECT, dialled).await.unwrap_or_else(late)?;
-                let socket = match &stream {
-                    AsyncTcpStream::Plain(plain) => Some(plain.get_ref().as_fd()),
-                    AsyncTcpStream::Rustls(tls) => Some(tls.get_ref().0.get_ref().as_fd()),
-                    _ => None,
-                };
-                let socket = socket.and_then(|socket| socket.try_clone_to_owned().ok());
-                *kept.lock().unwrap_or_else(PoisonError::into_inner) = socket;
-                Ok(stream)
-            },
-            properties,
-        );
-        match within(&*self.plan.clock, CONNECT, connecting).await {
-            Some(connected) => connected.map_err(|error| Trouble::connecting(&address, &error)),
-            None => {
-                // Given up on, the client's thread would wait for this server for ever.
-                if let Some(socket) = socket.lock().unwrap_or_else(PoisonError::into_inner).take() {
-                    let _ = shutdown(socket, Shutdown::Both);
-                }
-                let why = format!("it did not answer within {} s", CONNECT.as_secs());
-                Err(Trouble::Unreachable { at: address.to_string(), why })
-            }
-        }
-    }
-
-    async fn check(&self, session: &Session) -> Result<(), Trouble> {
-        let Plan { topology, declare, clock, .. } = &*self.plan;
-        let address = self.address();
-        let verified = verify::topology(&session.connection, topology, *declare, &address);
-        let late = || Trouble::Lost { at: address.to_string(), why: "it does not answer declarations".to_owned() };
-        within(&**clock, CHECK, verified).await.unwrap_or_else(|| Err(late()))
-    }
-
-    fn address(&self) -> Address {
-        Address::of(&self.plan.uri)
-    }
-}
-
-/// A connection that is up, watched.
-struct Watch<'a> {
-    supervisor: &'a Supervisor,
-    session: Arc<Session>,
-    /// When to look at the topology again, if it was wrong.
-    doubtful: Option<Duration>,
-}
-
-impl Watch<'_> {
-    async fn until_broken(mut self, events: impl futures::Stream<Item = Event>) -> Trouble {
-        let clock = self.supervisor.plan.clock.clone();
-        let session = self.session.clone();
-        let mut last = "it was closed".to_owned();
-        tokio::pin!(events);
-        loop {
-            tokio::select! {
-                Some(event) = events.next() => self.hear(event, &mut last),
-                () = session.doubt.notified() => self.doubtful = Some(clock.elapsed()),
-                () = session.spent.cancelled() => return self.lost("messages sent are not confirmed"),
-                () = clock.sleep(LOOK) => {}
-            }
-            if !session.connection.status().connected() {
-                return self.lost(&last);
-            }
-            if self.doubtful.is_some_and(|due| clock.elapsed() >= due)
-                && let Some(broken) = self.look().await
-            {
-                return broken;
-            }
-            let blocked = self.supervisor.state.borrow().blocked.clone();
-            if let Some((since, reason)) = blocked
-                && clock.elapsed().saturating_sub(since) > BLOCKED_MAX
-            {
-                return Trouble::Blocked { reason, seconds: BLOCKED_MAX.as_secs() };
-            }
-        }
-    }
-
-    fn hear(&self, event: Event, last: &mut String) {
-        let role = self.supervisor.role.name();
-        match event {
-            Event::ConnectionBlocked(reason) => {
-                observe::blocked(role, &reason);
-                let since = self.supervisor.plan.clock.elapsed();
-                self.supervisor.state.send_modify(|state| state.blocked = Some((since, reason)));
-            }
-            Event::ConnectionUnblocked => {
-                observe::unblocked(role);
-                self.supervisor.state.send_modify(|state| state.blocked = None);
-            }
-            // Also what ended a channel, which its owner hears of.
-            Event::Error(error) => *last = error.to_string(),
-            _ => {}
-        }
-    }
-
-    /// Looks at the topology again. What is wrong with it is told and looked at until it is right; callers keep the
-    /// connection meanwhile, because other queues may be well.
-    async fn look(&mut self) -> Option<Trouble> {
-        let Supervisor { role, plan, state, .. } = self.supervisor;
-        match self.supervisor.check(&self.session).await {
-            Ok(()) => {
-                self.doubtful = None;
-                if state.borrow().trouble.is_some() {
-                    observe::topology_right(role.name());
-                    state.send_modify(|state| state.trouble = None);
-                }
-                None
-            }
-            Err(broken @ Trouble::Lost { .. }) => Some(broken),
-            Err(wrong) => {
-                self.doubtful = Some(plan.clock.elapsed() + Backoff::CONNECTION.longest);
-                if state.borrow().trouble.as_ref() != Some(&wrong) {
-                    observe::topology_wrong(role.name(), &wrong);
-                    state.send_modify(|state| state.trouble = Some(wrong));
-                }
-                None
-            }
-        }
-    }
-
-    fn lost(&self, why: &str) -> Trouble {
-        Trouble::Lost { at: self.supervisor.address().to_string(), why: why.to_owned() }
-    }
-}
-
 impl Role {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Publish => "publish",
             Self::Consume => "consume",
@@ -409,9 +183,4 @@ pub(super) async fn within<T>(clock: &dyn Clock, limit: Duration, work: impl Fut
 
 pub(super) fn away(why: impl fmt::Display) -> BrokerError {
     BrokerError::Unavailable(why.to_string())
-}
-
-async fn close(clock: &dyn Clock, connection: &Connection) {
-    // A connection that is gone already refuses to be closed.
-    let _ = within(clock, STEP, connection.close(200, "OK".into())).await;
 }

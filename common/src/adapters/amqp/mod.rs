@@ -8,6 +8,7 @@ mod connection;
 mod consumer;
 mod observe;
 mod publisher;
+mod supervisor;
 mod topology;
 mod trouble;
 mod verify;
