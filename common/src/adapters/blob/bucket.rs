@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn only_silence_ends_a_request() {
-        for (silence, text) in [(ANSWER, "60s"), (UPLOAD, "600s")] {
+        for (silence, text) in [(ANSWER, "1m"), (UPLOAD, "10m")] {
             let options = options(Http::Tls, silence);
             let value = |key| options.get_config_value(&key);
             assert_eq!(value(ClientConfigKey::Timeout), None);

@@ -62,7 +62,7 @@ pub(crate) fn remove_empty(root: &Path, file: &Path) -> io::Result<()> {
 /// Names in a folder in the order of a list, those of folders with a slash. One that is gone has none.
 fn entries(folder: &Path) -> io::Result<Vec<Vec<u8>>> {
     let listed = match std::fs::read_dir(folder) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(Vec::new()),
         listed => listed?,
     };
     let mut names = Vec::new();
