@@ -105,20 +105,19 @@ impl RedisStore {
         Ok(readiness)
     }
 
-    /// Leaves nothing behind but a sequence number that nobody has.
+    /// Tells nobody, and leaves nothing behind but a sequence number that nobody has.
     async fn try_every_write(&self) -> Result<(), StoreError> {
         let name = format!("probe-{}", self.origin);
         let g = Shard::GLOBAL;
         let (row, index, queue) = (g.row(&name), g.index(&name), g.queue(&name));
         let txn = Txn::new(g).create(&row, "").index_set(&index, "m", 0).append(&queue, "");
         let txn = txn.ack(&queue, Sequence(0)).ack(&queue, Sequence(u64::MAX)).index_remove(&index, "m").delete(&row);
-        self.run(&txn).await.map(drop)
+        self.run(&txn, "").await.map(drop)
     }
 
-    async fn run(&self, txn: &Txn) -> Result<Commit, StoreError> {
+    async fn run(&self, txn: &Txn, news: &str) -> Result<Commit, StoreError> {
         let version = Version(rand::random());
-        let news = script::news(txn.shard, &self.origin);
-        let invocation = self.scripts.commit(&self.keys, txn, version, &news);
+        let invocation = self.scripts.commit(&self.keys, txn, version, news);
         let answer = self.main.run(|mut c| async move { invocation.invoke_async(&mut c).await }).await?;
         script::committed(answer, version)
     }
@@ -155,7 +154,7 @@ impl Store for RedisStore {
 
     async fn commit(&self, txn: Txn) -> Result<Commit, StoreError> {
         txn.check()?;
-        let commit = self.run(&txn).await?;
+        let commit = self.run(&txn, &script::news(txn.shard, &self.origin)).await?;
         if let Commit::Committed(_) = commit {
             self.announcer.announce(txn.shard);
         }
