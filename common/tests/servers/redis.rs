@@ -19,14 +19,23 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// Generous: only a server that will never get there takes so long.
 const PATIENCE: Duration = Duration::from_secs(60);
+const KEPT: [&str; 4] = ["--appendonly", "yes", "--save", ""];
 const SHELL: &str = r#"redis-server "$@" & server=$!; echo "pid $server"; read -r _; kill -9 "$server"; wait"#;
 
 pub struct RedisServer {
+    kind: Kind,
     folder: tempfile::TempDir,
     port: u16,
     options: Vec<String>,
     /// `None` while it is dead.
     running: Option<Running>,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Plain,
+    Tls,
+    Sentinel,
 }
 
 struct Running {
@@ -41,23 +50,26 @@ struct Running {
 impl RedisServer {
     /// A server with these options, as on its command line; it keeps an append-only file unless they say otherwise.
     pub fn start(options: &[&str]) -> Self {
-        let kept = ["--appendonly", "yes", "--save", ""];
-        Self::launch(|_| kept.iter().chain(options).map(|option| (*option).to_owned()).collect(), "Ready to accept")
+        Self::launch(Kind::Plain, |_| owned(&[&KEPT, options].concat()))
     }
 
-    /// A sentinel that watches `primary` under the name `main`, alone and without much patience.
+    /// The same over TLS alone, with the certificates that the options name.
+    pub fn start_tls(options: &[&str]) -> Self {
+        Self::launch(Kind::Tls, |_| owned(&[&KEPT[..], &["--port", "0"], options].concat()))
+    }
+
+    /// A sentinel that watches `primary` under the name `main`, and decides alone.
     pub fn sentinel(primary: &Self) -> Self {
         let file = format!(
-            "sentinel monitor main 127.0.0.1 {} 1\nsentinel down-after-milliseconds main 500\n\
-             sentinel failover-timeout main 3000\n",
+            "sentinel monitor main 127.0.0.1 {} 1\nsentinel down-after-milliseconds main 3000\n\
+             sentinel failover-timeout main 10000\n",
             primary.port
         );
-        let options = |folder: &Path| {
+        Self::launch(Kind::Sentinel, |folder| {
             let path = folder.join("sentinel.conf");
             std::fs::write(&path, &file).expect("a folder of our own");
-            vec![path.display().to_string(), "--sentinel".to_owned()]
-        };
-        Self::launch(options, "+monitor")
+            owned(&[&path.display().to_string(), "--sentinel"])
+        })
     }
 
     pub fn port(&self) -> u16 {
@@ -77,7 +89,7 @@ impl RedisServer {
     pub fn restart(&mut self) {
         self.kill();
         let running = Running::start(&self.arguments());
-        assert!(running.until("Ready to accept"), "it does not come back on port {}", self.port);
+        assert!(running.until(self.kind.ready()), "it does not come back on port {}", self.port);
         self.running = Some(running);
     }
 
@@ -103,14 +115,14 @@ impl RedisServer {
         answer.strip_suffix("+OK\r\n").unwrap_or(&answer).to_owned()
     }
 
-    fn launch(options: impl Fn(&Path) -> Vec<String>, ready: &str) -> Self {
+    fn launch(kind: Kind, options: impl Fn(&Path) -> Vec<String>) -> Self {
         for _ in 0..100 {
             let folder = tempfile::tempdir().expect("a temporary folder");
             let options = options(folder.path());
-            let mut server = Self { folder, port: free_port(), options, running: None };
+            let mut server = Self { kind, folder, port: free_port(), options, running: None };
             let running = Running::start(&server.arguments());
             // Somebody else may have taken the port since.
-            if running.until(ready) {
+            if running.until(kind.ready()) {
                 server.running = Some(running);
                 return server;
             }
@@ -119,14 +131,24 @@ impl RedisServer {
     }
 
     fn arguments(&self) -> Vec<String> {
-        let port = self.port.to_string();
-        let folder = self.folder.path().display().to_string();
-        let own = ["--port", &port, "--bind", "127.0.0.1", "--dir", &folder].map(str::to_owned);
-        self.options.iter().cloned().chain(own).collect()
+        let (port, folder) = (self.port.to_string(), self.folder.path().display().to_string());
+        let own = [self.kind.port_option(), &port, "--bind", "127.0.0.1", "--dir", &folder];
+        [self.options.clone(), owned(&own)].concat()
     }
 
     fn running(&self) -> &Running {
         self.running.as_ref().expect("it was killed")
+    }
+}
+
+impl Kind {
+    fn port_option(self) -> &'static str {
+        if let Self::Tls = self { "--tls-port" } else { "--port" }
+    }
+
+    /// What it logs once it can be used.
+    fn ready(self) -> &'static str {
+        if let Self::Sentinel = self { "+monitor" } else { "Ready to accept" }
     }
 }
 
@@ -183,4 +205,8 @@ fn free_port() -> u16 {
             return port;
         }
     }
+}
+
+fn owned(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
 }

@@ -7,7 +7,7 @@ use framefleet_common::ports::clock::Clock as _;
 use framefleet_common::ports::store::{
     Commit, Committed, Entry, Message, Peek, Row, RowKey, Scan, Sequence, Shard, Store, StoreError, Version,
 };
-use framefleet_common::ports::txn::{NAME_BYTES_MAX, ROW_BYTES_MAX, SCORE_MAX, Txn};
+use framefleet_common::ports::txn::{NAME_BYTES_MAX, ROW_BYTES_MAX, SCORE_MAX, Txn, WRITES_MAX};
 
 use crate::{Kind, run};
 
@@ -197,6 +197,30 @@ pub(crate) fn rows_at_their_bounds_are_kept(kind: Kind) {
         assert_eq!(row(store, &long).await.unwrap().bytes, largest);
         assert_eq!(row(store, &empty).await.unwrap().bytes, "", "an empty row is a row");
         assert_eq!(messages(store, "q").await.len(), 1);
+    });
+}
+
+pub(crate) fn a_transaction_as_large_as_may_be_is_whole(kind: Kind) {
+    let ground = kind.ground();
+    let store = &**ground.store();
+    run(async {
+        let (index, queue) = (G.index("i"), G.queue("q"));
+        let half = WRITES_MAX / 2;
+        let txn = (0..half).fold(Txn::new(G), |txn, n| {
+            txn.index_set(&index, n.to_string(), i64::try_from(n).unwrap()).append(&queue, n.to_string())
+        });
+        assert_eq!(committed(store, txn).await.sequences.len(), half);
+        let (mut entries, mut log) = (Vec::<Entry>::new(), Vec::<Message>::new());
+        while entries.len() < half || log.len() < half {
+            let scan = Scan::all(index.clone(), 4096).after(entries.last().cloned());
+            let peek = Peek { queue: queue.clone(), after: log.last().map(|message| message.sequence), limit: 4096 };
+            let before = entries.len() + log.len();
+            entries.extend(store.scan(scan).await.unwrap().entries);
+            log.extend(store.peek(peek).await.unwrap());
+            assert!(before < entries.len() + log.len(), "the pages end too soon");
+        }
+        assert_eq!((entries.len(), log.len()), (half, half));
+        assert!(log.is_sorted_by_key(|message| message.sequence));
     });
 }
 

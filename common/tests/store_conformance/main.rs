@@ -69,6 +69,7 @@ fn trials() -> Vec<Trial> {
         facts::members_of_equal_score_are_paged_in_the_order_of_their_bytes,
         facts::shards_do_not_see_each_other,
         facts::rows_at_their_bounds_are_kept,
+        facts::a_transaction_as_large_as_may_be_is_whole,
         facts::what_breaks_the_rules_is_refused,
         facts::commits_are_heard,
         history::any_history_is_as_the_model_says,

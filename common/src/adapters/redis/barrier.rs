@@ -11,6 +11,9 @@
 //! the next turn of the server hands over what it has kept back; within a second it begins to sync that; and once
 //! nothing is pending after that, it is on disk.
 //!
+//! A barrier speaks of the server as it is. Whether a failover took a commit away before the barrier began, it cannot
+//! tell: whoever must know loads the row once more behind the barrier, and finds the version that was committed or not.
+//!
 //! A round that began before a caller came is none of its: the caller waits for the next. The fact and the wait go
 //! over one connection, because a server waits only for what the asking connection wrote.
 
@@ -107,7 +110,7 @@ impl Rounds {
 
     async fn round(&mut self, link: &Link, clock: &dyn Clock) -> Result<(), StoreError> {
         // Answers come in the order of requests: behind this one, whatever was sent has happened.
-        self.main.run(|mut c| async move { cmd("PING").exec_async(&mut c).await }).await?;
+        self.main.run(ANSWER, |mut c| async move { cmd("PING").exec_async(&mut c).await }).await?;
         let live = link.live().await?;
         match guarantee(&live, self.replicas).await? {
             Guarantee::WaitAof { .. } => self.wait_aof(&live).await,

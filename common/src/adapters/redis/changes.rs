@@ -84,9 +84,9 @@ impl Listener {
     /// Anybody may publish there: what is not understood is not for us.
     fn hear(&self, news: &[u8]) {
         let news = std::str::from_utf8(news).ok().and_then(|news| news.split_once(' '));
-        let Some((number, origin)) = news.filter(|(_, origin)| *origin != self.origin) else { return };
+        let Some((number, _)) = news.filter(|(_, origin)| *origin != self.origin) else { return };
         let shard = number.parse().ok().and_then(|number: u8| Shard::all().find(|shard| shard.number() == number));
-        if let Some(shard) = shard.filter(|_| !origin.is_empty()) {
+        if let Some(shard) = shard {
             self.announcer.announce(shard);
         }
     }

@@ -1,6 +1,6 @@
 -- One transaction of one shard: every expectation, then every write in its order. All keys are of one slot.
 -- KEYS: the shard's sequence counter, then every key that the transaction names, each once.
--- ARGV: channel, news for it, number of expectations; then (key number, version or '') for each of these; then the
+-- ARGV: channel, news for it or '', number of expectations; then (key number, version or '') for each of these; then the
 --       writes: a letter, a key number, and what the letter needs.
 -- Answer: 0 if an expectation does not hold, else { seconds, microseconds, sequence number of each message … }.
 
@@ -71,5 +71,7 @@ if sequence then
   redis.call('SET', KEYS[1], string.format('%.0f', sequence))
 end
 -- A hint only: one who may not publish has committed all the same.
-redis.pcall('PUBLISH', ARGV[1], ARGV[2])
+if ARGV[2] ~= '' then
+  redis.pcall('PUBLISH', ARGV[1], ARGV[2])
+end
 return answer

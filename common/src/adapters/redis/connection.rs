@@ -94,11 +94,15 @@ impl Link {
     }
 
     /// One request. Polled once, it is on its way: a task's budget is no reason to hold it back.
-    pub(super) async fn run<T, Asked>(&self, ask: impl FnOnce(MultiplexedConnection) -> Asked) -> Result<T, StoreError>
+    pub(super) async fn run<T, Asked>(
+        &self,
+        bound: Duration,
+        ask: impl FnOnce(MultiplexedConnection) -> Asked,
+    ) -> Result<T, StoreError>
     where
         Asked: Future<Output = RedisResult<T>>,
     {
-        tokio::task::unconstrained(async { self.live().await?.run(ANSWER, ask).await }).await
+        tokio::task::unconstrained(async { self.live().await?.run(bound, ask).await }).await
     }
 }
 

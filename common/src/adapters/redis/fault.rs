@@ -1,6 +1,6 @@
 //! What an error of the server or the connection means for a caller, and for the connection.
 
-use redis::{ErrorKind, RedisError};
+use redis::{ErrorKind, RedisError, ServerError};
 
 use crate::ports::store::StoreError;
 
@@ -26,17 +26,22 @@ pub(super) fn ends_connection(error: &RedisError) -> bool {
     by_code || matches!(error.kind(), ErrorKind::Io | ErrorKind::Parse)
 }
 
-/// The error in the house's manner: no line ends, no secret (the server repeats none).
+/// The error in the house's manner. It holds no secret: the server repeats none.
 pub(super) fn text(error: &RedisError) -> String {
-    let text = error.to_string();
-    text.trim_end_matches('.').replace(['\r', '\n'], " ")
+    let text = match answer(error) {
+        Some(answer) => format!("{} {}", answer.code(), answer.details().unwrap_or_default()),
+        None => error.to_string(),
+    };
+    text.trim_end_matches(['.', ' ']).replace(['\r', '\n'], " ")
 }
 
 fn answered(code: &str, text: String) -> StoreError {
     let full = text.contains("OOM command not allowed") || text.contains("No space left");
+    // Inside a script Redis 7.0 refuses without the word.
+    let forbidden = code == "NOPERM" || text.contains("The user executing the script can't");
     match code {
         "NOAUTH" | "WRONGPASS" => unusable_login(&text),
-        "NOPERM" => StoreError::Unusable(format!(
+        _ if forbidden => StoreError::Unusable(format!(
             "the user in the store's url lacks a permission ({text}): allow it all commands on its keys and channels, as \
              in ACL SETUSER … ~framefleet:* &framefleet:* +@all"
         )),
@@ -55,8 +60,12 @@ fn unusable_login(text: &str) -> StoreError {
 
 /// The first word of the server's answer, if it was the server that refused.
 fn code(error: &RedisError) -> String {
-    let answers = error.clone().into_server_errors();
-    answers.and_then(|answers| answers.first().map(|(_, answer)| answer.code().to_owned())).unwrap_or_default()
+    answer(error).map(|answer| answer.code().to_owned()).unwrap_or_default()
+}
+
+fn answer(error: &RedisError) -> Option<ServerError> {
+    let answers = error.clone().into_server_errors()?;
+    answers.first().map(|(_, answer)| answer.clone())
 }
 
 #[cfg(test)]
@@ -77,6 +86,7 @@ mod tests {
             (StoreError::Full(_), _)
         ));
         assert!(matches!(of("NOPERM this user has no permissions"), (StoreError::Unusable(_), false)));
+        assert!(matches!(of("ERR The user executing the script can't run this command"), (StoreError::Unusable(_), _)));
         assert!(matches!(of("WRONGPASS invalid username-password pair"), (StoreError::Unusable(_), false)));
         assert!(matches!(of("MOVED 3999 127.0.0.1:6381"), (StoreError::Unusable(_), false)));
         assert!(matches!(of("WRONGTYPE Operation against a key"), (StoreError::Corrupt(_), false)));

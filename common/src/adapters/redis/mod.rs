@@ -34,6 +34,7 @@ pub mod settings;
 mod values;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use redis::{Value, cmd, pipe};
@@ -41,7 +42,7 @@ use tokio::task::JoinSet;
 
 use crate::adapters::redis::barrier::Barrier;
 use crate::adapters::redis::changes::Hearing;
-use crate::adapters::redis::connection::{Link, Maker};
+use crate::adapters::redis::connection::{ANSWER, Link, Maker};
 use crate::adapters::redis::keys::Keys;
 use crate::adapters::redis::readiness::Readiness;
 use crate::adapters::redis::script::Scripts;
@@ -54,9 +55,13 @@ use crate::ports::store::{
 };
 use crate::ports::txn::Txn;
 
+/// How much longer an answer may take for each write: the largest transactions are more than a slow server does in the
+/// usual time, and would be tried for ever.
+const WRITE: Duration = Duration::from_micros(250);
+
 pub struct RedisStore {
     settings: RedisSettings,
-    keys: Arc<Keys>,
+    keys: Keys,
     scripts: Arc<Scripts>,
     /// By which this process tells its own news and barriers from others'.
     origin: String,
@@ -75,8 +80,8 @@ impl RedisStore {
     pub async fn open(settings: RedisSettings, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         // Whoever was first has chosen the same one.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let keys = Arc::new(Keys::new(&settings.prefix)?);
-        let scripts = Arc::new(Scripts::new());
+        let keys = Keys::new(&settings.prefix)?;
+        let scripts = Arc::new(Scripts::new(keys.clone()));
         let maker = Maker { target: Arc::new(Target::of(&settings)?), scripts: scripts.clone(), clock };
         let origin = format!("{:016x}", rand::random::<u64>());
         let announcer = Arc::new(Announcer::default());
@@ -94,7 +99,7 @@ impl RedisStore {
 
     /// Whether this server may be used as it is set up now, and what is behind its barriers.
     pub async fn readiness(&self) -> Result<Readiness, StoreError> {
-        let info = self.main.run(|mut c| async move { cmd("INFO").query_async(&mut c).await }).await;
+        let info = self.main.run(ANSWER, |mut c| async move { cmd("INFO").query_async(&mut c).await }).await;
         let info = match info {
             Err(StoreError::Unusable(_)) => String::new(),
             info => info?,
@@ -105,21 +110,21 @@ impl RedisStore {
         Ok(readiness)
     }
 
-    /// Leaves nothing behind but a sequence number that nobody has.
+    /// Tells nobody, and leaves nothing behind but a sequence number that nobody has.
     async fn try_every_write(&self) -> Result<(), StoreError> {
         let name = format!("probe-{}", self.origin);
         let g = Shard::GLOBAL;
         let (row, index, queue) = (g.row(&name), g.index(&name), g.queue(&name));
         let txn = Txn::new(g).create(&row, "").index_set(&index, "m", 0).append(&queue, "");
         let txn = txn.ack(&queue, Sequence(0)).ack(&queue, Sequence(u64::MAX)).index_remove(&index, "m").delete(&row);
-        self.run(&txn).await.map(drop)
+        self.run(&txn, "").await.map(drop)
     }
 
-    async fn run(&self, txn: &Txn) -> Result<Commit, StoreError> {
+    async fn run(&self, txn: &Txn, news: &str) -> Result<Commit, StoreError> {
         let version = Version(rand::random());
-        let news = script::news(txn.shard, &self.origin);
-        let invocation = self.scripts.commit(&self.keys, txn, version, &news);
-        let answer = self.main.run(|mut c| async move { invocation.invoke_async(&mut c).await }).await?;
+        let invocation = self.scripts.commit(txn, version, news);
+        let bound = ANSWER + WRITE * u32::try_from(txn.writes.len()).unwrap_or(u32::MAX);
+        let answer = self.main.run(bound, |mut c| async move { invocation.invoke_async(&mut c).await }).await?;
         script::committed(answer, version)
     }
 }
@@ -140,7 +145,7 @@ impl Store for RedisStore {
         for (_, places) in &shards {
             asked.cmd("MGET").arg(places.iter().map(|at| self.keys.row(&keys[*at])).collect::<Vec<_>>());
         }
-        let answer = self.main.run(|mut c| async move { asked.query_async(&mut c).await }).await?;
+        let answer = self.main.run(ANSWER, |mut c| async move { asked.query_async(&mut c).await }).await?;
         let mut answer = Answer::of(answer)?;
         let now = Answer::of(answer.value()?)?.time()?;
         let mut rows = vec![None; keys.len()];
@@ -155,7 +160,7 @@ impl Store for RedisStore {
 
     async fn commit(&self, txn: Txn) -> Result<Commit, StoreError> {
         txn.check()?;
-        let commit = self.run(&txn).await?;
+        let commit = self.run(&txn, &script::news(txn.shard, &self.origin)).await?;
         if let Commit::Committed(_) = commit {
             self.announcer.announce(txn.shard);
         }
@@ -163,8 +168,8 @@ impl Store for RedisStore {
     }
 
     async fn scan(&self, scan: Scan) -> Result<Scanned, StoreError> {
-        let invocation = self.scripts.scan(&self.keys, &scan);
-        let answer = self.main.run(|mut c| async move { invocation.invoke_async(&mut c).await }).await?;
+        let invocation = self.scripts.scan(&scan);
+        let answer = self.main.run(ANSWER, |mut c| async move { invocation.invoke_async(&mut c).await }).await?;
         script::scanned(answer)
     }
 
@@ -176,7 +181,7 @@ impl Store for RedisStore {
         let mut asked = cmd("XRANGE");
         asked.arg(self.keys.queue(&peek.queue)).arg(from).arg("+");
         asked.arg("COUNT").arg(i64::try_from(peek.limit).unwrap_or(i64::MAX));
-        let answer: Value = self.main.run(|mut c| async move { asked.query_async(&mut c).await }).await?;
+        let answer: Value = self.main.run(ANSWER, |mut c| async move { asked.query_async(&mut c).await }).await?;
         Answer::of(answer)?.map(|message| values::parse_message(message?)).collect()
     }
 

@@ -15,6 +15,7 @@ use crate::ports::txn::{Expect, SCORE_MAX, Txn, Write};
 const LIMIT_MAX: usize = 1 << 31;
 
 pub(super) struct Scripts {
+    keys: Keys,
     commit: Script,
     scan: Script,
 }
@@ -27,8 +28,8 @@ struct Told {
 }
 
 impl Scripts {
-    pub(super) fn new() -> Self {
-        Self { commit: Script::new(include_str!("commit.lua")), scan: Script::new(include_str!("scan.lua")) }
+    pub(super) fn new(keys: Keys) -> Self {
+        Self { keys, commit: Script::new(include_str!("commit.lua")), scan: Script::new(include_str!("scan.lua")) }
     }
 
     /// So that the first commit of a connection need not find out that its script is unknown.
@@ -39,7 +40,8 @@ impl Scripts {
     }
 
     /// `news` is what the channel hears of it.
-    pub(super) fn commit(&self, keys: &Keys, txn: &Txn, version: Version, news: &str) -> ScriptInvocation<'_> {
+    pub(super) fn commit(&self, txn: &Txn, version: Version, news: &str) -> ScriptInvocation<'_> {
+        let keys = &self.keys;
         let mut told = Told::new(keys.counter(txn.shard));
         told.args.extend([keys.channel().into_bytes(), news.into(), txn.expected.len().to_string().into_bytes()]);
         for (row, expect) in &txn.expected {
@@ -58,8 +60,8 @@ impl Scripts {
         invocation
     }
 
-    pub(super) fn scan(&self, keys: &Keys, scan: &Scan) -> ScriptInvocation<'_> {
-        let mut invocation = self.scan.key(keys.index(&scan.index));
+    pub(super) fn scan(&self, scan: &Scan) -> ScriptInvocation<'_> {
+        let mut invocation = self.scan.key(self.keys.index(&scan.index));
         invocation.arg(bound(scan.from)).arg(bound(scan.to)).arg(scan.limit.min(LIMIT_MAX));
         if let Some(after) = &scan.after {
             invocation.arg(bound(after.score)).arg(&after.member);
