@@ -256,8 +256,8 @@ fn known(path: &str, leaf: &Leaf) -> Result<(), Fault> {
     let listed = SECTIONS.iter().find(|one| one.name == section);
     let found = match (listed, parts.next()) {
         (Some(_), Some(name)) => keys::find(section, name).is_some(),
-        // What is wrong with it is its kind, and is said by whoever reads it.
-        (Some(_), None) => true,
+        (Some(_), None) if matches!(leaf.kind, ValueKind::Array(_)) => true,
+        (Some(_), None) => return Err(refused(format!("{path} is a section, not a value ({})", leaf.origin))),
         (None, _) => false,
     };
     if found {
