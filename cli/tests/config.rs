@@ -184,8 +184,14 @@ fn unknown_keys_are_refused_wherever_they_stand() {
     assert_eq!(typed.refusal(), message);
     let flag = scene(LEAST).flag("--slots", "worker.slots.Light", "1");
     assert_eq!(flag.refusal(), "worker.slots.Light \"Light\" is no class: 1 to 32 of a-z, 0-9, - and _ (flag --slots)");
-    assert_eq!(scene("[worker]\nslots = 3").refusal(), "worker.slots: integer `3` is not a map (DIR/f.toml)");
-    assert_eq!(scene("[storage]\nurl = 's3://films'").refusal(), "storage: map is not an array (DIR/f.toml)");
+    assert_eq!(
+        scene("[worker]\nslots = 3").refusal(),
+        "worker.slots: invalid type: integer `3`, expected a map (DIR/f.toml)"
+    );
+    assert_eq!(
+        scene("[storage]\nurl = 's3://films'").refusal(),
+        "storage: invalid type: map, expected a sequence (DIR/f.toml)"
+    );
     assert_eq!(scene("limits = 3").refusal(), "limits is a section, not a value (DIR/f.toml)");
 }
 
