@@ -184,7 +184,15 @@ fn unknown_keys_are_refused_wherever_they_stand() {
     assert_eq!(typed.refusal(), message);
     let flag = scene(LEAST).flag("--slots", "worker.slots.Light", "1");
     assert_eq!(flag.refusal(), "worker.slots.Light \"Light\" is no class: 1 to 32 of a-z, 0-9, - and _ (flag --slots)");
-    assert_eq!(scene("limits = 3").refusal(), "limits: integer `3` is not a map (DIR/f.toml)");
+    assert_eq!(
+        scene("[worker]\nslots = 3").refusal(),
+        "worker.slots: invalid type: integer `3`, expected a map (DIR/f.toml)"
+    );
+    assert_eq!(
+        scene("[storage]\nurl = 's3://films'").refusal(),
+        "storage: invalid type: map, expected a sequence (DIR/f.toml)"
+    );
+    assert_eq!(scene("limits = 3").refusal(), "limits is a section, not a value (DIR/f.toml)");
 }
 
 #[test]
@@ -262,7 +270,9 @@ fn samples_are_what_they_claim() {
 fn framefleet(words: &[&str]) -> Output {
     let ours = std::env::vars().filter(|(name, _)| name.starts_with("FRAMEFLEET"));
     let mut command = Command::new(PROGRAM);
-    ours.for_each(|(name, _)| drop(command.env_remove(name)));
+    for (name, _) in ours {
+        command.env_remove(name);
+    }
     command.args(words).output().unwrap()
 }
 

@@ -124,6 +124,7 @@ mod tests {
         signal.try_send(()).unwrap();
         assert!(poll!(&mut run).is_pending());
         assert!(drain.stop().is_cancelled());
+        assert!(poll!(&mut run).is_pending(), "now the work knows and takes its time");
         clock.advance(GRACE / 2);
         assert_eq!(run.await, Ended::Finished(false), "nothing had to be handed back");
     }
