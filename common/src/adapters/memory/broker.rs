@@ -44,6 +44,16 @@ impl MemoryBroker {
         self.events.subscribe()
     }
 
+    /// Hints that nobody took yet.
+    pub fn depth(&self) -> usize {
+        lock(&self.queues).values().map(|queue| lock(&queue.waiting).len()).sum()
+    }
+
+    /// Forgets every hint that nobody took yet.
+    pub fn purge(&self) {
+        lock(&self.queues).values().for_each(|queue| lock(&queue.waiting).clear());
+    }
+
     fn queue(&self, class: &Class) -> Arc<Queue> {
         lock(&self.queues).entry(class.clone()).or_default().clone()
     }
