@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use framefleet_common::adapters::blob::{Object, Presence, Root, Side};
 use framefleet_common::ports::rows;
-use framefleet_common::ports::store::{Commit, Shard, Store};
+use framefleet_common::ports::store::{Commit, Shard, Store, StoreError, Version};
 use framefleet_common::ports::txn::Txn;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::JobId;
@@ -16,6 +16,7 @@ use framefleet_model::job::{Closing, Job, JobState};
 use framefleet_model::key::ObjectKey;
 use framefleet_model::pipeline::Request;
 use framefleet_model::plan::SourceFacts;
+use framefleet_model::time::StoreTime;
 
 const CONFLICTS_MAX: u32 = 64;
 
@@ -41,7 +42,11 @@ impl Inbox {
         let source = source_facts(&request.source).await?;
         let id = job_id(request, &source);
         for _ in 0..CONFLICTS_MAX {
-            if let Some(submitted) = self.try_submit(&id, request, &source).await? {
+            let Some((submitted, generation)) = self.try_submit(&id, request, &source).await? else { continue };
+            // Nobody is told of what a dying store could take back. Looked at after the barrier: before it, the store
+            // may have died and forgotten.
+            self.store.barrier().await?;
+            if self.known(&id).await?.1.is_some_and(|(job, _)| job.generation >= generation) {
                 return Ok((id, submitted));
             }
         }
@@ -54,31 +59,39 @@ impl Inbox {
         id: &JobId,
         request: &Request,
         source: &SourceFacts,
-    ) -> Result<Option<Submitted>, Fault> {
+    ) -> Result<Option<(Submitted, u32)>, Fault> {
         let key = rows::job_row(id);
-        let loaded = self.store.load(std::slice::from_ref(&key)).await?;
-        let (now, row) = (loaded.now, loaded.rows.into_iter().next().flatten());
-        let known: Option<Job> = row.as_ref().map(|row| rows::from_row(&key, row)).transpose()?;
-        let (job, submitted) = match known {
-            None => (Job::new(id.clone(), source.clone(), now), Submitted::New),
-            Some(job) => match again(&job, request).await? {
-                Submitted::Again => (job.next_generation(now), Submitted::Again),
-                other @ (Submitted::New | Submitted::Joined | Submitted::Done) => return Ok(Some(other)),
+        let (now, known) = self.known(id).await?;
+        let (job, version, submitted) = match known {
+            None => (Job::new(id.clone(), source.clone(), now), None, Submitted::New),
+            Some((job, version)) => match again(&job, request).await? {
+                Submitted::Again => (job.next_generation(now), Some(version), Submitted::Again),
+                other @ (Submitted::New | Submitted::Joined | Submitted::Done) => {
+                    return Ok(Some((other, job.generation)));
+                }
             },
         };
         // Accepted only once what was asked for is kept.
         self.work.object(&ObjectKey::request(id)).put(Bytes::from(rows::to_bytes(request))).await?;
         let shard = Shard::of(id);
         let txn = Txn::new(shard)
-            .expect(&key, row.map(|row| row.version))
+            .expect(&key, version)
             .put(&key, rows::to_bytes(&job))
             .index_set(&rows::jobs(shard), id.as_str(), job.created.ms())
             .index_remove(&rows::garbage(shard), id.as_str())
             .index_set(&rows::turns(shard), id.as_str(), now.ms());
         match self.store.commit(txn).await? {
-            Commit::Committed(_) => Ok(Some(submitted)),
+            Commit::Committed(_) => Ok(Some((submitted, job.generation))),
             Commit::Conflict => Ok(None),
         }
+    }
+
+    async fn known(&self, id: &JobId) -> Result<(StoreTime, Option<(Job, Version)>), StoreError> {
+        let key = rows::job_row(id);
+        let loaded = self.store.load(std::slice::from_ref(&key)).await?;
+        let row = loaded.rows.into_iter().next().flatten();
+        let known = row.map(|row| rows::from_row(&key, &row).map(|job| (job, row.version))).transpose()?;
+        Ok((loaded.now, known))
     }
 }
 

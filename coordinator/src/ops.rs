@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use framefleet_common::board::deliver;
 use framefleet_common::ports::rows::{self, TaskRef};
-use framefleet_common::ports::store::{Commit, Scan, Shard, StoreError};
+use framefleet_common::ports::store::{Commit, Peek, Scan, Sequence, Shard, StoreError};
 use framefleet_common::ports::txn::Txn;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::{Digest, JobId, TaskId};
@@ -25,6 +25,9 @@ use crate::inbox::{Inbox, Submitted};
 /// How long a lost wake-up can delay a watcher.
 const POLL: Duration = Duration::from_millis(500);
 const TASKS_MAX: usize = 4096;
+const MAIL_MAX: usize = 65_536;
+/// How often in a row a store may forget what it was told.
+const TELLINGS_MAX: u32 = 8;
 
 #[async_trait]
 pub trait Ops: Send + Sync {
@@ -101,6 +104,12 @@ impl FleetOps {
         let row = loaded.rows.into_iter().next().flatten();
         let job = row.map(|row| rows::from_row(&key, &row)).transpose()?;
         Ok(job.map(|job| (job, loaded.now)))
+    }
+
+    async fn is_in_mail(&self, id: &JobId, told: Option<Sequence>) -> Result<bool, StoreError> {
+        let peek = Peek { queue: rows::mailbox(id), after: None, limit: MAIL_MAX };
+        let mail = self.effects.store.peek(peek).await?;
+        Ok(mail.iter().any(|message| Some(message.sequence) == told))
     }
 
     async fn shown_plan(&self, job: &Job) -> Result<Option<Arc<Plan>>, Fault> {
@@ -190,16 +199,26 @@ impl Ops for FleetOps {
     }
 
     async fn cancel(&self, id: &JobId, reason: &str) -> Result<(), Fault> {
-        let Some((job, now)) = self.job(id).await? else {
-            return Err(Fault::new(FaultKind::Settings, format!("there is no job {id}")));
-        };
-        let txn = deliver(Txn::new(Shard::of(id)), &job, Report::Cancel { reason: reason.to_owned() }, now);
-        match self.effects.store.commit(txn).await? {
-            Commit::Committed(_) => Ok(()),
-            Commit::Conflict => {
-                Err(StoreError::Refused("a transaction without expectations conflicted".to_owned()).into())
+        let mut told = None;
+        for _ in 0..TELLINGS_MAX {
+            let Some((job, now)) = self.job(id).await? else {
+                return Err(Fault::new(FaultKind::Settings, format!("there is no job {id}")));
+            };
+            // Looked at after a barrier: before it, the store may have died and forgotten.
+            let has_ended = job.state.has_ended() || matches!(job.state, JobState::Publishing(_));
+            if told.is_some() && (has_ended || self.is_in_mail(id, told).await?) {
+                return Ok(());
             }
+            let txn = deliver(Txn::new(Shard::of(id)), &job, Report::Cancel { reason: reason.to_owned() }, now);
+            match self.effects.store.commit(txn).await? {
+                Commit::Committed(committed) => told = committed.sequences.first().copied(),
+                Commit::Conflict => {
+                    return Err(StoreError::Refused("a transaction without expectations conflicted".to_owned()).into());
+                }
+            }
+            self.effects.store.barrier().await?;
         }
+        Err(Fault::new(FaultKind::StoreAway, format!("the store forgot {TELLINGS_MAX} times that job {id} is cancelled")))
     }
 
     async fn plan(&self, id: &JobId) -> Result<Option<Plan>, Fault> {
