@@ -23,6 +23,9 @@ use crate::fleet::verdict::jobs;
 /// Moments that the store may go back to are this many commits apart.
 const COMMITS_PER_MOMENT: u64 = 4;
 const MOMENTS_MAX: usize = 64;
+/// Sides of the dice that the rate of rollbacks is taken against.
+const GOES_BACK_BEFORE_BARRIER: u64 = 200;
+const GOES_BACK_AFTER_COMMIT: u64 = 20_000;
 /// Most calls are looks at what is empty: few of them meet their luck.
 const SCANS_PER_LUCK: u64 = 16;
 
@@ -180,6 +183,14 @@ impl RoleStore {
         truth.inner().ears.push((Arc::downgrade(&announcer), peril.clone()));
         Self { truth, peril, announcer }
     }
+
+    /// The store dies at the worst moment.
+    fn perhaps_go_back(&self, sides: u64) {
+        let storm = &self.peril.storm;
+        if !storm.is_calm() && self.peril.dice.falls(storm.weather.rollbacks, sides) && storm.may_lose() {
+            self.truth.go_back(&self.peril.dice);
+        }
+    }
 }
 
 fn away(why: &str) -> StoreError {
@@ -193,7 +204,12 @@ impl Store for RoleStore {
     }
 
     async fn commit(&self, txn: Txn) -> Result<Commit, StoreError> {
-        self.peril.call("commit", away, self.truth.commit(txn)).await
+        let committing = async {
+            let committed = self.truth.commit(txn).await;
+            self.perhaps_go_back(GOES_BACK_AFTER_COMMIT);
+            committed
+        };
+        self.peril.call("commit", away, committing).await
     }
 
     async fn scan(&self, scan: Scan) -> Result<Scanned, StoreError> {
@@ -212,6 +228,7 @@ impl Store for RoleStore {
 
     async fn barrier(&self) -> Result<(), StoreError> {
         let passing = async {
+            self.perhaps_go_back(GOES_BACK_BEFORE_BARRIER);
             self.truth.inner().moments = vec![self.truth.store.snapshot()];
             Ok(())
         };
