@@ -40,7 +40,7 @@ use futures::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::effects::Effects;
-use crate::flow::{self, Decision, News, TaskChange};
+use crate::flow::{self, Decision, Effect, News, TaskChange};
 use crate::rounds::{Rounds, until};
 use crate::{observe, outbox};
 
@@ -127,6 +127,9 @@ impl Engine {
                 }
                 continue;
             };
+            if matches!(effect, Effect::Publish | Effect::Close) && !self.is_kept(&seen).await? {
+                continue;
+            }
             match self.effects.perform(&seen.job, effect).await {
                 Ok(finding) => self.commit(Turn { seen, read: None }, &[News::Found(finding)]).await?,
                 Err(fault) if passes(&fault) => {
@@ -147,6 +150,13 @@ impl Engine {
         let loaded = self.store.load(std::slice::from_ref(&key)).await?;
         let Some(row) = loaded.rows.into_iter().next().flatten() else { return Ok(None) };
         Ok(Some(Seen { job: rows::from_row(&key, &row)?, version: row.version, now: loaded.now }))
+    }
+
+    /// Nothing is shown to the world or deleted for a state that a dying store could take back. Looked at after the
+    /// barrier: before it, the store may have died and forgotten.
+    async fn is_kept(&self, seen: &Seen) -> Result<bool, StoreError> {
+        self.store.barrier().await?;
+        Ok(self.see(&seen.job.id).await?.is_some_and(|now| now.version == seen.version))
     }
 
     /// One transaction of all that the news leads to. A conflict is no error: the next round sees what changed.

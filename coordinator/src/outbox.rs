@@ -73,13 +73,14 @@ impl Outbox {
 
     async fn relay(&self, shard: Shard) -> Result<(), StoreError> {
         let queue = rows::outbox(shard);
-        let waiting = self.store.peek(Peek { queue: queue.clone(), after: None, limit: EVENTS_PER_ROUND }).await?;
-        if waiting.is_empty() {
+        let look = Peek { queue: queue.clone(), after: None, limit: EVENTS_PER_ROUND };
+        let Some(last) = self.store.peek(look.clone()).await?.last().map(|message| message.sequence) else {
             return Ok(());
-        }
-        // Nothing is told that a dying store could take back.
+        };
+        // Nothing is told that a dying store could take back, or took back before the barrier was there.
         self.store.barrier().await?;
-        for message in waiting {
+        let waiting = self.store.peek(look).await?;
+        for message in waiting.into_iter().filter(|message| message.sequence <= last) {
             let Message { id, key, body, .. } = rows::from_bytes(&queue.name, &message.bytes)?;
             if let Err(error) = self.broker.publish_event(&Event { id, key, body: Bytes::from(body) }).await {
                 observe::broker_away(&error);

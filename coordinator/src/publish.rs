@@ -61,10 +61,9 @@ fn trial(path: &Path) -> PathBuf {
     path.with_file_name(format!(".framefleet-trial-{}.part", &mark.as_str()[..16]))
 }
 
-/// Gives every output its final name. What stands there already with the same content was put there by a coordinator
+/// Gives every output its final name; the caller has seen that the store keeps the job's state. What stands there already with the same content was put there by a coordinator
 /// that died before it could say so.
 pub(crate) async fn publish(effects: &Effects, job: &Job) -> Result<Result<(), Unpublished>, Fault> {
-    effects.store.barrier().await?;
     let plan = effects.plan_of(job).await?;
     let request = effects.request(job).await?;
     let on_existing = match request.on_existing {
