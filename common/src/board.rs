@@ -132,6 +132,19 @@ impl Board {
         Err(busy(at))
     }
 
+    /// A heartbeat that the store will not forget: after `Continue` the task's row names the attempt for good.
+    pub async fn keep(&self, at: &TaskRef, claimant: &Claimant, sign: &Sign) -> Result<Beat, StoreError> {
+        let beat = self.heartbeat(at, claimant, sign).await?;
+        if beat == Beat::Continue {
+            self.store.barrier().await?;
+            // Before the barrier the store may have died and forgotten.
+            if !self.see(at).await?.task.is_some_and(|(task, _)| names(&task, &claimant.nonce)) {
+                return Err(StoreError::Unavailable(format!("it forgot who claimed {at}")));
+            }
+        }
+        Ok(beat)
+    }
+
     pub async fn settle(&self, at: &TaskRef, nonce: &Nonce, result: &Made) -> Result<Settlement, StoreError> {
         for _ in 0..CONFLICTS_MAX {
             let seen = self.see(at).await?;
@@ -275,6 +288,12 @@ pub fn deliver(txn: Txn, job: &Job, report: Report, now: StoreTime) -> Txn {
     let mail = Mail { version: JOB_VERSION, generation: job.generation, report };
     let turns = rows::turns(txn.shard);
     txn.append(&rows::mailbox(&job.id), rows::to_bytes(&mail)).index_set(&turns, job.id.as_str(), now.ms())
+}
+
+fn names(task: &Task, nonce: &Nonce) -> bool {
+    let held = task.lease().is_some_and(|lease| lease.nonce == *nonce);
+    let settled = task.settled().is_some_and(|settled| settled.nonce == *nonce);
+    held || settled || task.past.contains(nonce)
 }
 
 fn busy(at: &TaskRef) -> StoreError {

@@ -10,14 +10,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use framefleet_common::adapters::blob::{Content, Root};
-use framefleet_common::board::{Board, Claimed, Grant, Made, Mint, Settlement};
+use framefleet_common::board::{Beat, Board, Claimed, Grant, Made, Mint, Settlement};
 use framefleet_common::child::{Attempt, Media};
 use framefleet_common::ports::clock::Clock;
 use framefleet_common::ports::rows::{self, TaskRef};
 use framefleet_common::ports::store::{Entry, Scan, Shard, Store, StoreError};
 use framefleet_common::tending::{Tending, Told};
-use framefleet_model::board::{Claimant, Heard, is_before_turn};
-use framefleet_model::fault::Fault;
+use framefleet_model::board::{Claimant, Heard, Sign, is_before_turn};
+use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::index::Block;
 use framefleet_model::pipeline::Damaged;
 use framefleet_model::plan::{Decode, Plan, Segment};
@@ -33,9 +33,9 @@ use crate::rounds::Rounds;
 
 const POLL: Duration = Duration::from_secs(5);
 const MERGES_PER_SHARD: usize = 64;
-/// A result that the store is away for is kept, and settled again, so often, ever later.
-const SETTLES_MAX: u32 = 60;
-const SETTLE_PAUSE: Duration = Duration::from_secs(5);
+/// A result that the store is away for is kept, and the store asked again so often.
+const ASKS_MAX: u32 = 60;
+const ASK_PAUSE: Duration = Duration::from_secs(5);
 /// Between looks for a merge that should have this slot; a free slot takes it much sooner.
 const YIELD_PAUSE: Duration = Duration::from_secs(10);
 
@@ -214,6 +214,7 @@ impl MergeSlot {
             running.cancel.clone(),
         ));
         let Running { scratch, progress, cancel } = running;
+        let latest = progress.subscribe();
         let attempt = Attempt { objects: inputs.clone(), scratch, progress, cancel };
         let outcome = self.media.run(Work::Merge(work), attempt).await?;
         let Outcome::Merge(proof) = &outcome else {
@@ -221,6 +222,11 @@ impl MergeSlot {
         };
         let content = Content { size: proof.file.size, digest: proof.file.digest.clone() };
         let object = self.effects.output(&to)?;
+        // Only what a row names is found again at its destination.
+        let sign = Sign { plan: Some(digest.clone()), progress: *latest.borrow() };
+        if self.patiently(|| self.board.keep(&merge.at, &merge.claimant, &sign)).await? != Beat::Continue {
+            return Err(Fault::new(FaultKind::Cancelled, format!("{} is no longer wanted", merge.at)));
+        }
         let staged = object.stage(&scratch.join(&proof.file.name), &merge.claimant.nonce, content).await;
         let staged = match staged {
             Ok(staged) => staged,
@@ -236,22 +242,27 @@ impl MergeSlot {
             inputs: inputs.read().await,
             outcome,
         };
-        if self.settle(merge, &made).await? == Settlement::Lost {
+        let settling = || self.board.settle(&merge.at, &merge.claimant.nonce, &made);
+        if self.patiently(settling).await? == Settlement::Lost {
             object.discard(&staged).await?;
         }
         Ok(())
     }
 
-    async fn settle(&self, merge: &Merge, made: &Made) -> Result<Settlement, Fault> {
+    /// Repeats what the store did not answer to.
+    async fn patiently<T, F>(&self, ask: impl Fn() -> F) -> Result<T, Fault>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
         let mut tries = 0;
         loop {
-            match self.board.settle(&merge.at, &merge.claimant.nonce, made).await {
-                Ok(settlement) => return Ok(settlement),
-                Err(error) if tries >= SETTLES_MAX => return Err(error.into()),
+            match ask().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) if tries >= ASKS_MAX => return Err(error.into()),
                 Err(error) => observe::store_away(&error),
             }
             tries += 1;
-            self.clock().sleep(SETTLE_PAUSE).await;
+            self.clock().sleep(ASK_PAUSE).await;
         }
     }
 }
@@ -314,5 +325,5 @@ fn told(plan: &Plan) -> Option<Vec<Block>> {
 }
 
 fn scratch_fault(error: &std::io::Error) -> Fault {
-    Fault::new(framefleet_model::fault::FaultKind::ScratchFull, format!("no scratch folder can be made: {error}"))
+    Fault::new(FaultKind::ScratchFull, format!("no scratch folder can be made: {error}"))
 }
