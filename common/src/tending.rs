@@ -45,6 +45,7 @@ impl Tending {
     ) -> (T, Told) {
         let mut work = pin!(work);
         let told = tokio::select! {
+            biased;
             done = &mut work => return (done, Told::Nothing),
             told = self.until_told(progress) => told,
         };

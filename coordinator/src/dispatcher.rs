@@ -42,8 +42,9 @@ impl Dispatcher {
         let mut seen: [Seen; CLASSES.len()] = std::array::from_fn(|_| Seen::default());
         loop {
             let shards = tokio::select! {
-                shards = rounds.next(None) => shards,
+                biased;
                 () = stop.cancelled() => return,
+                shards = rounds.next(None) => shards,
             };
             for (class, seen) in CLASSES.iter().zip(&mut seen) {
                 if let Err(error) = self.round(class, seen, &shards).await {

@@ -122,11 +122,12 @@ impl Inputs {
                 return Ok(settled.clone());
             }
             tokio::select! {
-                _ = changes.next() => {}
-                () = self.source.clock.sleep(POLL) => {}
+                biased;
                 () = self.cancel.cancelled() => {
                     return Err(Fault::new(FaultKind::Cancelled, format!("no longer waiting for {at}")));
                 }
+                _ = changes.next() => {}
+                () = self.source.clock.sleep(POLL) => {}
             }
         }
     }

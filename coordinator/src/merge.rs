@@ -69,8 +69,9 @@ impl MergeSlot {
         let mut seen = BTreeMap::new();
         loop {
             let shards = tokio::select! {
-                shards = rounds.next(None) => shards,
+                biased;
                 () = stop.cancelled() => return,
+                shards = rounds.next(None) => shards,
             };
             let claimed = match self.look(&mut seen, &shards).await {
                 Ok(()) => self.claim_next(&seen).await,
@@ -144,6 +145,7 @@ impl MergeSlot {
         let working = async {
             let mut working = pin!(working);
             tokio::select! {
+                biased;
                 ended = &mut working => return (ended, Yielded::No),
                 () = early => cancel.cancel(),
             }

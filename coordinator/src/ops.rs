@@ -192,6 +192,7 @@ impl Ops for FleetOps {
             return Ok(view);
         }
         tokio::select! {
+            biased;
             _ = changes.next() => {}
             () = self.effects.clock.sleep(POLL) => {}
         }

@@ -86,8 +86,9 @@ impl Worker {
             if let Err(error) = self.consume(class, &stop).await {
                 observe::broker_away(class, &error);
                 tokio::select! {
-                    () = self.fleet.clock.sleep(BROKER_PAUSE) => {}
+                    biased;
                     () = stop.cancelled() => {}
+                    () = self.fleet.clock.sleep(BROKER_PAUSE) => {}
                 }
             }
         }
@@ -98,8 +99,9 @@ impl Worker {
         let mut hints = self.fleet.broker.consume(class).await?;
         loop {
             let delivery = tokio::select! {
-                delivery = hints.next() => delivery?,
+                biased;
                 () = stop.cancelled() => return hints.close().await,
+                delivery = hints.next() => delivery?,
             };
             self.bench.take(delivery, stop).await;
         }
