@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use framefleet_tests::fleet::orderly;
 use framefleet_tests::fleet::storm::Voice;
 use framefleet_tests::fleet::world::{Outcome, live_through};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -58,12 +59,7 @@ fn through(from: u64, to: u64, voice: Voice) -> Result<(), Failed> {
 fn one(seed: u64, voice: Voice) -> Outcome {
     let folder = Path::new(HERE).join(format!("seed-{seed}"));
     std::fs::create_dir(&folder).expect("the folder is empty");
-    // One blocking thread, looked at only when nothing else is to do: the same order in every run.
-    let mut runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = runtime.enable_all().start_paused(true).max_blocking_threads(1).global_queue_interval(u32::MAX);
-    let runtime = runtime.build().expect("a runtime of one thread");
-    let outcome = runtime.block_on(live_through(seed, &folder, voice));
-    drop(runtime);
+    let outcome = orderly::run(live_through(seed, &folder, voice));
     std::fs::remove_dir_all(&folder).expect("a folder of ours");
     if voice == Voice::Aloud {
         println!("digest {:016x}, {:?}", outcome.digest, outcome.weather);

@@ -8,6 +8,8 @@ pub mod dice;
 pub mod fate;
 /// Media work without media.
 pub mod media;
+/// A runtime that does the same things in the same order.
+pub mod orderly;
 /// What one role meets at its ports.
 pub mod peril;
 /// The broker in between.
