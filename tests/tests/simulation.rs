@@ -4,6 +4,7 @@
 //! `SEED=17` lives through one seed and tells its tale. `SEEDS=5000` tries more of them.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -15,6 +16,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 const SEEDS: u64 = 1024;
 const SEEDS_PER_TRIAL: u64 = 64;
+const RUNS_AT_ONCE: usize = 4;
 /// Seeds may be many gigabytes of small files in a row: in memory where there is room for that.
 const IN_MEMORY: &str = "/dev/shm";
 /// Names that are the same in every run make job ids that are the same.
@@ -41,8 +43,7 @@ fn trial(number: u64) -> Trial {
 fn through(from: u64, to: u64, voice: Voice) -> Result<(), Failed> {
     let began = Instant::now();
     let (mut counts, mut failed) = (BTreeMap::<&str, u64>::new(), Vec::new());
-    for seed in from..to {
-        let outcome = one(seed, voice);
+    for (seed, outcome) in at_once(from..to, voice) {
         outcome.counts.iter().for_each(|(kind, count)| *counts.entry(kind).or_default() += count);
         if !outcome.wrongs.is_empty() {
             let again = format!("SEED={seed} cargo nextest run -p framefleet-tests --test simulation --no-capture");
@@ -54,6 +55,18 @@ fn through(from: u64, to: u64, voice: Voice) -> Result<(), Failed> {
     let rate = (to - from) as f64 / took;
     println!("seeds {from}..{to}: {took:.1} s, {rate:.1} seeds/s; {counts:?}");
     if failed.is_empty() { Ok(()) } else { Err(Failed::from(failed.join("\n"))) }
+}
+
+/// Each run waits for its files now and then: others go on meanwhile.
+fn at_once(seeds: Range<u64>, voice: Voice) -> Vec<(u64, Outcome)> {
+    let seeds: Vec<u64> = seeds.collect();
+    let share = seeds.len().div_ceil(RUNS_AT_ONCE);
+    std::thread::scope(|scope| {
+        let run = |seed: &u64| (*seed, one(*seed, voice));
+        let runs = seeds.chunks(share).map(|share| scope.spawn(move || share.iter().map(run).collect::<Vec<_>>()));
+        let runs: Vec<_> = runs.collect();
+        runs.into_iter().flat_map(|run| run.join().expect("a run ends without a panic")).collect()
+    })
 }
 
 fn one(seed: u64, voice: Voice) -> Outcome {

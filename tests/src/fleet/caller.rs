@@ -35,10 +35,10 @@ impl Caller {
         let peril = self.world.peril(&self.name, Mortal::No);
         let ops = self.world.coordinator(&peril, self.world.scratches().join(&self.name)).ops();
         let request = request(&self.film.source, std::slice::from_ref(&self.film.out));
-        self.wait(20_000).await;
+        self.wait(15_000).await;
         let id = self.submit(&ops, &request).await?;
         for _ in 0..self.dice.roll(4) {
-            self.wait(50_000).await;
+            self.wait(30_000).await;
             match self.dice.roll(3) {
                 0 => self.cancel(&ops, &id).await,
                 _ => drop(self.submit(&ops, &request).await),

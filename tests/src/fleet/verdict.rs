@@ -34,7 +34,7 @@ pub fn as_it_goes(world: &World) {
 pub async fn when_quiet(world: &World) {
     let began = Instant::now();
     loop {
-        let left = left_to_do(world);
+        let left = unread(world);
         if left.is_empty() {
             break;
         }
@@ -55,15 +55,10 @@ pub async fn when_quiet(world: &World) {
     told_once(world);
 }
 
-/// Open jobs, news that nobody read, tasks that wait, leases, hints.
-fn left_to_do(world: &World) -> Vec<String> {
+/// News that nobody read, turns, tasks that wait, leases, hints.
+fn unread(world: &World) -> Vec<String> {
     let snapshot = world.truth.now();
-    let mut left: Vec<String> = jobs(&snapshot)
-        .into_iter()
-        .filter(|job| job.state.closing() != Some(Closing::Closed))
-        .map(|job| format!("job {} {}", job.id, job.state.name()))
-        .collect();
-    left.extend(snapshot.queues().map(|(queue, _)| format!("queue {}", queue.name)));
+    let mut left: Vec<String> = snapshot.queues().map(|(queue, _)| format!("queue {}", queue.name)).collect();
     for (index, entries) in snapshot.indexes().filter(|(index, _)| !matches!(&*index.name, "jobs" | "garbage")) {
         left.extend(entries.map(|entry| format!("{} in {}", entry.member, index.name)));
     }
@@ -73,9 +68,19 @@ fn left_to_do(world: &World) -> Vec<String> {
     left
 }
 
+/// The same, and jobs that have not ended.
+fn left_to_do(world: &World) -> Vec<String> {
+    let all = jobs(&world.truth.now()).into_iter();
+    let open = all.filter(|job| job.state.closing() != Some(Closing::Closed));
+    open.map(|job| format!("job {} {}", job.id, job.state.name())).chain(unread(world)).collect()
+}
+
 pub fn jobs(snapshot: &Snapshot) -> Vec<Job> {
     let of_jobs = snapshot.rows().filter(|(key, _)| key.name.starts_with("job/"));
-    of_jobs.map(|(key, row)| rows::from_row(key, row).expect("job rows parse")).collect()
+    let mut jobs: Vec<Job> =
+        of_jobs.map(|(key, row)| rows::from_row(key, row).expect("job rows parse")).collect();
+    jobs.sort_by(|a, b| a.id.cmp(&b.id));
+    jobs
 }
 
 /// Whether a job ended as its film deserves, and left what it should.

@@ -33,7 +33,7 @@ use crate::fleet::storm::{Storm, Temper, Voice, Weather};
 use crate::fleet::truth::{RoleStore, Truth};
 use crate::fleet::verdict;
 
-const STORM: Duration = Duration::from_secs(120);
+const STORM: Duration = Duration::from_secs(90);
 const SECOND: Duration = Duration::from_secs(1);
 const BEAT: Duration = Duration::from_secs(5);
 /// A role that is told to stop is done with it by then.
@@ -200,7 +200,7 @@ impl World {
     }
 
     fn places(&self) -> Vec<Place> {
-        let (coordinators, workers) = (2 + self.dice.roll(2), 2 + self.dice.roll(3));
+        let (coordinators, workers) = (self.dice.one_of(&[1, 2, 2, 3]), self.dice.one_of(&[1, 2, 2, 3, 4]));
         (0..coordinators).map(Place::Coordinator).chain((0..workers).map(Place::Worker)).collect()
     }
 
