@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use framefleet_model::board::{self, BeatAnswer, ClaimAnswer, Claimant, Moved, SettleAnswer, Settled, Sign, Task};
+use framefleet_model::board::{
+    self, BeatAnswer, ClaimAnswer, Claimant, Company, Moved, SettleAnswer, Settled, Sign, Task,
+};
 use framefleet_model::fault::Fault;
 use framefleet_model::id::{Digest, Nonce};
 use framefleet_model::job::{JOB_VERSION, Job, Mail, Report};
@@ -32,6 +34,8 @@ pub struct Board {
 #[derive(Debug)]
 pub enum Claimed {
     Granted(Box<Grant>),
+    /// It may be had, but not beside others.
+    Alone,
     /// Somebody else has it.
     Held,
     /// It waits for its next try.
@@ -93,7 +97,18 @@ impl Board {
         Self { store }
     }
 
+    /// For an attempt that will share nothing with others.
     pub async fn claim(&self, at: &TaskRef, claimant: &Claimant) -> Result<Claimed, StoreError> {
+        self.claim_for(at, claimant, Company::Alone).await
+    }
+
+    /// For an attempt beside others: a task that must run alone is not granted, so that whoever waits until it can is
+    /// not blamed for what others do meanwhile.
+    pub async fn claim_in_company(&self, at: &TaskRef, claimant: &Claimant) -> Result<Claimed, StoreError> {
+        self.claim_for(at, claimant, Company::Shared).await
+    }
+
+    async fn claim_for(&self, at: &TaskRef, claimant: &Claimant, company: Company) -> Result<Claimed, StoreError> {
         for _ in 0..CONFLICTS_MAX {
             let seen = self.see(at).await?;
             let (Some(job), Some((task, version))) = (seen.job, seen.task) else { return Ok(Claimed::Over) };
@@ -102,6 +117,9 @@ impl Board {
                 return Ok(Claimed::Over);
             }
             let (row, claimed) = match board::claim(&task, claimant, seen.now) {
+                ClaimAnswer::Granted(row) if company == Company::Shared && must_be_alone(&row) => {
+                    return Ok(Claimed::Alone);
+                }
                 ClaimAnswer::Granted(row) => (row.clone(), Claimed::Granted(Box::new(Grant { job, task: row }))),
                 ClaimAnswer::Held(Some(row)) => (row, Claimed::Held),
                 ClaimAnswer::Held(None) => return Ok(Claimed::Held),
@@ -288,6 +306,10 @@ pub fn deliver(txn: Txn, job: &Job, report: Report, now: StoreTime) -> Txn {
     let mail = Mail { version: JOB_VERSION, generation: job.generation, report };
     let turns = rows::turns(txn.shard);
     txn.append(&rows::mailbox(&job.id), rows::to_bytes(&mail)).index_set(&turns, job.id.as_str(), now.ms())
+}
+
+fn must_be_alone(task: &Task) -> bool {
+    task.lease().is_some_and(|lease| lease.company == Company::Alone)
 }
 
 fn names(task: &Task, nonce: &Nonce) -> bool {

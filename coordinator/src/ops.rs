@@ -219,7 +219,10 @@ impl Ops for FleetOps {
             }
             self.effects.store.barrier().await?;
         }
-        Err(Fault::new(FaultKind::StoreAway, format!("the store forgot {TELLINGS_MAX} times that job {id} is cancelled")))
+        Err(Fault::new(
+            FaultKind::StoreAway,
+            format!("the store forgot {TELLINGS_MAX} times that job {id} is cancelled"),
+        ))
     }
 
     async fn plan(&self, id: &JobId) -> Result<Option<Plan>, Fault> {

@@ -20,10 +20,10 @@ use framefleet_common::ports::clock::Clock;
 use framefleet_common::ports::rows::TaskRef;
 use framefleet_common::ports::store::StoreError;
 use framefleet_common::tending::{Tending, Told};
-use framefleet_model::board::{Claimant, Company, Heard};
+use framefleet_model::board::{Claimant, Heard};
 use framefleet_model::fault::Fault;
 use framefleet_model::task::{Outcome, Progress};
-use tokio::sync::{RwLock, watch};
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::brief::Briefing;
@@ -50,6 +50,12 @@ pub(crate) struct Bench {
     pub(crate) company: RwLock<()>,
 }
 
+/// The right to run beside others, or alone, held from the claim to the end.
+enum Guard<'a> {
+    Shared(#[expect(dead_code, reason = "held, not read")] RwLockReadGuard<'a, ()>),
+    Alone(#[expect(dead_code, reason = "held, not read")] RwLockWriteGuard<'a, ()>),
+}
+
 struct Claim {
     at: TaskRef,
     claimant: Claimant,
@@ -66,12 +72,24 @@ impl Bench {
             Arrival::Redelivered => Heard::Again,
         };
         let claimant = Claimant { nonce: (self.mint)(), worker: self.name.clone(), heard };
-        match self.board.claim(&at, &claimant).await {
+        let together = self.company.read().await;
+        let (claimed, _company) = match self.board.claim_in_company(&at, &claimant).await {
+            Ok(Claimed::Alone) => {
+                drop(together);
+                let alone = self.company.write().await;
+                if stop.is_cancelled() {
+                    return;
+                }
+                (self.board.claim(&at, &claimant).await, Guard::Alone(alone))
+            }
+            claimed => (claimed, Guard::Shared(together)),
+        };
+        match claimed {
             Ok(Claimed::Granted(grant)) => {
                 observe::claimed(&at, &claimant.nonce);
                 self.attempt(&Claim { at, claimant, grant: *grant }, stop).await;
             }
-            Ok(Claimed::Held) => observe::not_granted(&at, "held"),
+            Ok(Claimed::Held | Claimed::Alone) => observe::not_granted(&at, "held"),
             Ok(Claimed::NotYet) => observe::not_granted(&at, "not yet"),
             Ok(Claimed::Over) => observe::not_granted(&at, "over"),
             Err(error) => {
@@ -96,7 +114,7 @@ impl Bench {
             plan: claim.grant.task.plan.clone(),
             every: self.beat,
         };
-        let working = self.work_in_company(claim, Working { progress: sender, cancel: cancel.clone() });
+        let working = self.work(claim, Working { progress: sender, cancel: cancel.clone() });
         let (ended, told) = tending.during(working, progress, &cancel).await;
         let (at, nonce) = (&claim.at, &claim.claimant.nonce);
         let told_board = match (ended, told) {
@@ -114,20 +132,6 @@ impl Bench {
         match told_board {
             Ok(how) => observe::ended(at, nonce, how),
             Err(error) => observe::store_away(&error),
-        }
-    }
-
-    async fn work_in_company(&self, claim: &Claim, working: Working) -> Result<Settlement, Fault> {
-        let company = claim.grant.task.lease().map_or(Company::Shared, |lease| lease.company);
-        match company {
-            Company::Shared => {
-                let _together = self.company.read().await;
-                self.work(claim, working).await
-            }
-            Company::Alone => {
-                let _alone = self.company.write().await;
-                self.work(claim, working).await
-            }
         }
     }
 

@@ -63,11 +63,7 @@ impl Gate {
         self.changed.notify_all();
     }
 
-    fn wait_while<'a>(
-        &self,
-        state: MutexGuard<'a, State>,
-        holds: impl Fn(State) -> bool,
-    ) -> MutexGuard<'a, State> {
+    fn wait_while<'a>(&self, state: MutexGuard<'a, State>, holds: impl Fn(State) -> bool) -> MutexGuard<'a, State> {
         self.changed.wait_while(state, |state| holds(*state)).unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -137,7 +137,8 @@ impl Truth {
                 framefleet_model::job::JobState::Failed(end) => format!(": {}", end.fault),
                 _ => String::new(),
             };
-            self.storm.tell("job moved", format_args!("job {:.6}: {from} to {}{fault}", after.id.as_str(), name(after)));
+            self.storm
+                .tell("job moved", format_args!("job {:.6}: {from} to {}{fault}", after.id.as_str(), name(after)));
         }
         let Some(before) = before.filter(|job| job.state.has_ended()) else { return };
         let stays = before.generation == after.generation && before.state.name() == after.state.name();

@@ -77,8 +77,7 @@ fn left_to_do(world: &World) -> Vec<String> {
 
 pub fn jobs(snapshot: &Snapshot) -> Vec<Job> {
     let of_jobs = snapshot.rows().filter(|(key, _)| key.name.starts_with("job/"));
-    let mut jobs: Vec<Job> =
-        of_jobs.map(|(key, row)| rows::from_row(key, row).expect("job rows parse")).collect();
+    let mut jobs: Vec<Job> = of_jobs.map(|(key, row)| rows::from_row(key, row).expect("job rows parse")).collect();
     jobs.sort_by(|a, b| a.id.cmp(&b.id));
     jobs
 }
@@ -184,7 +183,8 @@ fn nonces(snapshot: &Snapshot, job: &JobId) -> BTreeSet<String> {
 /// Every attempt that left an object: `<job>/index/<nonce>`, `<job>/<task>/<nonce>/<file>`.
 fn attempts(job: &Path) -> BTreeSet<String> {
     let of_attempts = files_in(job).into_iter().filter_map(|path| {
-        let parts: Vec<String> = path.strip_prefix(job).ok()?.iter().map(|p| p.to_string_lossy().into_owned()).collect();
+        let parts: Vec<String> =
+            path.strip_prefix(job).ok()?.iter().map(|p| p.to_string_lossy().into_owned()).collect();
         match parts.as_slice() {
             [place, nonce] if place == "index" => Some(nonce.clone()),
             [_task, nonce, _file] => Some(nonce.clone()),

@@ -64,7 +64,9 @@ pub struct Film {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FilmKind {
-    Good { pictures: i64 },
+    Good {
+        pictures: i64,
+    },
     /// It is none.
     Corrupt,
     /// It kills whoever encodes its second segment.
@@ -130,12 +132,7 @@ pub async fn live_through(seed: u64, folder: &Path, voice: Voice) -> Outcome {
     keepers.join_all().await;
     verdict::when_stopped(&world);
     let storm = &world.storm;
-    Outcome {
-        wrongs: storm.wrongs(),
-        counts: storm.counts(),
-        digest: storm.digest(),
-        weather: storm.weather.clone(),
-    }
+    Outcome { wrongs: storm.wrongs(), counts: storm.counts(), digest: storm.digest(), weather: storm.weather.clone() }
 }
 
 impl World {
