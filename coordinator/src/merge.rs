@@ -35,6 +35,8 @@ const POLL: Duration = Duration::from_secs(5);
 const MERGES_PER_SHARD: usize = 64;
 /// A result that the store is away for is kept, and the store asked again so often.
 const ASKS_MAX: u32 = 60;
+/// The same of a merge that is handed back: beyond, its lease runs out, which counts against it.
+const HAND_BACK_ASKS_MAX: u32 = 2;
 const ASK_PAUSE: Duration = Duration::from_secs(5);
 /// Between looks for a merge that should have this slot; a free slot takes it much sooner.
 const YIELD_PAUSE: Duration = Duration::from_secs(10);
@@ -158,11 +160,13 @@ impl MergeSlot {
             (Ok(()), _) => Ok("settled"),
             (Err(_), Told::Cancelled | Told::Lost) => Ok("no longer wanted"),
             (Err(_), Told::Nothing) if stop.is_cancelled() || yielded == Yielded::Yes => {
-                self.board.hand_back(at, &claimant.nonce).await.map(|()| "handed back")
+                let handing = || self.board.hand_back(at, &claimant.nonce);
+                self.patiently(HAND_BACK_ASKS_MAX, handing).await.map(|()| "handed back")
             }
             (Err(fault), Told::Nothing) => {
                 observe::merge_failed(&at.job, at.task, &fault);
-                self.board.fail(at, &claimant.nonce, &fault).await.map(|()| "failed")
+                let failing = || self.board.fail(at, &claimant.nonce, &fault);
+                self.patiently(ASKS_MAX, failing).await.map(|()| "failed")
             }
         };
         match result {
@@ -226,7 +230,7 @@ impl MergeSlot {
         let object = self.effects.output(&to)?;
         // Only what a row names is found again at its destination.
         let sign = Sign { plan: Some(digest.clone()), progress: *latest.borrow() };
-        if self.patiently(|| self.board.keep(&merge.at, &merge.claimant, &sign)).await? != Beat::Continue {
+        if self.patiently(ASKS_MAX, || self.board.keep(&merge.at, &merge.claimant, &sign)).await? != Beat::Continue {
             return Err(Fault::new(FaultKind::Cancelled, format!("{} is no longer wanted", merge.at)));
         }
         let staged = object.stage(&scratch.join(&proof.file.name), &merge.claimant.nonce, content).await;
@@ -245,14 +249,14 @@ impl MergeSlot {
             outcome,
         };
         let settling = || self.board.settle(&merge.at, &merge.claimant.nonce, &made);
-        if self.patiently(settling).await? == Settlement::Lost {
+        if self.patiently(ASKS_MAX, settling).await? == Settlement::Lost {
             object.discard(&staged).await?;
         }
         Ok(())
     }
 
     /// Repeats what the store did not answer to.
-    async fn patiently<T, F>(&self, ask: impl Fn() -> F) -> Result<T, Fault>
+    async fn patiently<T, F>(&self, asks_max: u32, ask: impl Fn() -> F) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, StoreError>>,
     {
@@ -260,7 +264,7 @@ impl MergeSlot {
         loop {
             match ask().await {
                 Ok(answer) => return Ok(answer),
-                Err(error) if tries >= ASKS_MAX => return Err(error.into()),
+                Err(error) if tries >= asks_max => return Err(error),
                 Err(error) => observe::store_away(&error),
             }
             tries += 1;

@@ -32,6 +32,8 @@ use crate::{observe, transfer};
 
 /// How long a finished result is kept for a store that is away.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(300);
+/// The same of a task that is handed back: beyond, its lease runs out, which counts against it.
+const HAND_BACK_PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE_FIRST: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 
@@ -122,11 +124,12 @@ impl Bench {
             (Ok(Settlement::Lost), _) => Ok("lost"),
             (Err(_), Told::Cancelled | Told::Lost) => Ok("no longer wanted"),
             (Err(_), Told::Nothing) if stop.is_cancelled() => {
-                self.board.hand_back(at, nonce).await.map(|()| "handed back")
+                let handing = || self.board.hand_back(at, nonce);
+                self.patiently(HAND_BACK_PATIENCE, handing).await.map(|()| "handed back")
             }
             (Err(fault), Told::Nothing) => {
                 observe::failed(at, nonce, &fault);
-                self.patiently(|| self.board.fail(at, nonce, &fault)).await.map(|()| "failed")
+                self.patiently(SETTLE_PATIENCE, || self.board.fail(at, nonce, &fault)).await.map(|()| "failed")
             }
         };
         match told_board {
@@ -160,7 +163,7 @@ impl Bench {
         upload.upload(&self.work, scratch.path()).await?;
         let plan = claim.grant.task.plan.clone();
         let made = Made { plan, outcome: outcome.clone(), staged: None, inputs: Vec::new() };
-        let settled = self.patiently(|| self.board.settle(at, nonce, &made)).await?;
+        let settled = self.patiently(SETTLE_PATIENCE, || self.board.settle(at, nonce, &made)).await?;
         if settled == Settlement::Lost
             && let Err(fault) = upload.delete(&self.work).await
         {
@@ -170,14 +173,14 @@ impl Bench {
     }
 
     /// Repeats what the store did not answer to, ever more slowly.
-    async fn patiently<T, F>(&self, mut ask: impl FnMut() -> F) -> Result<T, StoreError>
+    async fn patiently<T, F>(&self, patience: Duration, mut ask: impl FnMut() -> F) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, StoreError>>,
     {
         let (begun, mut pause) = (self.clock.elapsed(), PAUSE_FIRST);
         loop {
             match ask().await {
-                Err(StoreError::Unavailable(why)) if self.clock.elapsed() - begun < SETTLE_PATIENCE => {
+                Err(StoreError::Unavailable(why)) if self.clock.elapsed() - begun < patience => {
                     observe::store_away(&StoreError::Unavailable(why));
                     self.clock.sleep(pause).await;
                     pause = (pause * 2).min(PAUSE_MAX);

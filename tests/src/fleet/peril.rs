@@ -91,11 +91,7 @@ impl Peril {
             Some(1) => Luck::FailsAfter,
             Some(_) => Luck::Late(Duration::from_millis(self.dice.roll(LATE_MS_MAX))),
             None if self.mortal == Mortal::Yes && roll >= OF - deaths && self.storm.may_lose() => {
-                if roll % 2 == 0 {
-                    Luck::DiesBefore
-                } else {
-                    Luck::DiesAfter
-                }
+                if roll.is_multiple_of(2) { Luck::DiesBefore } else { Luck::DiesAfter }
             }
             None => return Luck::Good,
         };

@@ -92,7 +92,7 @@ impl Truth {
         let mut inner = self.inner();
         inner.commits += 1;
         if self.storm.weather.rollbacks > 0
-            && inner.commits % COMMITS_PER_MOMENT == 0
+            && inner.commits.is_multiple_of(COMMITS_PER_MOMENT)
             && inner.moments.len() < MOMENTS_MAX
             && !self.storm.is_calm()
         {

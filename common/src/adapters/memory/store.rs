@@ -219,7 +219,7 @@ mod tests {
         let snapshot = store.snapshot();
         let Commit::Committed(forgotten) = put("forgotten").await.unwrap() else { panic!("nobody else writes") };
         store.restore(&snapshot);
-        assert_eq!(store.load(&[row.clone()]).await.unwrap().rows[0].as_ref(), snapshot.row(&row));
+        assert_eq!(store.load(std::slice::from_ref(&row)).await.unwrap().rows[0].as_ref(), snapshot.row(&row));
         let Commit::Committed(again) = put("again").await.unwrap() else { panic!("nobody else writes") };
         assert!(again.version > forgotten.version);
     }
