@@ -15,6 +15,9 @@ use crate::board::{Beat, Board};
 use crate::ports::clock::Clock;
 use crate::ports::rows::TaskRef;
 
+/// A heartbeat without an answer is repeated after this part of the time between two.
+const AGAIN_SOONER: u32 = 5;
+
 pub struct Tending {
     pub board: Board,
     pub clock: Arc<dyn Clock>,
@@ -54,12 +57,16 @@ impl Tending {
     }
 
     async fn until_told(&self, progress: watch::Receiver<Progress>) -> Told {
+        let mut pause = self.every;
         loop {
-            self.clock.sleep(self.every).await;
+            self.clock.sleep(pause).await;
+            pause = self.every;
             let sign = Sign { plan: self.plan.clone(), progress: *progress.borrow() };
             match self.board.heartbeat(&self.at, &self.claimant, &sign).await {
                 // A store that is away is waited for: results keep, and leases come back with the next answer.
-                Ok(Beat::Continue) | Err(_) => {}
+                Ok(Beat::Continue) => {}
+                // It is asked again sooner: a lease in doubt has little time left.
+                Err(_) => pause = self.every / AGAIN_SOONER,
                 Ok(Beat::Cancel) => return Told::Cancelled,
                 Ok(Beat::Lost) => return Told::Lost,
             }

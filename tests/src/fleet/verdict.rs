@@ -150,6 +150,8 @@ pub fn when_stopped(world: &World) {
     for path in files_in(&world.folder).iter().filter(|path| hidden(path)).chain(&scratch) {
         world.storm.wrong(format!("{} is left", path.display()));
     }
+    // A hint that a slot had in its hands when it was told to stop is back in its queue.
+    world.post.wipe();
     let left = left_to_do(world);
     if !left.is_empty() {
         world.storm.wrong(format!("after all has stopped is left: {}", left.join(", ")));
