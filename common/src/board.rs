@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use framefleet_model::board::{self, BeatAnswer, ClaimAnswer, Claimant, Moved, SettleAnswer, Settled, Sign, Task};
+use framefleet_model::board::{
+    self, BeatAnswer, ClaimAnswer, Claimant, Company, Moved, SettleAnswer, Settled, Sign, Task,
+};
 use framefleet_model::fault::Fault;
 use framefleet_model::id::{Digest, Nonce};
 use framefleet_model::job::{JOB_VERSION, Job, Mail, Report};
@@ -32,6 +34,8 @@ pub struct Board {
 #[derive(Debug)]
 pub enum Claimed {
     Granted(Box<Grant>),
+    /// It may be had, but not beside others.
+    Alone,
     /// Somebody else has it.
     Held,
     /// It waits for its next try.
@@ -93,7 +97,18 @@ impl Board {
         Self { store }
     }
 
+    /// For an attempt that will share nothing with others.
     pub async fn claim(&self, at: &TaskRef, claimant: &Claimant) -> Result<Claimed, StoreError> {
+        self.claim_for(at, claimant, Company::Alone).await
+    }
+
+    /// For an attempt beside others: a task that must run alone is not granted, so that whoever waits until it can is
+    /// not blamed for what others do meanwhile.
+    pub async fn claim_in_company(&self, at: &TaskRef, claimant: &Claimant) -> Result<Claimed, StoreError> {
+        self.claim_for(at, claimant, Company::Shared).await
+    }
+
+    async fn claim_for(&self, at: &TaskRef, claimant: &Claimant, company: Company) -> Result<Claimed, StoreError> {
         for _ in 0..CONFLICTS_MAX {
             let seen = self.see(at).await?;
             let (Some(job), Some((task, version))) = (seen.job, seen.task) else { return Ok(Claimed::Over) };
@@ -102,6 +117,9 @@ impl Board {
                 return Ok(Claimed::Over);
             }
             let (row, claimed) = match board::claim(&task, claimant, seen.now) {
+                ClaimAnswer::Granted(row) if company == Company::Shared && must_be_alone(&row) => {
+                    return Ok(Claimed::Alone);
+                }
                 ClaimAnswer::Granted(row) => (row.clone(), Claimed::Granted(Box::new(Grant { job, task: row }))),
                 ClaimAnswer::Held(Some(row)) => (row, Claimed::Held),
                 ClaimAnswer::Held(None) => return Ok(Claimed::Held),
@@ -130,6 +148,19 @@ impl Board {
             }
         }
         Err(busy(at))
+    }
+
+    /// A heartbeat that the store will not forget: after `Continue` the task's row names the attempt for good.
+    pub async fn keep(&self, at: &TaskRef, claimant: &Claimant, sign: &Sign) -> Result<Beat, StoreError> {
+        let beat = self.heartbeat(at, claimant, sign).await?;
+        if beat == Beat::Continue {
+            self.store.barrier().await?;
+            // Before the barrier the store may have died and forgotten.
+            if !self.see(at).await?.task.is_some_and(|(task, _)| names(&task, &claimant.nonce)) {
+                return Err(StoreError::Unavailable(format!("it forgot who claimed {at}")));
+            }
+        }
+        Ok(beat)
     }
 
     pub async fn settle(&self, at: &TaskRef, nonce: &Nonce, result: &Made) -> Result<Settlement, StoreError> {
@@ -280,6 +311,16 @@ pub fn deliver(txn: Txn, job: &Job, report: Report, now: StoreTime) -> Txn {
     let mail = Mail { version: JOB_VERSION, generation: job.generation, report };
     let turns = rows::turns(txn.shard);
     txn.append(&rows::mailbox(&job.id), rows::to_bytes(&mail)).index_set(&turns, job.id.as_str(), now.ms())
+}
+
+fn must_be_alone(task: &Task) -> bool {
+    task.lease().is_some_and(|lease| lease.company == Company::Alone)
+}
+
+fn names(task: &Task, nonce: &Nonce) -> bool {
+    let held = task.lease().is_some_and(|lease| lease.nonce == *nonce);
+    let settled = task.settled().is_some_and(|settled| settled.nonce == *nonce);
+    held || settled || task.past.contains(nonce)
 }
 
 fn busy(at: &TaskRef) -> StoreError {

@@ -19,6 +19,9 @@ use crate::board::{Beat, Board};
 use crate::ports::clock::Clock;
 use crate::ports::rows::TaskRef;
 
+/// A heartbeat without an answer is repeated after this part of the time between two.
+const AGAIN_SOONER: u32 = 5;
+
 /// Where heartbeats run, and the board that they go to.
 #[derive(Clone)]
 pub struct Pulse {
@@ -58,6 +61,7 @@ impl Tending {
         let beating = AbortOnDropHandle::new(self.pulse.runtime.spawn(self.clone().until_told(progress)));
         let mut work = pin!(work);
         let told = tokio::select! {
+            biased;
             done = &mut work => return (done, Told::Nothing),
             // Heartbeats end by themselves only when they were told something; a panic of theirs is a lost lease.
             told = beating => told.unwrap_or(Told::Lost),
@@ -68,12 +72,16 @@ impl Tending {
 
     async fn until_told(self, progress: watch::Receiver<Progress>) -> Told {
         let Self { pulse, at, claimant, plan } = self;
+        let mut pause = pulse.every;
         loop {
-            pulse.clock.sleep(pulse.every).await;
+            pulse.clock.sleep(pause).await;
+            pause = pulse.every;
             let sign = Sign { plan: plan.clone(), progress: *progress.borrow() };
             match pulse.board.heartbeat(&at, &claimant, &sign).await {
                 // A store that is away is waited for: results keep, and leases come back with the next answer.
-                Ok(Beat::Continue) | Err(_) => {}
+                Ok(Beat::Continue) => {}
+                // It is asked again sooner: a lease in doubt has little time left.
+                Err(_) => pause = pulse.every / AGAIN_SOONER,
                 Ok(Beat::Cancel) => return Told::Cancelled,
                 Ok(Beat::Lost) => return Told::Lost,
             }

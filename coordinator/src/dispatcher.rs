@@ -79,8 +79,9 @@ impl Dispatcher {
         let mut seen: Vec<(&Class, Seen)> = self.classes.iter().map(|class| (class, Seen::default())).collect();
         loop {
             let shards = tokio::select! {
-                shards = rounds.next(None) => shards,
+                biased;
                 () = stop.cancelled() => return,
+                shards = rounds.next(None) => shards,
             };
             let live = match self.roster.slots().await {
                 Ok(live) => live,

@@ -81,8 +81,9 @@ impl Engine {
         let mut due = None;
         loop {
             let shards = tokio::select! {
-                shards = rounds.next(due) => shards,
+                biased;
                 () = stop.cancelled() => return,
+                shards = rounds.next(due) => shards,
             };
             due = None;
             for shard in shards {

@@ -12,7 +12,7 @@ use framefleet_common::board::Input;
 use framefleet_common::child::Objects;
 use framefleet_common::ports::clock::Clock;
 use framefleet_common::ports::rows::{self, TaskRef};
-use framefleet_common::ports::store::Store;
+use framefleet_common::ports::store::{Store, StoreError};
 use framefleet_model::board::{Settled, Task};
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::{JobId, TaskId, TaskKind};
@@ -23,6 +23,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::effects::internal;
+use crate::observe::Observer;
 
 /// How long a wake-up that was lost can delay a waiting read.
 const POLL: Duration = Duration::from_secs(2);
@@ -53,6 +54,7 @@ pub(crate) struct Source {
     pub(crate) work: Root,
     pub(crate) job: JobId,
     pub(crate) index: ObjectKey,
+    pub(crate) observer: Observer,
 }
 
 pub(crate) struct Inputs {
@@ -116,20 +118,31 @@ impl Inputs {
     async fn settled(&self, at: &TaskRef) -> Result<Settled, Fault> {
         let mut changes = self.source.store.subscribe();
         loop {
-            let loaded = self.source.store.load(&[at.row()]).await?;
-            let row = loaded.rows.into_iter().next().flatten();
-            let task: Option<Task> = row.map(|row| rows::from_row(&at.row(), &row)).transpose()?;
-            if let Some(settled) = task.as_ref().and_then(Task::settled) {
-                return Ok(settled.clone());
+            match self.task(at).await {
+                Ok(task) => {
+                    if let Some(settled) = task.as_ref().and_then(Task::settled) {
+                        return Ok(settled.clone());
+                    }
+                }
+                // A store that is away is waited for like a result that is not there yet.
+                Err(StoreError::Unavailable(why)) => self.source.observer.store_away(&StoreError::Unavailable(why)),
+                Err(error) => return Err(error.into()),
             }
             tokio::select! {
-                _ = changes.next() => {}
-                () = self.source.clock.sleep(POLL) => {}
+                biased;
                 () = self.cancel.cancelled() => {
                     return Err(Fault::new(FaultKind::Cancelled, format!("no longer waiting for {at}")));
                 }
+                _ = changes.next() => {}
+                () = self.source.clock.sleep(POLL) => {}
             }
         }
+    }
+
+    async fn task(&self, at: &TaskRef) -> Result<Option<Task>, StoreError> {
+        let loaded = self.source.store.load(&[at.row()]).await?;
+        let row = loaded.rows.into_iter().next().flatten();
+        row.map(|row| rows::from_row(&at.row(), &row)).transpose()
     }
 }
 

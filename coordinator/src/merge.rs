@@ -11,14 +11,14 @@ use std::time::Duration;
 
 use framefleet_common::adapters::blob::root::Root;
 use framefleet_common::adapters::blob::{Content, Object, Staged};
-use framefleet_common::board::{Board, Claimed, Grant, Made, Mint, Settlement};
+use framefleet_common::board::{Beat, Board, Claimed, Grant, Made, Mint, Settlement};
 use framefleet_common::child::{Attempt, Media};
 use framefleet_common::ports::clock::Clock;
 use framefleet_common::ports::rows::{self, TaskRef};
 use framefleet_common::ports::store::{Entry, Scan, Shard, Store, StoreError};
 use framefleet_common::tending::{Pulse, Tending, Told};
-use framefleet_model::board::{Claimant, Heard, is_before_turn};
-use framefleet_model::fault::Fault;
+use framefleet_model::board::{Claimant, Heard, Sign, is_before_turn};
+use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::index::Block;
 use framefleet_model::pipeline::Damaged;
 use framefleet_model::plan::{Decode, Plan, Segment};
@@ -37,9 +37,11 @@ use crate::rounds::Rounds;
 
 const POLL: Duration = Duration::from_secs(5);
 const MERGES_PER_SHARD: usize = 64;
-/// A result that the store is away for is kept, and settled again, so often, ever later.
-const SETTLES_MAX: u32 = 60;
-const SETTLE_PAUSE: Duration = Duration::from_secs(5);
+/// A result that the store is away for is kept, and the store asked again so often.
+const ASKS_MAX: u32 = 60;
+/// The same of a merge that is handed back: beyond, its lease runs out, which counts against it.
+const HAND_BACK_ASKS_MAX: u32 = 2;
+const ASK_PAUSE: Duration = Duration::from_secs(5);
 /// Between looks for a merge that should have this slot; a free slot takes it much sooner.
 const YIELD_PAUSE: Duration = Duration::from_secs(10);
 
@@ -75,8 +77,9 @@ impl MergeSlot {
         let mut seen = BTreeMap::new();
         loop {
             let shards = tokio::select! {
-                shards = rounds.next(None) => shards,
+                biased;
                 () = stop.cancelled() => return,
+                shards = rounds.next(None) => shards,
             };
             let claimed = match self.look(&mut seen, &shards).await {
                 Ok(()) => self.claim_next(&seen).await,
@@ -151,6 +154,7 @@ impl MergeSlot {
         let working = async {
             let mut working = pin!(working);
             tokio::select! {
+                biased;
                 ended = &mut working => return (ended, Yielded::No),
                 () = early => cancel.cancel(),
             }
@@ -164,11 +168,13 @@ impl MergeSlot {
             (Ok(Settlement::Lost), _) => Ok("lost"),
             (Err(_), Told::Cancelled | Told::Lost) => Ok("unwanted"),
             (Err(_), Told::Nothing) if stop.is_cancelled() || yielded == Yielded::Yes => {
-                self.board.hand_back(at, &claimant.nonce).await.map(|()| "handed_back")
+                let handing = || self.board.hand_back(at, &claimant.nonce);
+                self.patiently(HAND_BACK_ASKS_MAX, handing).await.map(|()| "handed_back")
             }
             (Err(fault), Told::Nothing) => {
                 self.observer.merge_failed(&at.job, at.task, &fault);
-                self.board.fail(at, &claimant.nonce, &fault).await.map(|()| "failed")
+                let failing = || self.board.fail(at, &claimant.nonce, &fault);
+                self.patiently(ASKS_MAX, failing).await.map(|()| "failed")
             }
         };
         match result {
@@ -217,11 +223,13 @@ impl MergeSlot {
                 work: self.work().clone(),
                 job: merge.at.job.clone(),
                 index: plan.index.key.parse().map_err(|e| internal(format!("{e}")))?,
+                observer: self.observer.clone(),
             },
             sources,
             running.cancel.clone(),
         ));
         let Running { scratch, progress, cancel } = running;
+        let latest = progress.subscribe();
         let attempt = Attempt { objects: inputs.clone(), scratch, progress, cancel };
         let outcome = self.media.run(Work::Merge(work), attempt).await?;
         let Outcome::Merge(proof) = &outcome else {
@@ -229,6 +237,11 @@ impl MergeSlot {
         };
         let content = Content { size: proof.file.size, digest: proof.file.digest.clone() };
         let object = self.effects.output(&to)?;
+        // Only what a row names is found again at its destination.
+        let sign = Sign { plan: Some(digest.clone()), progress: *latest.borrow() };
+        if self.patiently(ASKS_MAX, || self.board.keep(&merge.at, &merge.claimant, &sign)).await? != Beat::Continue {
+            return Err(Fault::new(FaultKind::Cancelled, format!("{} is no longer wanted", merge.at)));
+        }
         let staged = self.stage(merge, (&object, content), &scratch.join(&proof.file.name)).await?;
         let made = Made {
             plan: Some(digest.clone()),
@@ -236,7 +249,8 @@ impl MergeSlot {
             inputs: inputs.read().await,
             outcome,
         };
-        let settlement = self.settle(merge, &made).await?;
+        let settling = || self.board.settle(&merge.at, &merge.claimant.nonce, &made);
+        let settlement = self.patiently(ASKS_MAX, settling).await?;
         if settlement == Settlement::Lost {
             object.discard(&staged).await?;
         }
@@ -258,16 +272,20 @@ impl MergeSlot {
         staged
     }
 
-    async fn settle(&self, merge: &Merge, made: &Made) -> Result<Settlement, Fault> {
+    /// Repeats what the store did not answer to.
+    async fn patiently<T, F>(&self, asks_max: u32, ask: impl Fn() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
         let mut tries = 0;
         loop {
-            match self.board.settle(&merge.at, &merge.claimant.nonce, made).await {
-                Ok(settlement) => return Ok(settlement),
-                Err(error) if tries >= SETTLES_MAX => return Err(error.into()),
+            match ask().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) if tries >= asks_max => return Err(error),
                 Err(error) => self.observer.store_away(&error),
             }
             tries += 1;
-            self.clock().sleep(SETTLE_PAUSE).await;
+            self.clock().sleep(ASK_PAUSE).await;
         }
     }
 }
@@ -330,5 +348,5 @@ fn told(plan: &Plan) -> Option<Vec<Block>> {
 }
 
 fn scratch_fault(error: &std::io::Error) -> Fault {
-    Fault::new(framefleet_model::fault::FaultKind::ScratchFull, format!("no scratch folder can be made: {error}"))
+    Fault::new(FaultKind::ScratchFull, format!("no scratch folder can be made: {error}"))
 }

@@ -60,8 +60,9 @@ impl Outbox {
         let mut rounds = Rounds::new(&*self.store, self.clock.clone(), POLL);
         loop {
             let shards = tokio::select! {
-                shards = rounds.next(None) => shards,
+                biased;
                 () = stop.cancelled() => return,
+                shards = rounds.next(None) => shards,
             };
             for shard in shards {
                 if let Err(error) = self.relay(shard).await {

@@ -13,6 +13,8 @@ use crate::effects::{Effects, internal};
 use crate::flow::Unpublished;
 use crate::{garbage, owners};
 
+/// Gives every output its final name; the caller has seen that the store keeps the job's state. What stands
+/// there already with the same content was put there by a coordinator
 /// that died before it could say so.
 pub(crate) async fn publish(effects: &Effects, job: &Job) -> Result<Result<(), Unpublished>, Fault> {
     let plan = effects.plan_of(job).await?;

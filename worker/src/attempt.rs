@@ -23,12 +23,12 @@ use framefleet_common::ports::store::StoreError;
 use framefleet_common::process::drain::Halt;
 use framefleet_common::roster::{Roster, Seen};
 use framefleet_common::tending::{Pulse, Tending, Told};
-use framefleet_model::board::{Claimant, Company, Heard};
+use framefleet_model::board::{Claimant, Heard};
 use framefleet_model::cost;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::task::{Need, Outcome, Progress};
 use framefleet_model::time::MediaTime;
-use tokio::sync::{RwLock, watch};
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::brief::Briefing;
@@ -39,6 +39,8 @@ use crate::transfer;
 
 /// How long a finished result is kept for a store that is away.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(300);
+/// The same of a task that is handed back: beyond, its lease runs out, which counts against it.
+const HAND_BACK_PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE_FIRST: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// A task that was handed back more often than this and still finds no scratch asks for too much.
@@ -63,6 +65,12 @@ pub(crate) struct Bench {
     pub(crate) company: RwLock<()>,
 }
 
+/// The right to run beside others, or alone, held from the claim to the end.
+enum Guard<'a> {
+    Shared(#[expect(dead_code, reason = "held, not read")] RwLockReadGuard<'a, ()>),
+    Alone(#[expect(dead_code, reason = "held, not read")] RwLockWriteGuard<'a, ()>),
+}
+
 struct Claim {
     at: TaskRef,
     claimant: Claimant,
@@ -80,7 +88,19 @@ impl Bench {
         };
         let lease_ms = self.lease_ms;
         let claimant = Claimant { nonce: (self.mint)(), worker: self.name.clone(), heard, lease_ms };
-        match self.board.claim(&at, &claimant).await {
+        let together = self.company.read().await;
+        let (claimed, _company) = match self.board.claim_in_company(&at, &claimant).await {
+            Ok(Claimed::Alone) => {
+                drop(together);
+                let alone = self.company.write().await;
+                if halt.stop.is_cancelled() {
+                    return;
+                }
+                (self.board.claim(&at, &claimant).await, Guard::Alone(alone))
+            }
+            claimed => (claimed, Guard::Shared(together)),
+        };
+        match claimed {
             Ok(Claimed::Granted(grant)) => {
                 let _busy = self.observer.claimed(&at, (&grant.task.class, &claimant.nonce));
                 let claim = Claim { at, claimant, grant: *grant };
@@ -89,7 +109,7 @@ impl Bench {
                     Err(short) => self.decline(&claim, short).await,
                 }
             }
-            Ok(Claimed::Held) => self.observer.not_granted(&at, "held"),
+            Ok(Claimed::Held | Claimed::Alone) => self.observer.not_granted(&at, "held"),
             Ok(Claimed::NotYet) => self.observer.not_granted(&at, "not_yet"),
             Ok(Claimed::Over) => self.observer.not_granted(&at, "over"),
             Err(error) => {
@@ -145,8 +165,7 @@ impl Bench {
             plan: claim.grant.task.plan.clone(),
         };
         let estimate = OnceLock::new();
-        let working =
-            self.work_in_company(claim, Working { progress: sender, cancel: cancel.clone(), estimate: &estimate });
+        let working = self.work(claim, Working { progress: sender, cancel: cancel.clone(), estimate: &estimate });
         let begun = self.clock.elapsed();
         let stopping = async {
             halt.stop.cancelled().await;
@@ -169,11 +188,12 @@ impl Bench {
             (Ok(Settlement::Lost), _) => Ok("lost"),
             (Err(_), Told::Cancelled | Told::Lost) => Ok("unwanted"),
             (Err(fault), Told::Nothing) if cancel.is_cancelled() || self.is_out_of_room(claim, &fault) => {
-                self.board.hand_back(at, nonce).await.map(|()| "handed_back")
+                let handing = || self.board.hand_back(at, nonce);
+                self.patiently(HAND_BACK_PATIENCE, handing).await.map(|()| "handed_back")
             }
             (Err(fault), Told::Nothing) => {
                 self.observer.failed(at, nonce, &fault);
-                self.patiently(|| self.board.fail(at, nonce, &fault)).await.map(|()| "failed")
+                self.patiently(SETTLE_PATIENCE, || self.board.fail(at, nonce, &fault)).await.map(|()| "failed")
             }
         };
         match told_board {
@@ -185,20 +205,6 @@ impl Bench {
     /// Whether the attempt failed for want of scratch here, which says nothing of other workers.
     fn is_out_of_room(&self, claim: &Claim, fault: &Fault) -> bool {
         fault.kind == FaultKind::ScratchFull && claim.grant.task.tries.handed_back < HAND_BACKS_MAX
-    }
-
-    async fn work_in_company(&self, claim: &Claim, working: Working<'_>) -> Result<Settlement, Fault> {
-        let company = claim.grant.task.lease().map_or(Company::Shared, |lease| lease.company);
-        match company {
-            Company::Shared => {
-                let _together = self.company.read().await;
-                self.work(claim, working).await
-            }
-            Company::Alone => {
-                let _alone = self.company.write().await;
-                self.work(claim, working).await
-            }
-        }
     }
 
     async fn work(&self, claim: &Claim, working: Working<'_>) -> Result<Settlement, Fault> {
@@ -227,7 +233,7 @@ impl Bench {
         upload.upload(&self.work, scratch.path()).await?;
         let plan = claim.grant.task.plan.clone();
         let made = Made { plan, outcome: outcome.clone(), staged: None, inputs: Vec::new() };
-        let settled = self.patiently(|| self.board.settle(at, nonce, &made)).await?;
+        let settled = self.patiently(SETTLE_PATIENCE, || self.board.settle(at, nonce, &made)).await?;
         if settled == Settlement::Lost
             && let Err(fault) = upload.delete(&self.work).await
         {
@@ -237,14 +243,14 @@ impl Bench {
     }
 
     /// Repeats what the store did not answer to, ever more slowly.
-    async fn patiently<T, F>(&self, mut ask: impl FnMut() -> F) -> Result<T, StoreError>
+    async fn patiently<T, F>(&self, patience: Duration, mut ask: impl FnMut() -> F) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, StoreError>>,
     {
         let (begun, mut pause) = (self.clock.elapsed(), PAUSE_FIRST);
         loop {
             match ask().await {
-                Err(StoreError::Unavailable(why)) if self.clock.elapsed() - begun < SETTLE_PATIENCE => {
+                Err(StoreError::Unavailable(why)) if self.clock.elapsed() - begun < patience => {
                     self.observer.store_away(&StoreError::Unavailable(why));
                     self.clock.sleep(pause).await;
                     pause = (pause * 2).min(PAUSE_MAX);

@@ -123,8 +123,9 @@ impl Worker {
             if let Err(error) = self.consume(class, halt).await {
                 self.bench.observer.broker_away(class, &error);
                 tokio::select! {
-                    () = self.fleet.clock.sleep(BROKER_PAUSE) => {}
+                    biased;
                     () = halt.stop.cancelled() => {}
+                    () = self.fleet.clock.sleep(BROKER_PAUSE) => {}
                 }
             }
         }
@@ -143,8 +144,9 @@ impl Worker {
         let mut hints = self.fleet.broker.consume(class).await?;
         loop {
             let delivery = tokio::select! {
-                delivery = hints.next() => delivery?,
+                biased;
                 () = halt.stop.cancelled() => return hints.close().await,
+                delivery = hints.next() => delivery?,
             };
             self.bench.take(delivery, halt).await;
             if self.bench.room.check().is_err() {

@@ -1,9 +1,27 @@
 //! A whole fleet in one process: real coordinators and workers, over whatever store and media a test gives them.
 
-/// Seeded misfortune.
-pub mod chaos;
+/// Whoever asks for films.
+pub mod caller;
+/// Numbers that follow from a seed.
+pub mod dice;
+/// How attempts fare.
+pub mod fate;
 /// Media work without media.
 pub mod media;
+/// A runtime that does the same things in the same order.
+pub mod orderly;
+/// What one role meets at its ports.
+pub mod peril;
+/// The broker in between.
+pub mod post;
+/// What goes wrong, how often.
+pub mod storm;
+/// The store in between.
+pub mod truth;
+/// What must hold.
+pub mod verdict;
+/// One fleet from one seed.
+pub mod world;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -92,7 +110,7 @@ impl Rig {
             beat: BEAT,
             lease: LEASE,
             keep_attempts: KEEP,
-            keep_jobs: 30 * KEEP,
+            keep_jobs: KEEP * 30,
             metrics: Registry::default(),
         };
         Coordinator::new(self.fleet.clone(), self.media.clone(), settings)

@@ -73,6 +73,16 @@ impl MemoryBroker {
         self.events.subscribe()
     }
 
+    /// Hints that nobody took yet.
+    pub fn depth(&self) -> usize {
+        lock(&self.queues).values().map(|queue| lock(&queue.waiting).len()).sum()
+    }
+
+    /// Forgets every hint that nobody took yet.
+    pub fn purge(&self) {
+        lock(&self.queues).values().for_each(|queue| lock(&queue.waiting).clear());
+    }
+
     /// Puts bytes among a class's hints, as any program with access to a real broker can.
     pub fn post_bytes(&self, class: &Class, bytes: Bytes) -> Result<(), BrokerError> {
         self.post(class, Content::Bytes(bytes))

@@ -10,8 +10,8 @@ use crate::adapters::clock::EmbeddedTime;
 use crate::ports::changes::{Announcer, Changes};
 use crate::ports::clock::Clock;
 use crate::ports::store::{
-    Commit, Committed, Entry, IndexKey, Loaded, Message, Peek, QueueKey, Row, RowKey, Scan, Scanned, Sequence, Store,
-    StoreError, Version,
+    Commit, Committed, Entry, IndexKey, Loaded, Message, Peek, QueueKey, Row, RowKey, Scan, Scanned, Sequence, Shard,
+    Store, StoreError, Version,
 };
 use crate::ports::txn::{Expect, Txn, Write};
 
@@ -21,7 +21,11 @@ pub struct MemoryStore {
     announcer: Announcer,
 }
 
-#[derive(Default)]
+/// All that the store holds at one moment.
+#[derive(Clone)]
+pub struct Snapshot(Contents);
+
+#[derive(Clone, Default)]
 struct Contents {
     rows: HashMap<RowKey, Row>,
     indexes: HashMap<IndexKey, Index>,
@@ -30,7 +34,7 @@ struct Contents {
     counter: u64,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Index {
     scores: HashMap<String, i64>,
     order: BTreeSet<Entry>,
@@ -39,6 +43,20 @@ struct Index {
 impl MemoryStore {
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { contents: Mutex::default(), time: EmbeddedTime::open(clock), announcer: Announcer::default() }
+    }
+
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot(self.contents().clone())
+    }
+
+    /// Goes back to an earlier moment, as a store does that dies with its last seconds. Versions and sequence numbers
+    /// go on from where they were: none that was given is given again.
+    pub fn restore(&self, snapshot: &Snapshot) {
+        let mut contents = self.contents();
+        let counter = contents.counter;
+        *contents = Contents { counter, ..snapshot.0.clone() };
+        drop(contents);
+        Shard::all().for_each(|shard| self.announcer.announce(shard));
     }
 
     fn contents(&self) -> MutexGuard<'_, Contents> {
@@ -81,6 +99,26 @@ impl Store for MemoryStore {
 
     fn subscribe(&self) -> Changes {
         self.announcer.subscribe()
+    }
+}
+
+impl Snapshot {
+    pub fn row(&self, key: &RowKey) -> Option<&Row> {
+        self.0.rows.get(key)
+    }
+
+    pub fn rows(&self) -> impl Iterator<Item = (&RowKey, &Row)> {
+        self.0.rows.iter()
+    }
+
+    /// Each index that is not empty, with its members in order.
+    pub fn indexes(&self) -> impl Iterator<Item = (&IndexKey, impl Iterator<Item = &Entry>)> {
+        self.0.indexes.iter().map(|(key, index)| (key, index.order.iter()))
+    }
+
+    /// Each queue that is not empty, with its messages in order.
+    pub fn queues(&self) -> impl Iterator<Item = (&QueueKey, impl Iterator<Item = &Message>)> {
+        self.0.queues.iter().map(|(key, queue)| (key, queue.iter()))
     }
 }
 
@@ -164,5 +202,25 @@ impl Index {
         };
         let entries = self.order.range((start, Bound::Unbounded));
         entries.take_while(|entry| entry.score <= scan.to).take(scan.limit).cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::clock::ManualClock;
+
+    #[tokio::test]
+    async fn a_store_that_went_back_gives_no_version_twice() {
+        let store = MemoryStore::new(Arc::new(ManualClock::default()));
+        let (shard, row) = (Shard::GLOBAL, Shard::GLOBAL.row("a"));
+        let put = |bytes: &'static str| store.commit(Txn::new(shard).put(&row, bytes));
+        put("kept").await.unwrap();
+        let snapshot = store.snapshot();
+        let Commit::Committed(forgotten) = put("forgotten").await.unwrap() else { panic!("nobody else writes") };
+        store.restore(&snapshot);
+        assert_eq!(store.load(std::slice::from_ref(&row)).await.unwrap().rows[0].as_ref(), snapshot.row(&row));
+        let Commit::Committed(again) = put("again").await.unwrap() else { panic!("nobody else writes") };
+        assert!(again.version > forgotten.version);
     }
 }
