@@ -2,10 +2,17 @@
 
 /// How long to wait before the next try.
 pub mod backoff;
+mod bounded;
+/// Told to stop: finish what fits, hand back the rest.
+pub mod drain;
 /// What this process may use of the machine.
 pub mod machine;
+/// Figures for Prometheus.
+pub mod metrics;
 /// What others may see of this process.
 pub mod privacy;
+/// Whether this process lives and is ready, and its figures, over HTTP.
+pub mod probes;
 /// Told to stop: finish or hand back, within a bound.
 pub mod shutdown;
 /// Log lines on standard error.
