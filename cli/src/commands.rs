@@ -7,7 +7,9 @@ use framefleet_common::process::telemetry::{Format, Telemetry, VARIABLE};
 use framefleet_model::fault::{Fault, FaultKind};
 
 use crate::args::Command;
-use crate::{doctor, exit, plan, sample, transcode};
+use crate::args::roles::ConfiguredArgs;
+use crate::config::Told;
+use crate::{config, doctor, exit, plan, render, sample, transcode};
 
 pub fn run(command: Command) -> ExitCode {
     match command {
@@ -17,7 +19,18 @@ pub fn run(command: Command) -> ExitCode {
         Command::Sample(args) => exit::code_of(parent(sample::run(&args))),
         Command::Doctor(args) => exit::code_of(doctor::run(&args)),
         Command::Plan(args) => exit::code_of(parent(plan::run(&args))),
+        Command::Coordinator(args) => exit::code_of(args.told().and_then(|told| role(&told, &args.configured))),
+        Command::Worker(args) => exit::code_of(args.told().and_then(|told| role(&told, &args.configured))),
     }
+}
+
+/// Runs a role of a fleet, or only says how it is configured.
+fn role(told: &Told, configured: &ConfiguredArgs) -> Result<(), Fault> {
+    let loaded = config::load(told)?;
+    if configured.check_config {
+        return render::write(&loaded.effective);
+    }
+    Err(Fault::new(FaultKind::Internal, "not wired"))
 }
 
 /// Runs a command that children may belong to.

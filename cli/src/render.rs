@@ -40,16 +40,24 @@ impl fmt::Display for Table {
 
 /// Prints `value` as it was asked for. A reader that stops reading is no fault of ours.
 pub fn print<T: Serialize>(format: Format, value: &T, table: impl FnOnce(&T) -> String) -> Result<(), Fault> {
-    let unprintable = |e: String| Fault::new(FaultKind::Internal, format!("the result cannot be written: {e}"));
     let text = match format {
         Format::Table => table(value),
         Format::Json => serde_json::to_string_pretty(value).map_err(|e| unprintable(e.to_string()))? + "\n",
         Format::Yaml => serde_saphyr::to_string(value).map_err(|e| unprintable(e.to_string()))?,
     };
+    write(&text)
+}
+
+/// Writes text as it is.
+pub fn write(text: &str) -> Result<(), Fault> {
     match io::stdout().lock().write_all(text.as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(unprintable(error.to_string())),
         _ => Ok(()),
     }
+}
+
+fn unprintable(e: String) -> Fault {
+    Fault::new(FaultKind::Internal, format!("the result cannot be written: {e}"))
 }
 
 /// `1.5 MiB`: for people.

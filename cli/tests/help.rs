@@ -25,7 +25,7 @@ fn check(words: &[&str]) {
 #[test]
 fn help_is_as_it_was_reviewed() {
     check(&[]);
-    for command in ["transcode", "plan", "sample", "doctor"] {
+    for command in ["transcode", "plan", "sample", "doctor", "coordinator", "worker"] {
         check(&[command]);
     }
 }

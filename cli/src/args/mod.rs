@@ -1,9 +1,14 @@
 //! The command line as it is typed. Nothing is checked here but its shape: values are text until `request.rs` reads
 //! them, so that flags and job files are refused by the same words.
 
+/// The command lines of the roles.
+pub mod roles;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use roles::{CoordinatorArgs, WorkerArgs};
 
 /// Transcodes films in parallel segments, joins them exactly, and proves it.
 #[derive(Debug, Parser)]
@@ -25,6 +30,10 @@ pub enum Command {
     Sample(SampleArgs),
     /// Say which plugins and encoders are here, and what to install
     Doctor(DoctorArgs),
+    /// Take jobs, cut them, have them encoded by workers, and join the results
+    Coordinator(CoordinatorArgs),
+    /// Do the tasks of a fleet's jobs
+    Worker(WorkerArgs),
     /// A child at work: its parent talks to it
     #[command(hide = true)]
     Media,

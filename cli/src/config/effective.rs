@@ -14,36 +14,55 @@ pub(super) fn text(merged: &Merged, config: &Config) -> String {
         match section.count {
             Count::One => {
                 text.push_str(&format!("[{}]\n", section.name));
-                text.push_str(&lines(merged, section, section.name));
+                text.push_str(&lines((merged, config), section, section.name));
                 text.push('\n');
             }
             Count::Any => {
                 for at in 0..config.storage.len() {
                     text.push_str(&format!("[[{}]]\n", section.name));
-                    text.push_str(&lines(merged, section, &format!("{}[{at}]", section.name)));
+                    text.push_str(&lines((merged, config), section, &format!("{}[{at}]", section.name)));
                     text.push('\n');
                 }
             }
         }
     }
-    text.truncate(text.trim_end().len());
-    text
+    text.trim_end().to_owned() + "\n"
 }
 
-fn lines(merged: &Merged, section: &Section, at: &str) -> String {
+fn lines((merged, config): (&Merged, &Config), section: &Section, at: &str) -> String {
     let mut lines = String::new();
     for key in section.keys {
         let path = format!("{at}.{}", key.name);
         for (leaf_path, leaf) in merged.below(&path) {
             let name = leaf_path.strip_prefix(at).unwrap_or(leaf_path).trim_start_matches('.');
-            lines.push_str(&format!("{name} = {}{}\n", shown(key, &leaf.kind), origin(leaf)));
+            let notes = [origin(leaf), meaning(leaf_path, leaf, config)];
+            let notes = notes.into_iter().flatten().collect::<Vec<_>>().join(", ");
+            let notes = if notes.is_empty() { notes } else { format!("  # {notes}") };
+            lines.push_str(&format!("{name} = {}{notes}\n", shown(key, &leaf.kind)));
         }
     }
     lines
 }
 
-fn origin(leaf: &Leaf) -> String {
-    if leaf.is_default() { String::new() } else { format!("  # {}", leaf.origin) }
+fn origin(leaf: &Leaf) -> Option<String> {
+    (!leaf.is_default()).then(|| leaf.origin.clone())
+}
+
+/// What a value that leaves it to the machine comes to here.
+fn meaning(path: &str, leaf: &Leaf, config: &Config) -> Option<String> {
+    let ValueKind::String(text) = &leaf.kind else { return None };
+    let worker = &config.worker;
+    let here = match (path, text.as_str()) {
+        ("coordinator.name", "") => config.coordinator.name.clone(),
+        ("worker.name", "") => worker.name.clone(),
+        ("worker.memory_bytes_max", "auto") => worker.memory_bytes_max.to_string(),
+        (path, "auto") => {
+            let class = path.strip_prefix("worker.slots.")?;
+            worker.slots.iter().find(|(known, _)| known.to_string() == class)?.1.to_string()
+        }
+        _ => return None,
+    };
+    Some(format!("here {here}"))
 }
 
 fn shown(key: &Key, kind: &ValueKind) -> String {

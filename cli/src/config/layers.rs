@@ -81,7 +81,7 @@ impl Merged {
         layers.push(environment(&told.environment));
         layers.push(flags(&told.flags));
         let merged = layers.into_iter().fold(::config::Config::builder(), |built, layer| built.add_source(layer));
-        let merged = merged.build().and_then(|merged| merged.collect()).map_err(|e| wrong(&e))?;
+        let merged = merged.build().and_then(|merged| merged.collect()).map_err(|e| refused(e.to_string()))?;
         let mut values = merged;
         fill_in(&mut values);
         let mut leaves = BTreeMap::new();
@@ -95,18 +95,30 @@ impl Merged {
 
     pub(super) fn raw(&self) -> Result<Raw, Fault> {
         let values = Value::new(None, ValueKind::Table(self.values.clone()));
-        values.try_deserialize().map_err(|e| wrong(&e))
+        values.try_deserialize().map_err(|e| self.wrong(&e))
     }
 
-    /// Where the value of this key came from.
-    pub(super) fn origin(&self, key: &str) -> &str {
-        self.leaves.get(key).map_or(DEFAULT, |leaf| &leaf.origin)
+    /// A value of a wrong kind.
+    fn wrong(&self, error: &ConfigError) -> Fault {
+        match error {
+            ConfigError::Type { unexpected, expected, key: Some(key), .. } => {
+                refused(format!("{key}: {unexpected} is not {expected} ({})", self.origin(key)))
+            }
+            ConfigError::At { error, key: Some(key), .. } => refused(format!("{key}: {error} ({})", self.origin(key))),
+            error => refused(error.to_string()),
+        }
+    }
+
+    /// Where the value of this key, or the first of those below it, came from.
+    pub(super) fn origin<'a>(&'a self, key: &'a str) -> &'a str {
+        self.below(key).next().map_or(DEFAULT, |(_, leaf)| &leaf.origin)
     }
 
     /// The values of this key or of those below it, by their paths.
     pub(super) fn below<'a>(&'a self, key: &'a str) -> impl Iterator<Item = (&'a str, &'a Leaf)> {
-        let inside =
-            move |path: &str| path.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        let inside = move |path: &str| {
+            path.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
         self.leaves.iter().filter(move |(path, _)| inside(path)).map(|(path, leaf)| (path.as_str(), leaf))
     }
 }
@@ -202,16 +214,22 @@ fn path_of(name: &str) -> String {
     path
 }
 
-/// Text as a value: where the key is a list, its parts between commas.
+/// Text as the kind of value that its key has: a list's parts between commas, a number, true or false.
 fn valued(key: &str, text: &str, origin: &str) -> Value {
-    let origin = origin.to_owned();
-    let listed = key.split_once('.').and_then(|(section, name)| keys::find(section, name));
-    if listed.is_some_and(|key| key.default.starts_with('[')) {
-        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-        let parts: Vec<Value> = parts.map(|part| Value::new(Some(&origin), part)).collect();
-        return Value::new(Some(&origin), parts);
+    let origin = Some(origin.to_owned());
+    let mut names = key.split('.');
+    let known = names.next().zip(names.next()).and_then(|(section, name)| keys::find(section, name));
+    match (known.map_or("\"", |key| key.default), text.parse::<i64>(), text.parse::<bool>()) {
+        (default, _, _) if default.starts_with('"') => Value::new(origin.as_ref(), text),
+        (default, _, _) if default.starts_with('[') => {
+            let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+            let parts: Vec<Value> = parts.map(|part| Value::new(origin.as_ref(), part)).collect();
+            Value::new(origin.as_ref(), parts)
+        }
+        (_, Ok(number), _) => Value::new(origin.as_ref(), number),
+        (_, _, Ok(truth)) => Value::new(origin.as_ref(), truth),
+        _ => Value::new(origin.as_ref(), text),
     }
-    Value::new(Some(&origin), text)
 }
 
 fn come_from(value: Value, origin: &str) -> Value {
@@ -250,8 +268,8 @@ fn known(path: &str, leaf: &Leaf) -> Result<(), Fault> {
     let listed = SECTIONS.iter().find(|one| one.name == section);
     let found = match (listed, parts.next()) {
         (Some(_), Some(name)) => keys::find(section, name).is_some(),
-        // What is wrong with it is its kind, and is said by whoever reads it.
-        (Some(_), None) => true,
+        (Some(_), None) if matches!(leaf.kind, ValueKind::Array(_)) => true,
+        (Some(_), None) => return Err(refused(format!("{path} is a section, not a value ({})", leaf.origin))),
         (None, _) => false,
     };
     if found {
@@ -262,12 +280,6 @@ fn known(path: &str, leaf: &Leaf) -> Result<(), Fault> {
         None => SECTIONS.iter().map(|section| section.name).collect(),
     };
     Err(refused(format!("{path} is no key of the configuration, those are: {} ({})", there.join(", "), leaf.origin)))
-}
-
-fn wrong(error: &ConfigError) -> Fault {
-    let ConfigError::Type { origin, unexpected, expected, key } = error else { return refused(error.to_string()) };
-    let (key, origin) = (key.as_deref().unwrap_or("the configuration"), origin.as_deref().unwrap_or(DEFAULT));
-    refused(format!("{key}: {unexpected} is not {expected} ({origin})"))
 }
 
 /// A parser's words without the lines that it quotes, which may hold secrets.

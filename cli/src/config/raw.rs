@@ -101,3 +101,37 @@ pub(super) struct RawLimits {
     pub(super) retry_first: String,
     pub(super) retry_longest: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::keys::SECTIONS;
+    use super::*;
+
+    /// The names that a type takes, as its refusal of another lists them.
+    fn taken<T: for<'de> Deserialize<'de>>() -> BTreeSet<String> {
+        let refusal = serde_json::from_str::<T>("{\"?\": 0}").err().unwrap().to_string();
+        refusal.split('`').skip(3).step_by(2).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_key_of_the_table_is_read_and_no_other() {
+        let read = [
+            taken::<RawStore>(),
+            taken::<RawBroker>(),
+            taken::<RawWork>(),
+            taken::<RawStorage>(),
+            taken::<RawCoordinator>(),
+            taken::<RawWorker>(),
+            taken::<RawTelemetry>(),
+            taken::<RawLimits>(),
+        ];
+        for (section, read) in SECTIONS.iter().zip(&read) {
+            let keys: BTreeSet<String> = section.keys.iter().map(|key| key.name.to_owned()).collect();
+            assert_eq!(read, &keys, "[{}]", section.name);
+        }
+        let sections: BTreeSet<String> = SECTIONS.iter().map(|section| section.name.to_owned()).collect();
+        assert_eq!(taken::<Raw>(), sections);
+    }
+}

@@ -1,0 +1,123 @@
+//! The command lines of the roles: a configuration file, and flags for the keys that differ from process to process.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use framefleet_model::fault::Fault;
+
+use crate::config::{Flag, Told};
+use crate::settings::refused;
+
+#[derive(Debug, Args)]
+pub struct CoordinatorArgs {
+    #[command(flatten)]
+    pub configured: ConfiguredArgs,
+    /// Declare the broker's exchanges and queues, instead of only looking whether they are right
+    #[arg(long, help_heading = "Settings")]
+    pub declare: bool,
+    /// Where the API answers, on loopback [coordinator.listen]
+    #[arg(long, value_name = "ADDR:PORT", help_heading = "Settings")]
+    pub listen: Option<String>,
+    /// How many outputs are joined at once [coordinator.merge_slots]
+    #[arg(long, value_name = "N", help_heading = "Settings")]
+    pub merge_slots: Option<String>,
+    #[command(flatten)]
+    pub process: ProcessArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct WorkerArgs {
+    #[command(flatten)]
+    pub configured: ConfiguredArgs,
+    /// Tasks of a class at once, such as light=1,standard=auto [worker.slots]
+    #[arg(long, value_name = "CLASS=N,...", help_heading = "Settings")]
+    pub slots: Option<String>,
+    #[command(flatten)]
+    pub process: ProcessArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ConfiguredArgs {
+    /// Read FILE over /etc/framefleet/framefleet.toml
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print the configuration without its secrets, or what is wrong with it, and end
+    #[arg(long)]
+    pub check_config: bool,
+}
+
+/// Keys that a role has in its own section or shares; each flag says which.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Settings")]
+pub struct ProcessArgs {
+    /// Redis, without a password: others can read this line [store.url]
+    #[arg(long, value_name = "URL")]
+    pub store: Option<String>,
+    /// RabbitMQ, without a password [broker.url]
+    #[arg(long, value_name = "URL")]
+    pub broker: Option<String>,
+    /// The folder of segments and other results [work.url]
+    #[arg(long, value_name = "URL")]
+    pub work: Option<String>,
+    /// Where probes and metrics answer [ops_listen]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub ops_listen: Option<String>,
+    /// The folder for files under way [scratch]
+    #[arg(long, value_name = "DIR")]
+    pub scratch: Option<String>,
+    /// What leases and logs call this process [name]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// From the first signal to stop until the process ends [grace]
+    #[arg(long, value_name = "DUR")]
+    pub grace: Option<String>,
+}
+
+impl CoordinatorArgs {
+    pub fn told(&self) -> Result<Told, Fault> {
+        let mut flags = self.process.flags("coordinator");
+        flags.extend(flag("--listen", "coordinator.listen", &self.listen));
+        flags.extend(flag("--merge-slots", "coordinator.merge_slots", &self.merge_slots));
+        flags.extend(flag("--declare", "broker.declare", &self.declare.then(|| "true".to_owned())));
+        self.configured.told(flags)
+    }
+}
+
+impl WorkerArgs {
+    pub fn told(&self) -> Result<Told, Fault> {
+        let mut flags = self.process.flags("worker");
+        for slot in self.slots.iter().flat_map(|slots| slots.split(',')) {
+            let (class, count) = slot.split_once('=').ok_or_else(|| {
+                refused(format!("worker.slots {slot:?} is not CLASS=N, such as light=1 (flag --slots)"))
+            })?;
+            flags.extend(flag("--slots", &format!("worker.slots.{class}"), &Some(count.to_owned())));
+        }
+        self.configured.told(flags)
+    }
+}
+
+impl ConfiguredArgs {
+    fn told(&self, flags: Vec<Flag>) -> Result<Told, Fault> {
+        Ok(Told { file: self.config.clone(), flags, ..Told::here()? })
+    }
+}
+
+impl ProcessArgs {
+    fn flags(&self, section: &str) -> Vec<Flag> {
+        let own = |name: &str| format!("{section}.{name}");
+        let flags = [
+            flag("--store", "store.url", &self.store),
+            flag("--broker", "broker.url", &self.broker),
+            flag("--work", "work.url", &self.work),
+            flag("--ops-listen", &own("ops_listen"), &self.ops_listen),
+            flag("--scratch", &own("scratch"), &self.scratch),
+            flag("--name", &own("name"), &self.name),
+            flag("--grace", &own("grace"), &self.grace),
+        ];
+        flags.into_iter().flatten().collect()
+    }
+}
+
+fn flag(name: &'static str, key: &str, value: &Option<String>) -> Option<Flag> {
+    Some(Flag { name, key: key.to_owned(), value: value.clone()? })
+}
