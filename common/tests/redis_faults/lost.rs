@@ -1,5 +1,8 @@
 //! Connections and answers that are lost.
 
+use std::collections::BTreeSet;
+
+use framefleet_common::ports::changes::Changes;
 use framefleet_common::ports::store::{Peek, Shard, Store, StoreError};
 use framefleet_common::ports::txn::Txn;
 
@@ -24,8 +27,7 @@ pub(crate) async fn a_silent_connection_is_given_up() {
         }
     };
     // What was missed meanwhile is not known, so everything may have changed.
-    let heard = async { while changes.next().await.len() < Shard::all().count() {} };
-    tokio::join!(loads, barriers, heard);
+    tokio::join!(loads, barriers, everything(&mut changes));
     assert_eq!(bytes(&store, "a").await.unwrap(), b"1");
     let s = Shard::of_jobs().nth(9).unwrap();
     committed(&other, Txn::new(s).put(&s.row("a"), "1")).await;
@@ -62,8 +64,15 @@ pub(crate) async fn a_server_that_died_is_refused_soon_and_found_again() {
     until(async || store.load(&[]).await.ok()).await;
     assert_eq!(bytes(&store, "a").await.unwrap(), b"1");
     committed(&store, Txn::new(G).put(&G.row("a"), "2")).await;
-    // Its own commit first, and everything once the channel is heard again.
-    while changes.next().await.len() < Shard::all().count() {}
+    everything(&mut changes).await;
+}
+
+/// Waits until every shard was heard of, in however many pieces of news.
+async fn everything(changes: &mut Changes) {
+    let mut heard = BTreeSet::new();
+    while heard.len() < Shard::all().count() {
+        heard.extend(changes.next().await);
+    }
 }
 
 pub(crate) async fn scripts_that_the_server_forgot_are_told_again() {
