@@ -39,8 +39,9 @@ const POLL: Duration = Duration::from_secs(5);
 const MERGES_PER_SHARD: usize = 64;
 /// A result that the store is away for is kept, and the store asked again so often.
 const ASKS_MAX: u32 = 60;
-/// The same of a merge that is handed back: beyond, its lease runs out, which counts against it.
-const HAND_BACK_ASKS_MAX: u32 = 2;
+/// The same of a claim and of a merge that is handed back: beyond, a lease that nobody knows of or that nobody wants
+/// runs out, which counts against the merge.
+const FEW_ASKS_MAX: u32 = 2;
 const ASK_PAUSE: Duration = Duration::from_secs(5);
 /// Between looks for a merge that should have this slot; a free slot takes it much sooner.
 const YIELD_PAUSE: Duration = Duration::from_secs(10);
@@ -128,7 +129,8 @@ impl MergeSlot {
                 heard: Heard::First,
                 lease_ms: self.lease_ms,
             };
-            if let Claimed::Granted(grant) = self.board.claim(&at, &claimant).await? {
+            let claiming = || self.board.claim(&at, &claimant);
+            if let Claimed::Granted(grant) = self.patiently(FEW_ASKS_MAX, claiming).await? {
                 return Ok(Some(Merge { at, claimant, grant: *grant }));
             }
         }
@@ -169,7 +171,7 @@ impl MergeSlot {
             (Err(_), Told::Cancelled | Told::Lost) => Ok("unwanted"),
             (Err(_), Told::Nothing) if stop.is_cancelled() || yielded == Yielded::Yes => {
                 let handing = || self.board.hand_back(at, &claimant.nonce);
-                self.patiently(HAND_BACK_ASKS_MAX, handing).await.map(|()| "handed_back")
+                self.patiently(FEW_ASKS_MAX, handing).await.map(|()| "handed_back")
             }
             (Err(fault), Told::Nothing) => {
                 self.observer.merge_failed(&at.job, at.task, &fault);

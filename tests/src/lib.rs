@@ -16,6 +16,8 @@ pub mod fleet;
 pub mod oracle;
 /// Where things are.
 pub mod place;
+/// A fleet of real processes on servers of its own.
+pub mod processes;
 /// The program under test.
 pub mod product;
 /// How each source is made.

@@ -39,8 +39,9 @@ use crate::transfer;
 
 /// How long a finished result is kept for a store that is away.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(300);
-/// The same of a task that is handed back: beyond, its lease runs out, which counts against it.
-const HAND_BACK_PATIENCE: Duration = Duration::from_secs(10);
+/// The same of a claim and of a task that is handed back: beyond, a lease that nobody knows of or that nobody wants runs
+/// out, which counts against the task.
+const SHORT_PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE_FIRST: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// A task that was handed back more often than this and still finds no scratch asks for too much.
@@ -89,17 +90,19 @@ impl Bench {
         let lease_ms = self.lease_ms;
         let claimant = Claimant { nonce: (self.mint)(), worker: self.name.clone(), heard, lease_ms };
         let together = self.company.read().await;
-        let (claimed, _company) = match self.board.claim_in_company(&at, &claimant).await {
-            Ok(Claimed::Alone) => {
-                drop(together);
-                let alone = self.company.write().await;
-                if halt.stop.is_cancelled() {
-                    return;
+        let (claimed, _company) =
+            match self.patiently(SHORT_PATIENCE, || self.board.claim_in_company(&at, &claimant)).await {
+                Ok(Claimed::Alone) => {
+                    drop(together);
+                    let alone = self.company.write().await;
+                    if halt.stop.is_cancelled() {
+                        return;
+                    }
+                    let claimed = self.patiently(SHORT_PATIENCE, || self.board.claim(&at, &claimant)).await;
+                    (claimed, Guard::Alone(alone))
                 }
-                (self.board.claim(&at, &claimant).await, Guard::Alone(alone))
-            }
-            claimed => (claimed, Guard::Shared(together)),
-        };
+                claimed => (claimed, Guard::Shared(together)),
+            };
         match claimed {
             Ok(Claimed::Granted(grant)) => {
                 let _busy = self.observer.claimed(&at, (&grant.task.class, &claimant.nonce));
@@ -189,7 +192,7 @@ impl Bench {
             (Err(_), Told::Cancelled | Told::Lost) => Ok("unwanted"),
             (Err(fault), Told::Nothing) if cancel.is_cancelled() || self.is_out_of_room(claim, &fault) => {
                 let handing = || self.board.hand_back(at, nonce);
-                self.patiently(HAND_BACK_PATIENCE, handing).await.map(|()| "handed_back")
+                self.patiently(SHORT_PATIENCE, handing).await.map(|()| "handed_back")
             }
             (Err(fault), Told::Nothing) => {
                 self.observer.failed(at, nonce, &fault);

@@ -148,6 +148,11 @@ impl Storm {
         }
     }
 
+    /// Whether somebody listens, and wants to hear of every task.
+    pub fn is_told_aloud(&self) -> bool {
+        self.voice == Voice::Aloud
+    }
+
     /// Something that must never happen.
     pub fn wrong(&self, what: String) {
         self.tell("wrong", format_args!("WRONG: {what}"));

@@ -12,6 +12,7 @@ use framefleet_common::ports::store::{
     Commit, Loaded, Message, Peek, Row, RowKey, Scan, Scanned, Shard, Store, StoreError,
 };
 use framefleet_common::ports::txn::{Txn, Write};
+use framefleet_model::board::{Task, TaskState};
 use framefleet_model::id::JobId;
 use framefleet_model::job::Job;
 
@@ -110,8 +111,30 @@ impl Truth {
                 self.moved(before.as_ref(), &after);
             }
         }
+        if self.storm.is_told_aloud() && committed != Commit::Conflict {
+            self.tell_of_tasks(&txn);
+        }
         self.commit_now(&txn, &committed);
         Ok(committed)
+    }
+
+    fn tell_of_tasks(&self, txn: &Txn) {
+        let puts = txn.writes.iter().filter_map(|write| match write {
+            Write::Put { row, bytes } if row.name.starts_with("task/") => rows::from_bytes(&row.name, bytes).ok(),
+            _ => None,
+        });
+        for task in puts {
+            let Task { id, state, tries, .. } = task;
+            let state = match state {
+                TaskState::Waiting { .. } => "waits".to_owned(),
+                TaskState::Ready => "is ready".to_owned(),
+                TaskState::Hinted { .. } => "is hinted".to_owned(),
+                TaskState::Claimed(lease) => format!("is held by {} {:?}", lease.worker, lease.company),
+                TaskState::Settled(_) => "is settled".to_owned(),
+                TaskState::Dead(_) => "is dead".to_owned(),
+            };
+            self.storm.tell("task", format_args!("shard {}: {id} {state}, {tries:?}", txn.shard));
+        }
     }
 
     async fn jobs_before(&self, txn: &Txn) -> Result<Vec<(RowKey, Option<Job>)>, StoreError> {

@@ -1,0 +1,48 @@
+//! What is asked of a fleet, and what must come of it: the bytes that one process makes of the same film.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::{clip, place, product};
+
+pub const CUT: &str = "500ms";
+
+/// Eight seconds in seventeen or so tasks.
+pub fn film() -> PathBuf {
+    let coding = "-c:v libx264 -preset veryfast -threads 1 -bf 3 -g 25";
+    clip::numbered("bytes.mov", &["--seconds", "8", "--fps", "25", "--vargs", coding])
+}
+
+/// A job file of one film and one output, in pieces of half a second.
+pub fn job(source: &str, to: &str) -> Value {
+    json!({
+        "version": 1,
+        "source": source,
+        "outputs": [{ "to": to, "video": { "preset": "ultrafast" } }],
+        "segment": { "duration": CUT },
+    })
+}
+
+/// The same with another value at a key.
+pub fn with(mut job: Value, key: &str, value: Value) -> Value {
+    job[key] = value;
+    job
+}
+
+pub fn url(path: &Path) -> String {
+    format!("file://{}", path.display())
+}
+
+/// What one process makes of the film as this kind of file, by the same settings.
+pub fn golden(film: &Path, kind: &str) -> Vec<u8> {
+    golden_cut(film, kind, CUT)
+}
+
+pub fn golden_cut(film: &Path, kind: &str, cut: &str) -> Vec<u8> {
+    let home = place::scratch();
+    let out = home.path().join(format!("golden.{kind}"));
+    let ran = product::transcode(home.path(), film, &out, &["--segment-duration", cut]);
+    ran.done().unwrap_or_else(|why| panic!("one process cannot do it: {why}"));
+    std::fs::read(&out).expect("the output stands")
+}
