@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use framefleet_common::process::tls;
 use framefleet_coordinator::ops::wire::{JobJson, LetterJson, ListJson, Problem, SubmittedJson, ViewJson, WorkerJson};
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::pipeline::OnExisting;
@@ -265,8 +266,7 @@ impl Server {
         let base = args.server.trim_end_matches('/').to_owned() + "/";
         let base = reqwest::Url::parse(&base).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
         let base = base.ok_or_else(|| refused(format!("server {:?} is no http:// or https:// URL", args.server)))?;
-        // Whoever was first has chosen the same one.
-        let _ = framefleet_common::process::tls::install();
+        tls::install();
         let client = reqwest::Client::builder().connect_timeout(CONNECT_TIME_MAX).build();
         let client = client.map_err(|e| Fault::new(FaultKind::Internal, format!("no HTTP client: {e}")))?;
         Ok(Self { client, base })

@@ -26,6 +26,7 @@ use self::topology::{Names, Topology};
 pub use self::verify::Declare;
 use crate::ports::broker::{Broker, BrokerError, Class, DeadLetters, Event, Hint, Hints};
 use crate::ports::clock::Clock;
+use crate::process::tls;
 
 #[derive(Clone)]
 pub struct AmqpSettings {
@@ -81,7 +82,7 @@ impl AmqpBroker {
     /// Begins to connect and never stops trying; needs no server yet, but a Tokio runtime.
     pub fn start(settings: &AmqpSettings, clock: Arc<dyn Clock>) -> Result<Self, BrokerError> {
         let plan = Arc::new(settings.plan(clock)?);
-        install_tls();
+        tls::install();
         let names = settings.names();
         let publishing = Link::start(Role::Publish, plan.clone());
         let publisher = Publisher::new(publishing, names.clone(), settings.confirms_max);
@@ -98,7 +99,7 @@ impl AmqpBroker {
     pub async fn declare(settings: &AmqpSettings, clock: Arc<dyn Clock>) -> Result<(), String> {
         let settings = AmqpSettings { declare: Declare::Declare, ..settings.clone() };
         let plan = Arc::new(settings.plan(clock).map_err(|error| error.to_string())?);
-        install_tls();
+        tls::install();
         let link = Link::start(Role::Publish, plan);
         let declared = link.session().await;
         let trouble = link.trouble();
@@ -146,9 +147,4 @@ impl fmt::Debug for AmqpSettings {
             .field("confirms_max", confirms_max)
             .finish()
     }
-}
-
-fn install_tls() {
-    // Whoever came first installed the same one.
-    let _ = rustls::crypto::ring::default_provider().install_default();
 }

@@ -15,6 +15,7 @@ use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, S3Conditio
 use object_store::{BackoffConfig, ClientOptions, RetryConfig};
 
 use crate::adapters::blob::storages::{Addressing, Credentials, Http, StorageSettings};
+use crate::process::tls;
 
 const CONNECT: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(60);
@@ -49,8 +50,7 @@ pub(crate) struct Bucket {
 impl Bucket {
     pub(crate) fn open(name: &str, settings: &StorageSettings) -> Result<Self, Fault> {
         check(name, settings)?;
-        // Whoever came first chose the same provider: there is one in the binary.
-        drop(rustls::crypto::ring::default_provider().install_default());
+        tls::install();
         let client = |silence| {
             let builder = builder(name, settings).with_client_options(options(settings.http, silence));
             builder.build().map_err(|error| refused(settings, &format!("cannot be used: {error}")))

@@ -54,6 +54,7 @@ use crate::ports::store::{
     Commit, Loaded, Message, Peek, RowKey, Scan, Scanned, Sequence, Shard, Store, StoreError, Version,
 };
 use crate::ports::txn::Txn;
+use crate::process::tls;
 
 /// How much longer an answer may take for each write: the largest transactions are more than a slow server does in the
 /// usual time, and would be tried for ever.
@@ -78,8 +79,7 @@ impl RedisStore {
     /// a transaction. A server that does not answer is `Unavailable`: try again. What only people can mend (a wrong
     /// password, an address that is none) is `Unusable`.
     pub async fn open(settings: RedisSettings, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        // Whoever was first has chosen the same one.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        tls::install();
         let keys = Keys::new(&settings.prefix)?;
         let scripts = Arc::new(Scripts::new(keys.clone()));
         let maker = Maker { target: Arc::new(Target::of(&settings)?), scripts: scripts.clone(), clock };
