@@ -172,7 +172,7 @@ fn refusals_name_key_value_bound_and_origin() {
 fn unknown_keys_are_refused_wherever_they_stand() {
     refused(
         "[limits]\nleese = '1s'",
-        "limits.leese is no key of the configuration, those are: keep_attempts, keep_jobs, lease, beat, retry_first, retry_longest (DIR/f.toml)",
+        "limits.leese is no key of the configuration, those are: keep_attempts, keep_jobs, lease, beat (DIR/f.toml)",
     );
     refused(
         "[stor]\nx = 1",

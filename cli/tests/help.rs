@@ -25,7 +25,19 @@ fn check(words: &[&str]) {
 #[test]
 fn help_is_as_it_was_reviewed() {
     check(&[]);
-    for command in ["transcode", "plan", "sample", "doctor", "coordinator", "worker"] {
+    for command in [
+        "transcode",
+        "plan",
+        "sample",
+        "doctor",
+        "coordinator",
+        "worker",
+        "submit",
+        "jobs",
+        "dead",
+        "workers",
+        "recover",
+    ] {
         check(&[command]);
     }
 }

@@ -118,13 +118,10 @@ fn telemetry_of(reading: &Reading<'_>, raw: &RawTelemetry) -> Result<Telemetry, 
 
 fn limits_of(reading: &Reading<'_>, raw: &RawLimits) -> Result<LimitsConfig, Fault> {
     let lease = reading.duration(text("limits.lease", &raw.lease), 5 * SECOND..=HOUR / 6)?;
-    let retry_first = reading.duration(text("limits.retry_first", &raw.retry_first), SECOND / 10..=HOUR)?;
     Ok(LimitsConfig {
-        keep_attempts: reading.duration(text("limits.keep_attempts", &raw.keep_attempts), HOUR..=365 * DAY)?,
-        keep_jobs: reading.duration(text("limits.keep_jobs", &raw.keep_jobs), HOUR..=3650 * DAY)?,
+        keep_attempts: reading.duration(text("limits.keep_attempts", &raw.keep_attempts), SECOND..=365 * DAY)?,
+        keep_jobs: reading.duration(text("limits.keep_jobs", &raw.keep_jobs), SECOND..=3650 * DAY)?,
         lease,
         beat: reading.duration(text("limits.beat", &raw.beat), SECOND / 2..=lease / BEATS_IN_A_LEASE)?,
-        retry_first,
-        retry_longest: reading.duration(text("limits.retry_longest", &raw.retry_longest), retry_first..=DAY)?,
     })
 }

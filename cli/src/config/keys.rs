@@ -185,21 +185,14 @@ const TELEMETRY: [Key; 2] = [
     ),
 ];
 
-const LIMITS: [Key; 6] = [
+const LIMITS: [Key; 4] = [
     open(
         "keep_attempts",
         "\"24h\"",
-        "duration, 1h to 365d",
+        "duration, 1s to 365d",
         "How long objects of attempts stay that nobody needs any more.",
     ),
-    open("keep_jobs", "\"30d\"", "duration, 1h to 3650d", "How long ended jobs can be asked for."),
+    open("keep_jobs", "\"30d\"", "duration, 1s to 3650d", "How long ended jobs can be asked for."),
     open("lease", "\"30s\"", "duration, 5s to 10m", "How long a task waits for an attempt that says nothing."),
     open("beat", "\"5s\"", "duration, 500ms to a third of the lease", "How often an attempt says that it lives."),
-    open("retry_first", "\"2s\"", "duration, 100ms to 1h", "The longest wait before a task's second attempt."),
-    open(
-        "retry_longest",
-        "\"5m\"",
-        "duration, retry_first to 24h",
-        "Beyond this the wait, doubled with each failure, does not grow.",
-    ),
 ];

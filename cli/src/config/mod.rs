@@ -172,8 +172,6 @@ pub struct LimitsConfig {
     pub keep_jobs: Duration,
     pub lease: Duration,
     pub beat: Duration,
-    pub retry_first: Duration,
-    pub retry_longest: Duration,
 }
 
 impl Config {

@@ -98,8 +98,6 @@ pub(super) struct RawLimits {
     pub(super) keep_jobs: String,
     pub(super) lease: String,
     pub(super) beat: String,
-    pub(super) retry_first: String,
-    pub(super) retry_longest: String,
 }
 
 #[cfg(test)]
