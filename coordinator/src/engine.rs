@@ -23,17 +23,18 @@
 //! tokio::join!(coordinator.run(stop.clone()), worker.run(stop.clone()), watch_until_ended);
 //! ```
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use framefleet_common::ports::rows;
+use framefleet_common::ports::rows::{self, TaskRef};
 use framefleet_common::ports::store::{
-    Commit, Entry, Message, Peek, Scan, Sequence, Shard, Store, StoreError, Version,
+    Commit, Entry, Message, Peek, RowKey, Scan, Sequence, Shard, Store, StoreError, Version,
 };
 use framefleet_common::ports::txn::Txn;
 use framefleet_model::board::{self, Task};
 use framefleet_model::fault::{Fault, FaultKind};
-use framefleet_model::id::JobId;
+use framefleet_model::id::{JobId, TaskId};
 use framefleet_model::job::{Closing, Job, JobState, Mail};
 use framefleet_model::time::StoreTime;
 use futures::StreamExt as _;
@@ -200,37 +201,42 @@ impl Engine {
         Ok(())
     }
 
-    /// `None`: a task that was to change is not there, or no longer as it was.
+    /// `None`: a task that was to change is not there.
     async fn change_tasks(&self, mut txn: Txn, job: &Job, decision: &Decision) -> Result<Option<Txn>, StoreError> {
+        let changed: BTreeSet<TaskId> = decision.tasks.iter().map(TaskChange::task).collect();
+        let refs: Vec<TaskRef> = changed.into_iter().map(|task| TaskRef::new(&job.id, task)).collect();
+        let keys: Vec<RowKey> = refs.iter().map(TaskRef::row).collect();
+        if keys.is_empty() {
+            return Ok(Some(txn));
+        }
+        let mut tasks: BTreeMap<TaskId, Option<Task>> = BTreeMap::new();
+        for ((at, key), row) in refs.iter().zip(&keys).zip(self.store.load(&keys).await?.rows) {
+            txn = txn.expect(key, row.as_ref().map(|row| row.version));
+            tasks.insert(at.task, row.map(|row| rows::from_row(key, &row)).transpose()?);
+        }
+        // A task may change more than once in a turn: each change goes by what the last one made of it.
         for change in &decision.tasks {
-            let id = match change {
-                TaskChange::Create(task) => {
-                    txn = rows::put_task(txn, &rows::TaskRef::new(&job.id, task.id), task);
+            let at = TaskRef::new(&job.id, change.task());
+            let known = tasks.get(&at.task).cloned().flatten();
+            let next = match (change, known) {
+                (TaskChange::Create(task), None) => (**task).clone(),
+                (TaskChange::Create(task), Some(known)) => {
+                    txn = rows::unplace(txn, &at, &known);
+                    // Whoever cleans up must still find what its attempts made.
+                    Task { past: board::again(&known).past, ..(**task).clone() }
+                }
+                (TaskChange::Drop(_), None) => continue,
+                (TaskChange::Drop(_), Some(known)) => {
+                    txn = rows::unplace(txn.delete(&at.row()), &at, &known);
+                    tasks.insert(at.task, None);
                     continue;
                 }
-                TaskChange::Again(id) | TaskChange::Drop(id) => *id,
-                TaskChange::Order { task, .. } => *task,
+                (TaskChange::Again(_) | TaskChange::Order { .. }, None) => return Ok(None),
+                (TaskChange::Again(_), Some(known)) => board::again(&known),
+                (TaskChange::Order { order, .. }, Some(known)) => board::at_turn(&known, *order),
             };
-            let at = rows::TaskRef::new(&job.id, id);
-            let loaded = self.store.load(&[at.row()]).await?;
-            let Some(row) = loaded.rows.into_iter().next().flatten() else {
-                if matches!(change, TaskChange::Drop(_)) {
-                    continue;
-                }
-                return Ok(None);
-            };
-            let task: Task = rows::from_row(&at.row(), &row)?;
-            let changed = match change {
-                TaskChange::Drop(_) => {
-                    // Whatever happened to it meanwhile is of a plan that no longer counts.
-                    txn = rows::unplace(txn.delete(&at.row()), &at, &task);
-                    continue;
-                }
-                TaskChange::Create(task) => (**task).clone(),
-                TaskChange::Again(_) => board::again(&task),
-                TaskChange::Order { order, .. } => board::at_turn(&task, *order),
-            };
-            txn = rows::put_task(txn.expect(&at.row(), row.version), &at, &changed);
+            txn = rows::put_task(txn, &at, &next);
+            tasks.insert(at.task, Some(next));
         }
         Ok(Some(txn))
     }

@@ -150,6 +150,26 @@ fn ids(plan: Option<&Plan>) -> Vec<TaskId> {
     index.chain(encodes).chain(audios).chain(merges).collect()
 }
 
+/// The tasks of a job that ended in vain leave all indexes: nobody is to look at them again.
+pub(crate) async fn unplace_tasks(effects: &Effects, job: &Job) -> Result<(), Fault> {
+    let plan = match job.state.plan() {
+        Some(digest) => Some(effects.plan_by(job, digest).await?),
+        None => None,
+    };
+    for ids in ids(plan.as_ref()).chunks(ROWS_PER_TXN) {
+        let refs: Vec<TaskRef> = ids.iter().map(|id| TaskRef::new(&job.id, *id)).collect();
+        let keys: Vec<_> = refs.iter().map(TaskRef::row).collect();
+        let mut txn = Txn::new(Shard::of(&job.id));
+        for ((at, key), row) in refs.iter().zip(&keys).zip(effects.store.load(&keys).await?.rows) {
+            if let Some(row) = row {
+                txn = rows::unplace(txn, at, &rows::from_row::<Task>(key, &row)?);
+            }
+        }
+        drop::<Commit>(effects.store.commit(txn).await?);
+    }
+    Ok(())
+}
+
 async fn remove(
     effects: &Effects,
     (job, seen): (&Job, Option<Version>),

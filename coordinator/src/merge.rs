@@ -16,6 +16,7 @@ use framefleet_common::child::{Attempt, Media};
 use framefleet_common::ports::clock::Clock;
 use framefleet_common::ports::rows::{self, TaskRef};
 use framefleet_common::ports::store::{Entry, Scan, Shard, Store, StoreError};
+use framefleet_common::process::machine;
 use framefleet_common::tending::{Pulse, Tending, Told};
 use framefleet_model::board::{Claimant, Heard, Sign, is_before_turn};
 use framefleet_model::fault::{Fault, FaultKind};
@@ -131,10 +132,20 @@ impl MergeSlot {
             };
             let claiming = || self.board.claim(&at, &claimant);
             if let Claimed::Granted(grant) = self.patiently(FEW_ASKS_MAX, claiming).await? {
-                return Ok(Some(Merge { at, claimant, grant: *grant }));
+                if self.has_room(&grant) {
+                    return Ok(Some(Merge { at, claimant, grant: *grant }));
+                }
+                self.board.decline(&at, &claimant.nonce).await?;
+                self.observer.merge_ended((&at.job, at.task), "declined");
             }
         }
         Ok(None)
+    }
+
+    /// Whether the output is estimated to fit what the scratch folder has free.
+    fn has_room(&self, grant: &Grant) -> bool {
+        let need = u64::from(grant.task.need.scratch_mib);
+        machine::free_mib(&self.scratch).is_none_or(|free| need <= free)
     }
 
     async fn attempt(&self, merge: Merge, stop: &CancellationToken) {

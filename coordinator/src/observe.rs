@@ -56,7 +56,7 @@ impl Observer {
                 "framefleet_merges_total",
                 "merge attempts by how they ended",
                 "outcome",
-                &["settled", "lost", "unwanted", "handed_back", "failed"],
+                &["settled", "lost", "unwanted", "handed_back", "declined", "failed"],
             ),
             store_errors: counter(
                 "framefleet_coordinator_store_errors_total",

@@ -47,6 +47,7 @@ pub(crate) async fn close(effects: &Effects, job: &Job) -> Result<(), Fault> {
         JobState::Failed(_) | JobState::Cancelled(_) => {
             let urls: Vec<&str> = request.outputs.iter().map(|output| output.to.as_str()).collect();
             owners::release(&*effects.store, &job.id, &urls).await?;
+            garbage::unplace_tasks(effects, job).await?;
         }
         // The ledger says all that its tasks' rows did.
         JobState::Completed(_) => {

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use framefleet_common::process::machine::free_mib;
 use framefleet_model::task::Need;
-use rustix::fs::statvfs;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Below so much free scratch a worker takes nothing more.
@@ -68,13 +68,6 @@ impl Room {
     }
 }
 
-/// `None` where the folder is not there yet, or its file system does not say.
-pub(crate) fn free_mib(folder: &Path) -> Option<u64> {
-    let there = folder.ancestors().find(|folder| folder.exists())?;
-    let found = statvfs(there).ok()?;
-    Some((found.f_bavail.saturating_mul(found.f_frsize)) >> 20)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,6 +93,6 @@ mod tests {
     fn a_scratch_that_is_there_has_room() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(Room::new(need(1, 1), &folder.path().join("not yet")).check(), Ok(()));
-        assert!(free_mib(folder.path()).is_some());
+        assert!(free_mib(folder.path()).is_some_and(|free| free > 0));
     }
 }

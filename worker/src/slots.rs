@@ -14,6 +14,7 @@ use framefleet_common::child::Media;
 use framefleet_common::fleet::Fleet;
 use framefleet_common::ports::broker::{BrokerError, Class};
 use framefleet_common::process::drain::Halt;
+use framefleet_common::process::machine;
 use framefleet_common::roster::{Phase, Roster, WORKER_VERSION, WorkerRow};
 use framefleet_common::tending::Pulse;
 use framefleet_model::task::{Need, SourceLimits};
@@ -26,7 +27,7 @@ use tokio::sync::RwLock;
 use crate::attempt::Bench;
 use crate::brief::Briefing;
 use crate::observe::Observer;
-use crate::room::{self, Room};
+use crate::room::Room;
 use crate::scratch;
 
 /// Between two tries at a broker that does not answer.
@@ -67,7 +68,7 @@ pub struct Worker {
 
 /// What a scratch folder's file system has free.
 pub fn scratch_mib(folder: &Path) -> u32 {
-    room::free_mib(folder).map_or(u32::MAX, |free| u32::try_from(free).unwrap_or(u32::MAX))
+    machine::free_mib(folder).map_or(u32::MAX, |free| u32::try_from(free).unwrap_or(u32::MAX))
 }
 
 impl Worker {

@@ -35,8 +35,9 @@ const CHILD_MIB: u64 = 96;
 /// What encoders and decoders keep for each pixel of a rendition: pictures looked ahead at, references, queues. A child
 /// that encodes 1920x1080 at preset medium was measured at 582 MiB.
 const BYTES_A_PIXEL: u64 = 250;
-/// A constant quality that is wished very high gives more; such a film is caught by the scratch running full.
-const BYTES_A_SECOND_OF_A_PIXEL: u64 = 1;
+/// One byte for so many pixels each second, 4 Mbit/s at 1920x1080, is what constant quality usually gives. A film that
+/// gives more is caught by the scratch running full; more room than is needed would be found in fewer workers.
+const PIXELS_A_BYTE_A_SECOND: u64 = 4;
 
 /// What reading through a film takes.
 pub fn index_need() -> Need {
@@ -66,7 +67,7 @@ fn encoded_bytes(renditions: &[VideoRendition], length: MediaTime) -> u64 {
     let bytes = |rendition: &VideoRendition| match rendition.settings.rate {
         RateControl::Bitrate(bits) => seconds(length).saturating_mul(bits.into()) / 8,
         RateControl::Crf(_) => {
-            seconds(length).saturating_mul(pixels(rendition.format.geometry)).saturating_mul(BYTES_A_SECOND_OF_A_PIXEL)
+            seconds(length).saturating_mul(pixels(rendition.format.geometry)) / PIXELS_A_BYTE_A_SECOND
         }
     };
     renditions.iter().map(bytes).fold(0, u64::saturating_add)

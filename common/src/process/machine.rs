@@ -4,6 +4,7 @@ use std::fs;
 use std::num::NonZero;
 use std::path::Path;
 
+use rustix::fs::statvfs;
 use rustix::system::{sysinfo, uname};
 
 const CGROUPS: &str = "/sys/fs/cgroup";
@@ -27,6 +28,13 @@ pub fn cores() -> NonZero<usize> {
     // cgroup namespace finds its own.
     let quota = lowest(&memberships(), Path::new(CGROUPS), &QUOTA, cores_of);
     quota.and_then(|cores| NonZero::new(usize::try_from(cores).ok()?.max(1))).map_or(here, |quota| quota.min(here))
+}
+
+/// What the file system of a folder has free, in MiB; `None` where it does not say.
+pub fn free_mib(folder: &Path) -> Option<u64> {
+    let there = folder.ancestors().find(|folder| folder.exists())?;
+    let found = statvfs(there).ok()?;
+    Some(found.f_bavail.saturating_mul(found.f_frsize) >> 20)
 }
 
 /// Bytes of memory that may be resident before the kernel acts.

@@ -204,6 +204,16 @@ pub fn effect(job: &Job) -> Option<Effect> {
     }
 }
 
+impl TaskChange {
+    pub fn task(&self) -> TaskId {
+        match self {
+            Self::Create(task) => task.id,
+            Self::Again(task) | Self::Drop(task) => *task,
+            Self::Order { task, .. } => *task,
+        }
+    }
+}
+
 impl Step {
     pub(crate) fn to(state: JobState) -> Self {
         Self { state, tasks: Vec::new(), outbox: Vec::new() }
