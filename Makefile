@@ -8,7 +8,7 @@ PROFILE ?= dev
 BUILT = target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/framefleet
 DEMO = target/demo
 
-.PHONY: help setup demo build test test-exact test-corpus lint fmt tidy bench
+.PHONY: help setup demo build test test-fleet test-exact test-corpus lint fmt tidy bench
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -26,6 +26,10 @@ build:
 
 test: setup build ## unit tests, contracts, tidiness, and about 40 cases of exactness
 	FRAMEFLEET_BIN=$(CURDIR)/$(BUILT) cargo nextest run --locked --workspace
+
+test-fleet: setup build ## a fleet of real processes under faults, on servers of its own (root); FULL=1 for all of it
+	FRAMEFLEET_BIN=$(CURDIR)/$(BUILT) cargo nextest run --locked -p framefleet-tests --test processes \
+	    --profile $(if $(FULL),fleet-at-length,fleet)
 
 test-exact: setup build ## every case of exactness; FULL=1 for the full product of all axes
 	FRAMEFLEET_BIN=$(CURDIR)/$(BUILT) cargo nextest run --locked --profile exact -p framefleet-tests --test exact

@@ -36,8 +36,7 @@ impl MemoryBound {
     pub fn of(bytes: u64) -> Self {
         assert!(geteuid().is_root(), "control groups can only be made by root");
         let legacy = Path::new(MEMORY_CGROUPS).is_dir();
-        let (mount, file) =
-            if legacy { (MEMORY_CGROUPS, "memory.limit_in_bytes") } else { (CGROUPS, "memory.max") };
+        let (mount, file) = if legacy { (MEMORY_CGROUPS, "memory.limit_in_bytes") } else { (CGROUPS, "memory.max") };
         let folder = Path::new(mount).join(format!("framefleet-test-{}", std::process::id()));
         std::fs::create_dir(&folder).unwrap_or_else(|e| panic!("no control group at {}: {e}", folder.display()));
         let bound = Self(folder);

@@ -9,13 +9,13 @@ use serde_json::Value;
 use super::client::Client;
 use super::role::{Kind, Launch, Role, free_port, tail};
 use super::servers::{Buckets, Servers};
-use super::{jobs, until};
+use super::{PATIENCE, comes_true, jobs, until};
 use crate::place;
 
 const LOG_LINES_SHOWN: usize = 60;
 
 /// Short enough to wait for: a dead worker's task is taken over within seconds.
-const SETTINGS: &str = "[limits]\nlease = \"5s\"\nbeat = \"500ms\"\nretry_first = \"100ms\"\nretry_longest = \"2s\"\n\
+const SETTINGS: &str = "[limits]\nlease = \"5s\"\nbeat = \"500ms\"\n\
     [telemetry]\nfilter = \"info,framefleet_worker=debug,framefleet_coordinator=debug\"\n";
 
 pub struct Fleet {
@@ -46,16 +46,16 @@ impl Fleet {
             root("in"),
             root("out")
         );
-        Self::over(servers, prefix, (folder, &storage))
+        Self::placed(servers, prefix, (folder, &storage))
     }
 
     /// Films, work and outputs in buckets.
     pub fn on_buckets(servers: &Servers, prefix: &str, buckets: &Buckets) -> Self {
         let storage = format!("[work]\nurl = \"s3://{}/{prefix}\"\n{}", Buckets::WORK, buckets.settings());
-        Self::over(servers, prefix, (place::scratch(), &storage))
+        Self::placed(servers, prefix, (place::scratch(), &storage))
     }
 
-    fn over(servers: &Servers, prefix: &str, (folder, storage): (tempfile::TempDir, &str)) -> Self {
+    fn placed(servers: &Servers, prefix: &str, (folder, storage): (tempfile::TempDir, &str)) -> Self {
         for name in ["in", "out", "work", "scratch", "logs"] {
             std::fs::create_dir(folder.path().join(name)).expect("a folder of our own");
         }
@@ -141,11 +141,13 @@ impl Fleet {
     /// Waits until a process says of its readiness what is wanted.
     pub fn until_it_says(&self, name: &str, wanted: impl Fn(u16, &str) -> bool) -> String {
         let mut said = None;
-        until(&format!("{name} says of its readiness what is wanted"), || {
-            said = self.readiness(name).filter(|(status, text)| wanted(*status, text));
-            said.is_some()
+        let role = self.roles.iter().find(|role| role.name() == name).expect("it was added");
+        let heard = comes_true(PATIENCE, || {
+            said = self.readiness(name).or(said.take());
+            role.has_ended() || said.as_ref().is_some_and(|(status, text)| wanted(*status, text))
         });
-        said.expect("waited for").1
+        assert!(heard && !role.has_ended(), "{name} says of its readiness: {said:?}; ended: {}", role.has_ended());
+        said.expect("it said what was wanted").1
     }
 
     pub fn figure(&self, name: &str, series: &str) -> u64 {

@@ -72,6 +72,12 @@ impl Role {
         Pid::from_child(self.running.as_ref().expect("it runs"))
     }
 
+    /// It ended by itself, and nobody has waited for it yet.
+    pub fn has_ended(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid().as_raw_nonzero())).unwrap_or_default();
+        stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('Z'))
+    }
+
     pub fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).expect("it is not waited for yet, so its number is its own");
     }
