@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use framefleet_common::adapters::memory::store::Snapshot;
 use framefleet_common::ports::rows;
-use framefleet_model::board::Task;
 use framefleet_model::fault::FaultKind;
-use framefleet_model::id::JobId;
 use framefleet_model::job::{Closing, Job, JobState};
 use tokio::time::Instant;
 
@@ -59,13 +57,18 @@ pub async fn when_quiet(world: &World) {
 fn unread(world: &World) -> Vec<String> {
     let snapshot = world.truth.now();
     let mut left: Vec<String> = snapshot.queues().map(|(queue, _)| format!("queue {}", queue.name)).collect();
-    for (index, entries) in snapshot.indexes().filter(|(index, _)| !matches!(&*index.name, "jobs" | "garbage")) {
+    for (index, entries) in snapshot.indexes().filter(|(index, _)| !is_memory(&index.name)) {
         left.extend(entries.map(|entry| format!("{} in {}", entry.member, index.name)));
     }
     if world.post.depth() > 0 {
         left.push(format!("{} hints", world.post.depth()));
     }
     left
+}
+
+/// What a store remembers for as long as it lives, or until a day long after.
+fn is_memory(index: &str) -> bool {
+    matches!(index, "jobs" | "retired" | "dead" | "workers") || index.starts_with("tenants/")
 }
 
 /// The same, and jobs that have not ended.
@@ -156,30 +159,11 @@ pub fn when_stopped(world: &World) {
     if !left.is_empty() {
         world.storm.wrong(format!("after all has stopped is left: {}", left.join(", ")));
     }
-    let snapshot = world.truth.now();
-    for job in jobs(&snapshot) {
-        let known = nonces(&snapshot, &job.id);
-        let forgotten = world.storm.counts().contains_key("rollback") || job.generation > 1;
-        for nonce in attempts(&world.work().join(job.id.as_str())).difference(&known) {
-            world.storm.tell("leftover", format_args!("no row knows attempt {nonce} of job {}", job.id));
-            if !forgotten {
-                world.storm.wrong(format!("no row knows attempt {nonce} of job {}", job.id));
-            }
+    for job in jobs(&world.truth.now()) {
+        for nonce in attempts(&world.work().join(job.id.as_str())) {
+            world.storm.wrong(format!("attempt {nonce} of job {} left an object", job.id));
         }
     }
-}
-
-/// Every attempt that a row names.
-fn nonces(snapshot: &Snapshot, job: &JobId) -> BTreeSet<String> {
-    let prefix = format!("task/{job}/");
-    let mut nonces = BTreeSet::new();
-    for (key, row) in snapshot.rows().filter(|(key, _)| key.name.starts_with(&prefix)) {
-        let task: Task = rows::from_row(key, row).expect("task rows parse");
-        let held = task.lease().map(|lease| &lease.nonce);
-        let settled = task.settled().map(|settled| &settled.nonce);
-        nonces.extend(task.past.iter().chain(held).chain(settled).map(ToString::to_string));
-    }
-    nonces
 }
 
 /// Every attempt that left an object: `<job>/index/<nonce>`, `<job>/<task>/<nonce>/<file>`.

@@ -185,8 +185,9 @@ impl World {
             scratch,
             beat: BEAT,
             lease: LEASE,
-            keep_attempts: KEEP,
-            keep_jobs: KEEP * 30,
+            // What attempts left is swept only once nobody can be late any more.
+            keep_attempts: STORM * 2,
+            keep_jobs: KEEP,
             metrics: Registry::default(),
         };
         Coordinator::new(self.fleet(peril), Arc::new(TextMedia::new(Rolled(peril.clone()))), settings)
