@@ -67,6 +67,7 @@ async fn serve(
         metrics,
     };
     let coordinator = Coordinator::new(services.fleet.clone(), media, settings);
+    coordinator.clear_scratch().await;
     let api = Api { ops: Arc::new(coordinator.ops()), read: Arc::new(submission::read), stop: stop.clone() };
     let served = async {
         let ended = http::serve(listener, api).await;

@@ -75,6 +75,11 @@ impl Coordinator {
         Ok(self.sweeper().adopt().await?)
     }
 
+    /// Removes what merges of an earlier life left in the scratch folder, which must be this coordinator's own.
+    pub async fn clear_scratch(&self) {
+        drop(tokio::fs::remove_dir_all(&self.settings.scratch).await);
+    }
+
     /// Runs until it is told to stop; merges under way are handed back.
     pub async fn run(&self, stop: CancellationToken) {
         let (engine, outbox, sweeper) = (self.engine(), self.outbox(), self.sweeper());

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use framefleet_tests::processes::fleet::Fleet;
-use framefleet_tests::processes::servers::Servers;
 use framefleet_tests::processes::jobs;
+use framefleet_tests::processes::servers::Servers;
 use framefleet_tests::running::Chance;
 
 const KILLS: u32 = 24;
@@ -22,7 +22,7 @@ fn processes_killed_at_any_moment_cost_time_and_no_job() {
     fleet.start(2, 3);
     let film = fleet.film("film.mov");
     let mut chance = Chance::new(20_261_124);
-    let (mut kills, mut hits) = (BTreeMap::<String, u32>::new(), BTreeMap::new());
+    let (mut kills, mut hits) = (BTreeMap::<String, u32>::new(), BTreeMap::<String, u32>::new());
     while kills.values().sum::<u32>() < KILLS {
         while fleet.open() < JOBS_AT_WORK {
             let number = fleet.due.len();
