@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use framefleet_coordinator::ops::wire::ViewJson;
+use rustix::process::Pid;
 use serde_json::Value;
 
 use super::client::Client;
@@ -25,6 +26,14 @@ pub struct Fleet {
     roles: Vec<Role>,
     /// Submitted jobs, each with its output and the bytes that it must have.
     pub due: BTreeMap<String, (PathBuf, Vec<u8>)>,
+}
+
+/// A media child at work.
+#[derive(Clone, Debug)]
+pub struct Attempted {
+    pub job: String,
+    pub task: String,
+    pub pid: Pid,
 }
 
 /// What is special about a process.
@@ -205,12 +214,31 @@ impl Fleet {
         self.due.keys().filter(|job| !self.show(job).over).count()
     }
 
+    /// Media children of workers at this moment, each with the job and the task that it is at.
+    pub fn children(&self) -> Vec<Attempted> {
+        let workers = self.roles.iter().filter(|role| role.kind() == Kind::Worker && role.is_running());
+        let found = workers.flat_map(|role| {
+            let log = role.log();
+            role.children().into_iter().filter_map(move |pid| attempted(&log, pid)).collect::<Vec<_>>()
+        });
+        found.collect()
+    }
+
     /// Log lines of all workers that say this.
     pub fn worker_lines(&self, what: &str) -> Vec<String> {
         let workers = self.roles.iter().filter(|role| role.kind() == Kind::Worker);
         let lines = workers.flat_map(|role| role.log().lines().map(str::to_owned).collect::<Vec<_>>());
         lines.filter(|line| line.contains(what)).collect()
     }
+}
+
+/// A child lives in a folder that has its attempt's name, and its worker has logged whose attempt that is.
+fn attempted(log: &str, pid: Pid) -> Option<Attempted> {
+    let folder = std::fs::read_link(format!("/proc/{}/cwd", pid.as_raw_nonzero())).ok()?;
+    let attempt = format!("attempt={}", folder.file_name()?.to_str()?);
+    let line = log.lines().rev().find(|line| line.contains("claimed") && line.contains(&attempt))?;
+    let word = |name: &str| Some(line.split_once(name)?.1.split(' ').next()?.to_owned());
+    Some(Attempted { job: word(" job=")?, task: word(" task=")?, pid })
 }
 
 impl Drop for Fleet {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::fleet::Fleet;
 use crate::{clip, place, product};
 
 pub const CUT: &str = "500ms";
@@ -28,6 +29,33 @@ pub fn job(source: &str, to: &str) -> Value {
 pub fn with(mut job: Value, key: &str, value: Value) -> Value {
     job[key] = value;
     job
+}
+
+/// One film after the other, each to another kind of file, so that there is always something at work.
+pub struct Load {
+    film: PathBuf,
+    kinds: Vec<(&'static str, Vec<u8>)>,
+}
+
+impl Load {
+    pub fn new(fleet: &Fleet, kinds: &[&'static str]) -> Self {
+        let kinds = kinds.iter().map(|kind| (*kind, golden(&film(), kind))).collect();
+        Self { film: fleet.film("load.mov"), kinds }
+    }
+
+    /// Submits until so many jobs are not over.
+    pub fn keep(&self, fleet: &mut Fleet, jobs: usize) {
+        while fleet.open() < jobs {
+            self.one(fleet);
+        }
+    }
+
+    /// Submits one.
+    pub fn one(&self, fleet: &mut Fleet) -> String {
+        let number = fleet.due.len();
+        let (kind, golden) = &self.kinds[number % self.kinds.len()];
+        fleet.submit(&self.film, &format!("{number}.{kind}"), golden)
+    }
 }
 
 pub fn url(path: &Path) -> String {

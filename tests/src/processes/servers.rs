@@ -45,6 +45,11 @@ impl Servers {
         self.rabbit.stop();
     }
 
+    /// As a power cut does; only after it was stopped and run once since its queues were declared.
+    pub fn kill_rabbit(&mut self) {
+        self.rabbit.kill();
+    }
+
     pub fn run_rabbit(&mut self) {
         self.rabbit.run();
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use framefleet_tests::processes::fleet::Fleet;
-use framefleet_tests::processes::jobs;
+use framefleet_tests::processes::jobs::Load;
 use framefleet_tests::processes::servers::Servers;
 use framefleet_tests::running::Chance;
 
@@ -17,18 +17,13 @@ const PAUSE_MS: u64 = 900;
 #[test]
 fn processes_killed_at_any_moment_cost_time_and_no_job() {
     let servers = Servers::start();
-    let kinds = ["mp4", "ts", "mkv"].map(|kind| (kind, jobs::golden(&jobs::film(), kind)));
     let mut fleet = Fleet::new(&servers, "killed");
     fleet.start(2, 3);
-    let film = fleet.film("film.mov");
+    let load = Load::new(&fleet, &["mp4", "ts", "mkv"]);
     let mut chance = Chance::new(20_261_124);
     let (mut kills, mut hits) = (BTreeMap::<String, u32>::new(), BTreeMap::<String, u32>::new());
     while kills.values().sum::<u32>() < KILLS {
-        while fleet.open() < JOBS_AT_WORK {
-            let number = fleet.due.len();
-            let (kind, golden) = &kinds[number % kinds.len()];
-            fleet.submit(&film, &format!("{number}.{kind}"), golden);
-        }
+        load.keep(&mut fleet, JOBS_AT_WORK);
         std::thread::sleep(Duration::from_millis(chance.below(PAUSE_MS)));
         let victim = usize::try_from(chance.below(5)).unwrap();
         let name = fleet.roles()[victim].name().to_owned();
