@@ -175,6 +175,10 @@ impl Buckets {
         self.0.cause(Trouble::SlowDown, what, times);
     }
 
+    pub fn calm(&self) {
+        self.0.calm();
+    }
+
     /// Uploads that were begun and neither completed nor given up.
     pub fn uploads(&self) -> usize {
         self.0.uploads()
