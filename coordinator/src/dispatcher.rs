@@ -43,7 +43,7 @@ pub(crate) struct Dispatcher {
 /// What was last seen of a class: only shards that changed are looked at again.
 #[derive(Default)]
 struct Seen {
-    ready: BTreeMap<(Tenant, Shard), Vec<Entry>>,
+    ready: BTreeMap<Shard, BTreeMap<Tenant, Vec<Entry>>>,
     on_their_way: BTreeMap<Shard, usize>,
     /// Whose task was the last that was hinted.
     served: Option<Tenant>,
@@ -61,13 +61,8 @@ struct Look {
 impl Seen {
     fn take(&mut self, look: Look) {
         let Look { shard, ready, hinted } = look;
-        for (tenant, entries) in ready {
-            if entries.is_empty() {
-                self.ready.remove(&(tenant, shard));
-            } else {
-                self.ready.insert((tenant, shard), entries);
-            }
-        }
+        // A store that went back may know fewer tenants than before.
+        self.ready.insert(shard, ready.into_iter().filter(|(_, entries)| !entries.is_empty()).collect());
         self.on_their_way.insert(shard, hinted);
     }
 }
@@ -118,7 +113,7 @@ impl Dispatcher {
             seen.take(look?);
         }
         let mut ready: BTreeMap<Tenant, Vec<Entry>> = BTreeMap::new();
-        for ((tenant, _), entries) in &seen.ready {
+        for (tenant, entries) in seen.ready.values().flatten() {
             ready.entry(tenant.clone()).or_default().extend(entries.iter().cloned());
         }
         ready.values_mut().for_each(|entries| entries.sort_unstable());

@@ -2,5 +2,14 @@
 //! and ends with every job as it should be and nothing left of how it came about.
 #![expect(clippy::unwrap_used, reason = "a test program")]
 
+mod bad_input;
+mod draining;
+mod ends;
 mod killed;
+mod lost;
+mod poison;
+mod room;
 mod same;
+mod services;
+mod silent;
+mod turns;
