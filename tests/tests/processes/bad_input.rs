@@ -18,6 +18,7 @@ fn a_role_says_what_is_wrong_with_its_services_and_goes_on_once_it_is_right() {
     refused_by_redis(&servers, &mut fleet);
     refused_by_rabbitmq(&servers, &mut fleet);
     forgetful(&servers, &fleet);
+    fleet.add(Kind::Worker, "w1");
     fleet.until_ready();
     Load::new(&fleet, &["ts"]).one(&mut fleet);
     fleet.completed(&servers);
