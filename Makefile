@@ -8,7 +8,7 @@ PROFILE ?= dev
 BUILT = target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/framefleet
 DEMO = target/demo
 
-.PHONY: help setup demo build test test-fleet test-exact test-corpus lint fmt tidy bench
+.PHONY: help setup demo build test test-fleet test-exact test-corpus lint fmt tidy bench bench-fleet
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -57,3 +57,7 @@ fmt: ## format everything
 bench: setup ## measure against ffmpeg (up to an hour) and write docs/BENCHMARKS.md
 	cargo build --release --locked -p framefleet
 	python3 tests/bench/bench.py --framefleet target/release/framefleet --write docs/BENCHMARKS.md
+
+bench-fleet: setup ## measure the fleet on private servers (half an hour) and write its section of docs/BENCHMARKS.md
+	cargo build --release --locked -p framefleet -p framefleet-tests --bins
+	FRAMEFLEET_BIN=$(CURDIR)/target/release/framefleet target/release/bench_fleet --write docs/BENCHMARKS.md

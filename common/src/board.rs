@@ -167,6 +167,11 @@ impl Board {
         for _ in 0..CONFLICTS_MAX {
             let seen = self.see(at).await?;
             let (Some(job), Some((task, version))) = (seen.job, seen.task) else { return Ok(Settlement::Lost) };
+            if task.settled().is_some_and(|settled| settled.nonce == *nonce) {
+                // Settled, and its answer lost on the way: whatever became of the job, the row names what was made, and
+                // the job's next generation may use it.
+                return Ok(Settlement::Won);
+            }
             if job.state.has_ended() {
                 return Ok(Settlement::Lost);
             }
@@ -325,4 +330,48 @@ fn names(task: &Task, nonce: &Nonce) -> bool {
 
 fn busy(at: &TaskRef) -> StoreError {
     StoreError::Unavailable(format!("{CONFLICTS_MAX} conflicts in a row over {at}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use framefleet_model::board::Heard;
+    use framefleet_model::id::{JobId, TaskId};
+    use framefleet_model::job::{Cancelled, Closing, JobState};
+    use framefleet_model::ledger::Produced;
+    use framefleet_model::plan::SourceFacts;
+    use framefleet_model::task::{IndexDone, Place};
+
+    use super::*;
+    use crate::adapters::clock::ManualClock;
+    use crate::adapters::memory::store::MemoryStore;
+
+    async fn put(store: &dyn Store, txn: Txn) {
+        assert!(matches!(store.commit(txn).await.unwrap(), Commit::Committed(_)));
+    }
+
+    /// Its answer was lost, and the job was cancelled before it asked again: what it made must not be deleted, for the
+    /// job's next generation uses it.
+    #[tokio::test]
+    async fn a_settle_that_is_repeated_after_its_jobs_end_has_won_all_the_same() {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::new(ManualClock::default())));
+        let source = SourceFacts { url: "file:///film".into(), size: 1, version: "1".into() };
+        let job = Job::new(JobId::of_parts(&["film"]), source, StoreTime(0));
+        let at = TaskRef::new(&job.id, TaskId::INDEX);
+        let place = Place { class: "light".into(), tenant: Default::default(), order: 1, need: Default::default() };
+        let txn = Txn::new(at.shard()).put(&rows::job_row(&job.id), rows::to_bytes(&job));
+        put(&*store, rows::put_task(txn, &at, &Task::new(TaskId::INDEX, None, place))).await;
+        let board = Board::new(store.clone());
+        let nonce = Nonce::from_bytes([7; 16]);
+        let claimant = Claimant { nonce: nonce.clone(), worker: "w".into(), heard: Heard::First, lease_ms: 30_000 };
+        assert!(matches!(board.claim(&at, &claimant).await.unwrap(), Claimed::Granted(_)));
+        let file = Produced { name: "index".into(), size: 1, digest: Digest::of(b"x") };
+        let outcome = Outcome::Index(IndexDone { file, units: 1 });
+        let made = Made { plan: None, outcome, staged: None, inputs: Vec::new() };
+        assert_eq!(board.settle(&at, &nonce, &made).await.unwrap(), Settlement::Won);
+        let end = Cancelled { at: StoreTime(1), reason: "x".into(), plan: None, closing: Closing::Open };
+        let job = Job { state: JobState::Cancelled(end), ..job };
+        put(&*store, Txn::new(at.shard()).put(&rows::job_row(&job.id), rows::to_bytes(&job))).await;
+        assert_eq!(board.settle(&at, &nonce, &made).await.unwrap(), Settlement::Won);
+        assert_eq!(board.settle(&at, &Nonce::from_bytes([8; 16]), &made).await.unwrap(), Settlement::Lost);
+    }
 }

@@ -2,6 +2,8 @@
 
 /// The axes of exactness.
 pub mod axis;
+/// What a fleet costs, in figures.
+pub mod bench;
 /// Small clips that many tests share.
 pub mod clip;
 /// A folder of real media and what is known of it.
