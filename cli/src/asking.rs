@@ -41,6 +41,10 @@ pub async fn submit(args: &SubmitArgs) -> Result<(), Fault> {
     if args.wait {
         return follow(&server, &answer.job, args.server.output).await;
     }
+    if answer.submitted == "ended" {
+        // Scripts read the id alone; people must know that nothing was begun.
+        eprintln!("framefleet: this job has ended already; `framefleet jobs retry {}` begins it anew", answer.job);
+    }
     print(args.server.output, &answer, |answer| format!("{}\n", answer.job))
 }
 

@@ -30,7 +30,7 @@ pub async fn run(config: Config) -> Result<(), Fault> {
     let metrics = Registry::new();
     let (connecting, ready) = shared::connecting();
     // A lost broker stops no coordinator: hints are given again, and the store has the truth.
-    let checks: Vec<Arc<dyn Check>> = vec![Arc::new(StoreCheck(ready))];
+    let checks: Vec<Arc<dyn Check>> = vec![Arc::new(StoreCheck::new(ready))];
     let probes = Probes { registry: metrics.clone(), checks, draining: drain.stop(), clock: clock.clone() };
     let probes = probes.bind(config.coordinator.ops_listen).await?;
     let address = config.coordinator.listen;

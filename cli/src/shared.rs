@@ -1,7 +1,7 @@
 //! What every role of a fleet is wired to: Redis, RabbitMQ, the storages. The adapters of a fleet are named here, in
 //! `coordinator.rs` and in `worker.rs`, and nowhere else.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,6 +9,7 @@ use framefleet_common::adapters::amqp::{AmqpBroker, AmqpSettings, Declare};
 use framefleet_common::adapters::blob::storages::{self, Http, StorageSettings, Storages};
 use framefleet_common::adapters::memory::broker::MemoryBroker;
 use framefleet_common::adapters::redis::RedisStore;
+use framefleet_common::adapters::redis::readiness::Readiness;
 use framefleet_common::adapters::redis::settings::{self, RedisSettings, SentinelSettings};
 use framefleet_common::board::Mint;
 use framefleet_common::fleet::Fleet;
@@ -46,7 +47,12 @@ pub struct Connecting {
     why: watch::Sender<String>,
 }
 
-pub struct StoreCheck(pub Arc<Ready>);
+pub struct StoreCheck {
+    ready: Arc<Ready>,
+    /// What was warned of last: each thing is said once, however often somebody asks.
+    warned: Mutex<Vec<String>>,
+}
+
 pub struct BrokerCheck(pub Arc<Ready>);
 
 pub fn connecting() -> (Connecting, Arc<Ready>) {
@@ -107,13 +113,26 @@ impl Check for StoreCheck {
     }
 
     async fn check(&self) -> Result<(), String> {
-        let known = self.0.known.borrow().clone();
-        let Some((store, _)) = known else { return Err(self.0.why.borrow().clone()) };
+        let known = self.ready.known.borrow().clone();
+        let Some((store, _)) = known else { return Err(self.ready.why.borrow().clone()) };
         let readiness = store.readiness().await.map_err(|e| e.to_string())?;
-        for warning in &readiness.warnings {
+        self.warn(&readiness);
+        readiness.ready
+    }
+}
+
+impl StoreCheck {
+    pub fn new(ready: Arc<Ready>) -> Self {
+        Self { ready, warned: Mutex::default() }
+    }
+
+    fn warn(&self, readiness: &Readiness) {
+        // A whole list is put in place of another: what is behind the lock is whole.
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        for warning in readiness.warnings.iter().filter(|warning| !warned.contains(warning)) {
             warn!(warning, guarantee = %readiness.guarantee, "store");
         }
-        readiness.ready
+        warned.clone_from(&readiness.warnings);
     }
 }
 

@@ -50,7 +50,7 @@ pub async fn run(config: Config, pulse: &Runtime) -> Result<(), Fault> {
     let (connecting, ready) = shared::connecting();
     let (begun, is_begun) = watch::channel(None);
     let checks: Vec<Arc<dyn Check>> =
-        vec![Arc::new(StoreCheck(ready.clone())), Arc::new(BrokerCheck(ready)), Arc::new(RoomCheck(is_begun))];
+        vec![Arc::new(StoreCheck::new(ready.clone())), Arc::new(BrokerCheck(ready)), Arc::new(RoomCheck(is_begun))];
     let probes = Probes { registry: metrics.clone(), checks, draining: drain.stop(), clock: clock.clone() };
     let probes = probes.bind(config.worker.ops_listen).await?;
     info!(ops = %probes.address(), name = config.worker.name, slots = ?config.worker.slots, "worker begins");
