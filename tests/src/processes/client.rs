@@ -33,8 +33,7 @@ impl Answer {
 
 impl Default for Client {
     fn default() -> Self {
-        // Whoever was first has chosen the same one.
-        let _ = framefleet_common::process::tls::install();
+        framefleet_common::process::tls::install();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let http = reqwest::Client::builder().timeout(ANSWER_TIME_MAX).pool_max_idle_per_host(0).build();
         Self { runtime, http: http.expect("an HTTP client of plain settings") }

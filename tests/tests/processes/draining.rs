@@ -6,7 +6,7 @@ use framefleet_tests::processes::fleet::{Fleet, Special};
 use framefleet_tests::processes::jobs::Load;
 use framefleet_tests::processes::role::Kind;
 use framefleet_tests::processes::servers::Servers;
-use framefleet_tests::processes::until;
+use framefleet_tests::processes::{undisturbed_for, until};
 use rustix::process::{Signal, kill_process};
 
 /// The least that may be configured.
@@ -36,7 +36,7 @@ fn a_storm_of_stops_fails_nothing_and_loses_nothing() {
         let status = role.stop();
         assert!(status.success() && begun.elapsed() < GRACE, "{}: {status:?}, {:?}", role.name(), begun.elapsed());
         role.run();
-        std::thread::sleep(Duration::from_secs(1).saturating_sub(begun.elapsed()));
+        pause(Duration::from_secs(1).saturating_sub(begun.elapsed()));
     }
     fleet.until_ready();
     fleet.completed(&servers);

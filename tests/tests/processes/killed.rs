@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use framefleet_tests::processes::fleet::Fleet;
 use framefleet_tests::processes::jobs::Load;
+use framefleet_tests::processes::pause;
 use framefleet_tests::processes::servers::Servers;
+use framefleet_tests::processes::undisturbed_for;
 use framefleet_tests::running::Chance;
 
 const KILLS: u32 = 24;
@@ -24,7 +26,7 @@ fn processes_killed_at_any_moment_cost_time_and_no_job() {
     let (mut kills, mut hits) = (BTreeMap::<String, u32>::new(), BTreeMap::<String, u32>::new());
     while kills.values().sum::<u32>() < KILLS {
         load.keep(&mut fleet, JOBS_AT_WORK);
-        std::thread::sleep(Duration::from_millis(chance.below(PAUSE_MS)));
+        pause(Duration::from_millis(chance.below(PAUSE_MS)));
         let victim = usize::try_from(chance.below(5)).unwrap();
         let name = fleet.roles()[victim].name().to_owned();
         let held = held_by(&fleet, &name);
@@ -36,7 +38,7 @@ fn processes_killed_at_any_moment_cost_time_and_no_job() {
         for task in held {
             *hits.entry(task).or_default() += 1;
         }
-        std::thread::sleep(Duration::from_millis(chance.below(PAUSE_MS)));
+        pause(Duration::from_millis(chance.below(PAUSE_MS)));
         role.run();
         *kills.entry(name).or_default() += 1;
     }
