@@ -63,6 +63,6 @@ pub fn comes_true(within: Duration, mut fact: impl FnMut() -> bool) -> bool {
 }
 
 /// Lets a fleet work on until a moment that chance or the test's rhythm chose to disturb it: nothing is waited for.
-pub fn undisturbed_for(time: Duration) {
+pub fn pause(time: Duration) {
     comes_true(time, || false);
 }

@@ -6,7 +6,7 @@ use framefleet_tests::processes::fleet::{Fleet, Special};
 use framefleet_tests::processes::jobs::Load;
 use framefleet_tests::processes::role::Kind;
 use framefleet_tests::processes::servers::Servers;
-use framefleet_tests::processes::{undisturbed_for, until};
+use framefleet_tests::processes::{pause, until};
 use rustix::process::{Signal, kill_process};
 
 /// The least that may be configured.

@@ -7,7 +7,6 @@ use framefleet_tests::processes::fleet::Fleet;
 use framefleet_tests::processes::jobs::Load;
 use framefleet_tests::processes::pause;
 use framefleet_tests::processes::servers::Servers;
-use framefleet_tests::processes::undisturbed_for;
 use framefleet_tests::running::Chance;
 
 const KILLS: u32 = 24;
