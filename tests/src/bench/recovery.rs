@@ -13,7 +13,7 @@ use crate::processes::fleet::{Fleet, Special};
 use crate::processes::jobs;
 use crate::processes::role::Kind;
 use crate::processes::servers::Servers;
-use crate::processes::until;
+use crate::processes::{pause, until};
 
 const WORKERS: [&str; 2] = ["w1", "w2"];
 /// A worker dies at any moment between two heartbeats.
@@ -69,7 +69,7 @@ fn killed(fleet: &mut Fleet, job: &Value) -> Duration {
         holder = encode(&fleet.show(&id)).map(|running| running.worker.clone()).unwrap_or_default();
         !holder.is_empty()
     });
-    std::thread::sleep(DIES_WITHIN.mul_f64(rand::random::<f64>()));
+    pause(DIES_WITHIN.mul_f64(rand::random::<f64>()));
     fleet.role(&holder).kill();
     let died = Instant::now();
     until("the encode runs elsewhere", || {
