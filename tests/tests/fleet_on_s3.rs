@@ -64,7 +64,7 @@ async fn a_film_goes_from_bucket_to_bucket_through_passing_trouble() {
     assert!(matches!(view.job.state, JobState::Completed(_)), "{:?}", view.job.state);
     assert_eq!(std::fs::read_to_string(server.path("films/made/out 1.mp4")).unwrap(), expected());
     assert_eq!(server.uploads(), 0);
-    assert_eq!(rig.fleet.work.jobs(None).await.unwrap().found, [id.clone()]);
+    assert_eq!(rig.fleet.work.jobs(None).await.unwrap().found, std::slice::from_ref(&id));
     assert_eq!(rig.ops().submit(&Submission::of(asked.clone())).await.unwrap(), (id, Submitted::Done));
     for role in roles {
         role.stop().await;

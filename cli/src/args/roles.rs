@@ -1,5 +1,7 @@
 //! The command lines of the roles: a configuration file, and flags for the keys that differ from process to process.
 
+#![allow(rustdoc::broken_intra_doc_links, reason = "brackets name a key of the configuration in what --help prints")]
+
 use std::path::PathBuf;
 
 use clap::Args;

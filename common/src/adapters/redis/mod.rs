@@ -11,7 +11,7 @@
 //!   given twice even by a server that fell back to an older state.
 //! - No request is repeated by the adapter. A commit without an answer is an error, and its outcome unknown.
 //! - The time of every answer is the server's.
-//! - What is committed survives the server's death as far as the last barrier; see [`readiness`] for what stands
+//! - What is committed survives the server's death as far as the last barrier; see `readiness.rs` for what stands
 //!   behind a barrier.
 
 /// One round for all who wait for a barrier.
