@@ -60,31 +60,39 @@ fn a_worker_whose_disk_is_full_hands_back_and_waits_for_room() {
     fleet.completed(&servers);
 }
 
-/// The operator promised more memory than the control group has: the watch on the children must see it.
-#[test]
-fn a_film_that_eats_memory_fails_alone() {
-    let servers = Servers::start();
-    let mut fleet = Fleet::new(&servers, "memory");
-    let bound = MemoryBound::of(1024 * MIB);
-    let flags = ["--slots", "light=1,standard=4"].map(str::to_owned).to_vec();
-    let env = vec![("FRAMEFLEET__WORKER__MEMORY_BYTES_MAX".to_owned(), "64GiB".to_owned())];
-    fleet.add_special((Kind::Worker, "w"), Special { flags, env, wrapper: bound.wrapper() });
-    fleet.start(1, 0);
-    let load = Load::new(&fleet, &["mp4", "ts"]);
-    let mut eater = jobs::job(&jobs::url(&fleet.film("eater.mov")), &jobs::url(&fleet.path("out/eater.mp4")));
-    eater["outputs"][0]["video"] = json!({ "preset": "medium", "size": "7680x4320" });
-    eater["segment"] = json!({ "duration": "60s" });
-    let eater = fleet.ask(&eater);
-    let mut view = fleet.show(&eater);
-    until("the eater is over", || {
-        load.keep(&mut fleet, 3);
-        view = fleet.show(&eater);
-        view.over
-    });
-    let fault = view.job.fault.as_ref().unwrap_or_else(|| panic!("{view:?}"));
-    assert_eq!((view.job.state.as_str(), fault.code), ("failed", 3012), "{view:?}");
-    let letters = fleet.client.dead(&fleet.apis());
-    assert!(letters.iter().any(|letter| letter.what.starts_with(&eater) && !letter.evidence.is_empty()), "{letters:?}");
-    fleet.completed(&servers);
-    fleet.role("w").kill();
+/// The eater is tried three times.
+mod at_length {
+    use super::*;
+
+    /// The operator promised more memory than the control group has: the watch on the children must see it.
+    #[test]
+    fn a_film_that_eats_memory_fails_alone() {
+        let servers = Servers::start();
+        let mut fleet = Fleet::new(&servers, "memory");
+        let bound = MemoryBound::of(1024 * MIB);
+        let flags = ["--slots", "light=1,standard=4"].map(str::to_owned).to_vec();
+        let env = vec![("FRAMEFLEET__WORKER__MEMORY_BYTES_MAX".to_owned(), "64GiB".to_owned())];
+        fleet.add_special((Kind::Worker, "w"), Special { flags, env, wrapper: bound.wrapper() });
+        fleet.start(1, 0);
+        let load = Load::new(&fleet, &["mp4", "ts"]);
+        let mut eater = jobs::job(&jobs::url(&fleet.film("eater.mov")), &jobs::url(&fleet.path("out/eater.mp4")));
+        eater["outputs"][0]["video"] = json!({ "preset": "medium", "size": "7680x4320" });
+        eater["segment"] = json!({ "duration": "60s" });
+        let eater = fleet.ask(&eater);
+        let mut view = fleet.show(&eater);
+        until("the eater is over", || {
+            load.keep(&mut fleet, 3);
+            view = fleet.show(&eater);
+            view.over
+        });
+        let fault = view.job.fault.as_ref().unwrap_or_else(|| panic!("{view:?}"));
+        assert_eq!((view.job.state.as_str(), fault.code), ("failed", 3012), "{view:?}");
+        let letters = fleet.client.dead(&fleet.apis());
+        assert!(
+            letters.iter().any(|letter| letter.what.starts_with(&eater) && !letter.evidence.is_empty()),
+            "{letters:?}"
+        );
+        fleet.completed(&servers);
+        fleet.role("w").kill();
+    }
 }

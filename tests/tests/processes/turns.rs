@@ -17,10 +17,10 @@ fn a_backlog_without_workers_is_hinted_a_little_and_then_done_by_three() {
     let mut fleet = Fleet::new(&servers, "backlog");
     fleet.start(1, 0);
     let load = Load::new(&fleet, &["ts"]);
-    load.keep(&mut fleet, 12);
+    load.keep(&mut fleet, 10);
     let hinted = || servers.queues("backlog").into_iter().find(|(name, _)| name == "backlog.tasks.light").unwrap().1;
     until("hints are given", || hinted() == WINDOW);
-    until("demand is told", || fleet.figure("c1", "framefleet_demand_slots{class=\"light\"}") == 12);
+    until("demand is told", || fleet.figure("c1", "framefleet_demand_slots{class=\"light\"}") == 10);
     assert_eq!(hinted(), WINDOW, "no more of them while nobody lives");
     (1..=3).for_each(|n| fleet.add(Kind::Worker, &format!("w{n}")));
     fleet.until_ready();
