@@ -21,8 +21,11 @@ pub async fn measure(servers: &Servers, size: Size, table: &mut Table) {
         Size::Short => (2, &[32]),
     };
     for slots in slots {
-        let (rate, tasks) = throughput(servers, *slots, jobs).await;
-        let what = format!("control plane: {tasks} tasks of {jobs} jobs, {slots} slots of {WORKERS} workers");
+        let (rate, tasks, ground) = throughput(servers, *slots, jobs).await;
+        let what = format!(
+            "control plane: {tasks} tasks of {jobs} jobs, {slots} slots of {WORKERS} workers, media that does nothing, \
+             objects on {ground}"
+        );
         table.row(&what, &format!("{rate:.0} tasks/s"), "≥ 400 tasks/s");
     }
     let latency = latency(servers).await;
@@ -31,7 +34,7 @@ pub async fn measure(servers: &Servers, size: Size, table: &mut Table) {
 }
 
 /// From the first claim of an encode to the last settle. The jobs must come to a good end.
-async fn throughput(servers: &Servers, slots: usize, jobs: usize) -> (f64, usize) {
+async fn throughput(servers: &Servers, slots: usize, jobs: usize) -> (f64, usize, &'static str) {
     let mut rig = Rig::new((servers.redis(), servers.amqp()), &format!("through{slots}")).await;
     let mut roles = vec![rig.start_coordinator().await, rig.start_worker("light", (Class::light(), 1)).await];
     let film = rig.film("film.mov", SEGMENTS);
@@ -56,7 +59,7 @@ async fn throughput(servers: &Servers, slots: usize, jobs: usize) -> (f64, usize
     for role in roles {
         role.stop().await;
     }
-    (tasks as f64 / (last - first).as_secs_f64(), tasks)
+    (tasks as f64 / (last - first).as_secs_f64(), tasks, rig.ground())
 }
 
 async fn latency(servers: &Servers) -> Duration {

@@ -16,6 +16,7 @@ use framefleet_common::fleet::Fleet;
 use framefleet_common::ports::broker::Class;
 use framefleet_common::ports::clock::Clock;
 use framefleet_common::process::drain::Halt;
+use framefleet_common::process::machine;
 use framefleet_coordinator::coordinator::{Coordinator, CoordinatorSettings};
 use framefleet_coordinator::inbox::Submission;
 use framefleet_coordinator::ops::fleet::FleetOps;
@@ -39,6 +40,9 @@ const LEASE: Duration = Duration::from_secs(30);
 const BEAT: Duration = Duration::from_secs(5);
 const KEEP: Duration = Duration::from_secs(24 * 3600);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// A file system in memory: what is measured is not how fast a disk makes small files.
+const MEMORY: &str = "/dev/shm";
+const MEMORY_MIB_MIN: u64 = 2048;
 /// What takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(900);
 
@@ -101,7 +105,7 @@ impl Place {
 
 impl Rig {
     pub async fn new((redis, amqp): (String, String), prefix: &str) -> Self {
-        let folder = place::scratch();
+        let folder = folder();
         let place = Place { redis, amqp, prefix: prefix.to_owned(), folder: folder.path().to_owned() };
         let media = Arc::new(Nothing::default());
         let ops = place.coordinator(media.clone()).await.ops();
@@ -110,6 +114,11 @@ impl Rig {
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.place.folder.join(name)
+    }
+
+    /// What scratch folders and work objects lie on.
+    pub fn ground(&self) -> &'static str {
+        if self.place.folder.starts_with(MEMORY) { "a file system in memory" } else { "a disk" }
     }
 
     pub async fn start_coordinator(&self) -> Role {
@@ -192,6 +201,12 @@ fn asked(film: &str, out: &Path) -> Request {
     request.segments = SegmentDuration::Every(SEGMENT);
     request.outputs.iter_mut().for_each(|output| output.audio = None);
     request
+}
+
+fn folder() -> tempfile::TempDir {
+    let has_room = machine::free_mib(Path::new(MEMORY)).is_some_and(|free| free >= MEMORY_MIB_MIN);
+    let folder = has_room.then(|| tempfile::tempdir_in(MEMORY)).and_then(Result::ok);
+    folder.unwrap_or_else(place::scratch)
 }
 
 fn classes() -> Vec<Class> {
