@@ -1,5 +1,6 @@
 //! What is asked of a fleet, and what must come of it: the bytes that one process makes of the same film.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -64,13 +65,15 @@ pub fn url(path: &Path) -> String {
 
 /// What one process makes of the film as this kind of file, by the same settings.
 pub fn golden(film: &Path, kind: &str) -> Vec<u8> {
-    golden_cut(film, kind, CUT)
+    golden_by(film, kind, &["--preset", "ultrafast", "--segment-duration", CUT])
 }
 
-pub fn golden_cut(film: &Path, kind: &str, cut: &str) -> Vec<u8> {
+/// The same by other flags.
+pub fn golden_by(film: &Path, kind: &str, flags: &[&str]) -> Vec<u8> {
     let home = place::scratch();
     let out = home.path().join(format!("golden.{kind}"));
-    let ran = product::transcode(home.path(), film, &out, &["--segment-duration", cut]);
+    let words = [OsStr::new("transcode"), film.as_os_str(), out.as_os_str()];
+    let ran = product::run(home.path(), words.into_iter().chain(flags.iter().map(OsStr::new)));
     ran.done().unwrap_or_else(|why| panic!("one process cannot do it: {why}"));
     std::fs::read(&out).expect("the output stands")
 }

@@ -1,22 +1,38 @@
 //! Films on which the media child dies, every time.
 
 use framefleet_tests::processes::fleet::Fleet;
-use framefleet_tests::processes::jobs::Load;
+use framefleet_tests::processes::jobs::{self, Load};
 use framefleet_tests::processes::servers::Servers;
 use framefleet_tests::processes::until;
 use framefleet_tests::{place, product};
 use rustix::process::{Signal, kill_process};
+use serde_json::json;
 
-/// Does this to every media child of the job until the job is over; other jobs are at work beside it.
+const OTHERS: usize = 6;
+
+/// Asks for a film in one piece that takes seconds to encode: time enough to meet every attempt.
+fn slow(fleet: &mut Fleet) -> String {
+    let (film, out) = (fleet.film("poison.mov"), fleet.path("out/poison.mp4"));
+    let mut job = jobs::job(&jobs::url(&film), &jobs::url(&out));
+    job["outputs"][0]["video"] = json!({ "preset": "slow", "size": "640x360" });
+    job["segment"] = json!({ "duration": "60s" });
+    let flags = ["--preset", "slow", "--size", "640x360", "--segment-duration", "60s"];
+    let golden = jobs::golden_by(&film, "mp4", &flags);
+    let id = fleet.ask(&job);
+    fleet.due.insert(id.clone(), (out, golden));
+    id
+}
+
+/// Does this to every media child that encodes for the job until the job is over; others are at work beside it.
 fn befall(fleet: &mut Fleet, load: &Load, (job, signal): (&str, Signal)) {
     let mut met = Vec::new();
     until(&format!("job {job} is over"), || {
-        for child in fleet.children().into_iter().filter(|child| child.job == job) {
+        for child in fleet.children().into_iter().filter(|child| child.job == job && child.task.starts_with("encode")) {
             if !met.contains(&child.pid) && kill_process(child.pid, signal).is_ok() {
                 met.push(child.pid);
             }
         }
-        if fleet.open() < 3 {
+        if fleet.due.len() < OTHERS {
             load.one(fleet);
         }
         fleet.show(job).over
@@ -34,7 +50,7 @@ fn is_given_up_with_evidence(signal: Signal, code: u16, evidence: &str) {
     let mut fleet = Fleet::new(&servers, "poison");
     fleet.start(1, 2);
     let load = Load::new(&fleet, &["mp4", "ts"]);
-    let poison = load.one(&mut fleet);
+    let poison = slow(&mut fleet);
     befall(&mut fleet, &load, (&poison, signal));
     let view = fleet.show(&poison);
     let fault = view.job.fault.clone().unwrap_or_else(|| panic!("{view:?}"));
