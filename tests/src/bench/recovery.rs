@@ -80,9 +80,17 @@ fn killed(fleet: &mut Fleet, job: &Value) -> Duration {
     let wait = died.elapsed();
     fleet.client.cancel(&fleet.apis(), &id);
     fleet.over(&id);
+    // Whoever took it over hears of the end with its next heartbeat; the next round must find a free slot there.
+    let heir = WORKERS.into_iter().find(|name| *name != holder).expect("one of two");
+    until("the slots of whoever took it over are free", || busy(fleet, heir) == 0);
     fleet.role(&holder).run();
     fleet.until_ready();
     wait
+}
+
+fn busy(fleet: &Fleet, name: &str) -> u64 {
+    let slots = |class: &str| fleet.figure(name, &format!("framefleet_worker_busy_slots{{class=\"{class}\"}}"));
+    ["light", "standard", "long"].map(slots).iter().sum()
 }
 
 fn encode(view: &ViewJson) -> Option<&RunningJson> {
