@@ -58,6 +58,6 @@ bench: setup ## measure against ffmpeg (up to an hour) and write docs/BENCHMARKS
 	cargo build --release --locked -p framefleet
 	python3 tests/bench/bench.py --framefleet target/release/framefleet --write docs/BENCHMARKS.md
 
-bench-fleet: setup ## measure the fleet on private servers (half an hour) and write its section of docs/BENCHMARKS.md
+bench-fleet: setup ## measure the fleet on private servers (ten minutes) and write its section of docs/BENCHMARKS.md
 	cargo build --release --locked -p framefleet -p framefleet-tests --bins
 	FRAMEFLEET_BIN=$(CURDIR)/target/release/framefleet target/release/bench_fleet --write docs/BENCHMARKS.md
