@@ -21,9 +21,27 @@ use crate::owners;
 /// Rows that are removed in one transaction.
 const ROWS_PER_TXN: usize = 256;
 
-/// Removes the rows of all tasks that the job's plan has, and takes them out of every index; a conflict where the job's
-/// row is no longer the one that was seen.
-pub(crate) async fn remove_tasks(effects: &Effects, job: &Job, seen: Option<Version>) -> Result<Removed, Fault> {
+/// What becomes of the tasks of a job that ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// They leave all indexes: nobody is to look at them again, but the job's next generation may use their results.
+    Unplaced,
+    /// Their rows go as well.
+    Removed,
+}
+
+/// Does this to all tasks that the job's plan has; nothing where the job's row is no longer as the caller knows it, for
+/// they may be its next generation's by now.
+pub(crate) async fn clear_tasks(effects: &Effects, job: &Job, fate: Fate) -> Result<(), Fault> {
+    let Some((now, version)) = load(effects, &job.id).await? else { return Ok(()) };
+    if now == *job {
+        clear_seen(effects, (job, version), fate).await?;
+    }
+    Ok(())
+}
+
+async fn clear_seen(effects: &Effects, seen: (&Job, Version), fate: Fate) -> Result<Cleared, Fault> {
+    let (job, _) = seen;
     let plan = match job.state.plan() {
         Some(digest) => match effects.plan_by(job, digest).await {
             Ok(plan) => Some(plan),
@@ -35,11 +53,11 @@ pub(crate) async fn remove_tasks(effects: &Effects, job: &Job, seen: Option<Vers
     };
     let ids = ids(plan.as_ref());
     for ids in ids.chunks(ROWS_PER_TXN) {
-        if remove(effects, (job, seen), ids).await? == Removed::Conflict {
-            return Ok(Removed::Conflict);
+        if clear(effects, seen, (ids, fate)).await? == Cleared::Conflict {
+            return Ok(Cleared::Conflict);
         }
     }
-    Ok(Removed::All)
+    Ok(Cleared::All)
 }
 
 /// The keep is over for what an ended job's attempts made: all of it goes, and the job is to be forgotten later.
@@ -53,7 +71,7 @@ pub(crate) async fn sweep(effects: &Effects, (id, now): (&JobId, StoreTime), kee
         // It has been asked for again.
         return Ok(effects.store.commit(unlisted).await.map(drop::<Commit>)?);
     }
-    if remove_tasks(effects, &job, Some(version)).await? == Removed::Conflict {
+    if clear_seen(effects, (&job, version), Fate::Removed).await? == Cleared::Conflict {
         return Ok(());
     }
     let old = objects(effects, id, is_kept).await?;
@@ -80,7 +98,7 @@ pub(crate) async fn forget(effects: &Effects, id: &JobId) -> Result<(), Fault> {
         let urls: Vec<&str> = request.outputs.iter().map(|output| output.to.as_str()).collect();
         owners::release(&*effects.store, id, &urls).await?;
     }
-    if remove_tasks(effects, &job, Some(version)).await? == Removed::Conflict {
+    if clear_seen(effects, (&job, version), Fate::Removed).await? == Cleared::Conflict {
         return Ok(());
     }
     let old = objects(effects, id, |_| Keep::No).await?;
@@ -96,7 +114,7 @@ pub(crate) async fn forget(effects: &Effects, id: &JobId) -> Result<(), Fault> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Removed {
+enum Cleared {
     All,
     /// The job's row has changed.
     Conflict,
@@ -150,46 +168,26 @@ fn ids(plan: Option<&Plan>) -> Vec<TaskId> {
     index.chain(encodes).chain(audios).chain(merges).collect()
 }
 
-/// The tasks of a job that ended in vain leave all indexes: nobody is to look at them again.
-pub(crate) async fn unplace_tasks(effects: &Effects, job: &Job) -> Result<(), Fault> {
-    let plan = match job.state.plan() {
-        Some(digest) => Some(effects.plan_by(job, digest).await?),
-        None => None,
-    };
-    for ids in ids(plan.as_ref()).chunks(ROWS_PER_TXN) {
-        let refs: Vec<TaskRef> = ids.iter().map(|id| TaskRef::new(&job.id, *id)).collect();
-        let keys: Vec<_> = refs.iter().map(TaskRef::row).collect();
-        let mut txn = Txn::new(Shard::of(&job.id));
-        for ((at, key), row) in refs.iter().zip(&keys).zip(effects.store.load(&keys).await?.rows) {
-            if let Some(row) = row {
-                txn = rows::unplace(txn, at, &rows::from_row::<Task>(key, &row)?);
-            }
-        }
-        drop::<Commit>(effects.store.commit(txn).await?);
-    }
-    Ok(())
-}
-
-async fn remove(
+async fn clear(
     effects: &Effects,
-    (job, seen): (&Job, Option<Version>),
-    ids: &[TaskId],
-) -> Result<Removed, StoreError> {
+    (job, version): (&Job, Version),
+    (ids, fate): (&[TaskId], Fate),
+) -> Result<Cleared, StoreError> {
     let refs: Vec<TaskRef> = ids.iter().map(|id| TaskRef::new(&job.id, *id)).collect();
     let keys: Vec<_> = refs.iter().map(TaskRef::row).collect();
     let loaded = effects.store.load(&keys).await?;
     let job_row = rows::job_row(&job.id);
-    let mut txn = Txn::new(job_row.shard);
-    if let Some(seen) = seen {
-        txn = txn.expect(&job_row, seen);
-    }
+    let mut txn = Txn::new(job_row.shard).expect(&job_row, version);
     for ((at, key), row) in refs.iter().zip(&keys).zip(loaded.rows) {
         let Some(row) = row else { continue };
         let task: Task = rows::from_row(key, &row)?;
-        txn = rows::unplace(txn.delete(key), at, &task);
+        txn = match fate {
+            Fate::Unplaced => rows::unplace(txn, at, &task),
+            Fate::Removed => rows::unplace(txn.delete(key), at, &task),
+        };
     }
     Ok(match effects.store.commit(txn).await? {
-        Commit::Committed(_) => Removed::All,
-        Commit::Conflict => Removed::Conflict,
+        Commit::Committed(_) => Cleared::All,
+        Commit::Conflict => Cleared::Conflict,
     })
 }

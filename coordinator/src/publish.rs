@@ -11,11 +11,11 @@ use serde_json::json;
 
 use crate::effects::{Effects, internal};
 use crate::flow::Unpublished;
-use crate::{garbage, owners};
+use crate::garbage::{self, Fate};
+use crate::owners;
 
-/// Gives every output its final name; the caller has seen that the store keeps the job's state. What stands
-/// there already with the same content was put there by a coordinator
-/// that died before it could say so.
+/// Gives every output its final name; the caller has seen that the store keeps the job's state. What stands there already
+/// with the same content was put there by a coordinator that died before it could say so.
 pub(crate) async fn publish(effects: &Effects, job: &Job) -> Result<Result<(), Unpublished>, Fault> {
     let plan = effects.plan_of(job).await?;
     let request = effects.request(job).await?;
@@ -47,12 +47,10 @@ pub(crate) async fn close(effects: &Effects, job: &Job) -> Result<(), Fault> {
         JobState::Failed(_) | JobState::Cancelled(_) => {
             let urls: Vec<&str> = request.outputs.iter().map(|output| output.to.as_str()).collect();
             owners::release(&*effects.store, &job.id, &urls).await?;
-            garbage::unplace_tasks(effects, job).await?;
+            garbage::clear_tasks(effects, job, Fate::Unplaced).await?;
         }
         // The ledger says all that its tasks' rows did.
-        JobState::Completed(_) => {
-            garbage::remove_tasks(effects, job, None).await?;
-        }
+        JobState::Completed(_) => garbage::clear_tasks(effects, job, Fate::Removed).await?,
         JobState::Accepted
         | JobState::Indexing(_)
         | JobState::Encoding(_)

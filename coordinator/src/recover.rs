@@ -71,7 +71,7 @@ struct Found {
 /// Builds what a lost store knew.
 pub async fn recover(fleet: &Fleet) -> Result<Recovered, Fault> {
     let Fleet { store, work, storages, clock, .. } = fleet.clone();
-    let health = Health::new(Observer::new(&Registry::new()));
+    let health = Health::new(Observer::new(&Registry::new(), &[]));
     let effects = &Effects { store, work, storages, clock, health };
     let (mut recovered, mut cursor) = (Recovered::default(), None);
     loop {
