@@ -8,7 +8,6 @@ use framefleet_common::ports::broker::Class;
 use framefleet_common::ports::clock::Clock;
 use framefleet_common::process::drain::Drain;
 use framefleet_common::process::probes::{Check, Probes};
-use framefleet_common::process::shutdown::{Ended, signals};
 use framefleet_coordinator::coordinator::{Coordinator, CoordinatorSettings};
 use framefleet_coordinator::ops::http::{self, Api};
 use framefleet_coordinator::recover::{self, Recovered};
@@ -30,20 +29,15 @@ pub async fn run(config: Config) -> Result<(), Fault> {
     let metrics = Registry::new();
     let (connecting, ready) = shared::connecting();
     // A lost broker stops no coordinator: hints are given again, and the store has the truth.
-    let checks: Vec<Arc<dyn Check>> = vec![Arc::new(StoreCheck::new(ready))];
+    let checks: Vec<Arc<dyn Check>> = vec![Arc::new(StoreCheck::new(ready, &metrics))];
     let probes = Probes { registry: metrics.clone(), checks, draining: drain.stop(), clock: clock.clone() };
     let probes = probes.bind(config.coordinator.ops_listen).await?;
     let address = config.coordinator.listen;
     let refused = |e| Fault::new(FaultKind::Settings, format!("listen {address} cannot be listened on: {e}"));
     let listener = TcpListener::bind(address).await.map_err(refused)?;
     info!(api = %address, ops = %probes.address(), name = config.coordinator.name, "coordinator begins");
-    // Boxed: a future of futures of this depth is more than the compiler lays out.
-    let work = Box::pin(serve(&config, (connecting, clock, metrics), (listener, drain.stop())));
-    let heard = signals().map_err(|e| Fault::new(FaultKind::Internal, format!("signals cannot be heard: {e}")))?;
-    match drain.run(heard, probes.beside(work)).await {
-        Ended::Finished(ended) => ended,
-        Ended::Abandoned => Ok(()),
-    }
+    let work = serve(&config, (connecting, clock, metrics), (listener, drain.stop()));
+    shared::live(drain, probes, work).await
 }
 
 async fn serve(

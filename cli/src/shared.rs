@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use framefleet_common::adapters::amqp::{AmqpBroker, AmqpSettings, Declare};
+use framefleet_common::adapters::blob::root::Root;
 use framefleet_common::adapters::blob::storages::{self, Http, StorageSettings, Storages};
 use framefleet_common::adapters::memory::broker::MemoryBroker;
 use framefleet_common::adapters::redis::RedisStore;
@@ -16,9 +17,13 @@ use framefleet_common::fleet::Fleet;
 use framefleet_common::ports::broker::Class;
 use framefleet_common::ports::clock::Clock;
 use framefleet_common::ports::store::StoreError;
-use framefleet_common::process::probes::Check;
+use framefleet_common::process::drain::Drain;
+use framefleet_common::process::metrics;
+use framefleet_common::process::probes::{BoundProbes, Check};
+use framefleet_common::process::shutdown::{Ended, signals};
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::Nonce;
+use prometheus::{IntGauge, Registry};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -51,6 +56,7 @@ pub struct StoreCheck {
     ready: Arc<Ready>,
     /// What was warned of last: each thing is said once, however often somebody asks.
     warned: Mutex<Vec<String>>,
+    warnings: IntGauge,
 }
 
 pub struct BrokerCheck(pub Arc<Ready>);
@@ -69,8 +75,7 @@ impl Connecting {
         (clock, classes): (Arc<dyn Clock>, Vec<Class>),
         stop: &CancellationToken,
     ) -> Result<Option<Services>, Fault> {
-        let storages = storages_of(config)?;
-        let work = storages.root(&config.work)?;
+        let (storages, work) = storages_of(config)?;
         let Some(store) = self.store(config, &clock, stop).await? else { return Ok(None) };
         let broker = AmqpBroker::start(&broker_of(config, classes), clock.clone());
         let broker = Arc::new(broker.map_err(|e| Fault::new(FaultKind::Settings, e.to_string()))?);
@@ -112,18 +117,20 @@ impl Check for StoreCheck {
         "store"
     }
 
-    async fn check(&self) -> Result<(), String> {
+    async fn check(&self) -> Result<String, String> {
         let known = self.ready.known.borrow().clone();
         let Some((store, _)) = known else { return Err(self.ready.why.borrow().clone()) };
         let readiness = store.readiness().await.map_err(|e| e.to_string())?;
         self.warn(&readiness);
-        readiness.ready
+        readiness.ready.map(|()| readiness.guarantee.to_string())
     }
 }
 
 impl StoreCheck {
-    pub fn new(ready: Arc<Ready>) -> Self {
-        Self { ready, warned: Mutex::default() }
+    pub fn new(ready: Arc<Ready>, registry: &Registry) -> Self {
+        let help = "what the store's own report leaves to be desired or does not say, when it was last asked";
+        let warnings = metrics::gauge(registry, ("framefleet_store_warnings", help));
+        Self { ready, warned: Mutex::default(), warnings }
     }
 
     fn warn(&self, readiness: &Readiness) {
@@ -132,6 +139,7 @@ impl StoreCheck {
         for warning in readiness.warnings.iter().filter(|warning| !warned.contains(warning)) {
             warn!(warning, guarantee = %readiness.guarantee, "store");
         }
+        self.warnings.set(i64::try_from(readiness.warnings.len()).unwrap_or(i64::MAX));
         warned.clone_from(&readiness.warnings);
     }
 }
@@ -142,9 +150,24 @@ impl Check for BrokerCheck {
         "broker"
     }
 
-    async fn check(&self) -> Result<(), String> {
+    async fn check(&self) -> Result<String, String> {
         let known = self.0.known.borrow().clone();
-        known.map_or_else(|| Err("not connected yet".to_owned()), |(_, broker)| broker.readiness())
+        let Some((_, broker)) = known else { return Err("not connected yet".to_owned()) };
+        broker.readiness().map(|()| String::new())
+    }
+}
+
+/// Does a role's work beside its probes until it has ended or was told to stop.
+pub async fn live(
+    drain: Drain,
+    probes: BoundProbes,
+    work: impl Future<Output = Result<(), Fault>>,
+) -> Result<(), Fault> {
+    let heard = signals().map_err(|e| Fault::new(FaultKind::Internal, format!("signals cannot be heard: {e}")))?;
+    // Boxed: a future of futures of this depth is more than the compiler lays out.
+    match drain.run(heard, probes.beside(Box::pin(work))).await {
+        Ended::Finished(ended) => ended,
+        Ended::Abandoned => Ok(()),
     }
 }
 
@@ -155,8 +178,7 @@ pub async fn another_store(config: &Config, clock: Arc<dyn Clock>) -> Result<Red
 
 /// The store and the storages alone.
 pub async fn without_broker(config: &Config, clock: Arc<dyn Clock>) -> Result<Fleet, Fault> {
-    let storages = storages_of(config)?;
-    let work = storages.root(&config.work)?;
+    let (storages, work) = storages_of(config)?;
     let store = Arc::new(another_store(config, clock.clone()).await?);
     let mint: Mint = Arc::new(|| Nonce::from_bytes(rand::random()));
     Ok(Fleet { store, broker: Arc::new(MemoryBroker::default()), clock, storages, work, mint })
@@ -193,14 +215,19 @@ fn broker_of(config: &Config, classes: Vec<Class>) -> AmqpSettings {
     }
 }
 
-fn storages_of(config: &Config) -> Result<Storages, Fault> {
-    let mut all: Vec<StorageSettings> = config.storage.iter().map(storage_of).collect();
-    all.extend(config.folders.iter().cloned().map(folder));
-    // The work store is ours.
-    if config.work.starts_with("file://") {
-        all.push(folder(config.work.clone()));
-    }
-    Storages::new(all)
+/// Where films and outputs may lie, and the work store, which is the fleet's own.
+fn storages_of(config: &Config) -> Result<(Storages, Root), Fault> {
+    let settings = || {
+        let buckets = config.storage.iter().map(storage_of);
+        buckets.chain(config.folders.iter().cloned().map(folder)).collect::<Vec<_>>()
+    };
+    // A folder of work objects needs no entry of its own; a bucket is reached as its entry says.
+    let work = if config.work.starts_with("file://") {
+        Storages::new(vec![folder(config.work.clone())])?
+    } else {
+        Storages::new(settings())?
+    };
+    Ok((Storages::with_closed(settings(), &config.work)?, work.root(&config.work)?))
 }
 
 fn folder(url: String) -> StorageSettings {

@@ -12,7 +12,6 @@ use framefleet_common::ports::broker::Class;
 use framefleet_common::ports::clock::Clock;
 use framefleet_common::process::drain::{Drain, Halt};
 use framefleet_common::process::probes::{Check, Probes};
-use framefleet_common::process::shutdown::{Ended, signals};
 use framefleet_common::tending::Pulse;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::task::{Need, SourceLimits};
@@ -37,9 +36,10 @@ impl Check for RoomCheck {
         "scratch"
     }
 
-    async fn check(&self) -> Result<(), String> {
+    async fn check(&self) -> Result<String, String> {
         let worker = self.0.borrow().clone();
-        worker.map_or_else(|| Err("not begun yet".to_owned()), |worker| worker.readiness())
+        let Some(worker) = worker else { return Err("not begun yet".to_owned()) };
+        worker.readiness().map(|()| String::new())
     }
 }
 
@@ -49,18 +49,16 @@ pub async fn run(config: Config, pulse: &Runtime) -> Result<(), Fault> {
     let metrics = Registry::new();
     let (connecting, ready) = shared::connecting();
     let (begun, is_begun) = watch::channel(None);
-    let checks: Vec<Arc<dyn Check>> =
-        vec![Arc::new(StoreCheck::new(ready.clone())), Arc::new(BrokerCheck(ready)), Arc::new(RoomCheck(is_begun))];
+    let checks: Vec<Arc<dyn Check>> = vec![
+        Arc::new(StoreCheck::new(ready.clone(), &metrics)),
+        Arc::new(BrokerCheck(ready)),
+        Arc::new(RoomCheck(is_begun)),
+    ];
     let probes = Probes { registry: metrics.clone(), checks, draining: drain.stop(), clock: clock.clone() };
     let probes = probes.bind(config.worker.ops_listen).await?;
     info!(ops = %probes.address(), name = config.worker.name, slots = ?config.worker.slots, "worker begins");
-    // Boxed: a future of futures of this depth is more than the compiler lays out.
-    let work = Box::pin(serve(&config, (connecting, clock, metrics), (pulse, begun, drain.halt())));
-    let heard = signals().map_err(|e| Fault::new(FaultKind::Internal, format!("signals cannot be heard: {e}")))?;
-    match drain.run(heard, probes.beside(work)).await {
-        Ended::Finished(ended) => ended,
-        Ended::Abandoned => Ok(()),
-    }
+    let work = serve(&config, (connecting, clock, metrics), (pulse, begun, drain.halt()));
+    shared::live(drain, probes, work).await
 }
 
 async fn serve(

@@ -11,6 +11,7 @@ use framefleet_common::adapters::clock::ManualClock;
 use framefleet_common::ports::clock::Clock;
 use framefleet_common::process::metrics;
 use framefleet_common::process::probes::{BoundProbes, Check, Probes};
+use framefleet_common::process::tls;
 use prometheus::Registry;
 use reqwest::Client;
 use tokio_util::sync::CancellationToken;
@@ -24,9 +25,9 @@ impl Check for Found {
         self.0
     }
 
-    async fn check(&self) -> Result<(), String> {
+    async fn check(&self) -> Result<String, String> {
         match self.1 {
-            Some(found) => found.map_err(str::to_owned),
+            Some(found) => found.map(|()| String::new()).map_err(str::to_owned),
             None => pending().await,
         }
     }
@@ -48,8 +49,7 @@ async fn scene(checks: Vec<Found>) -> Scene {
 }
 
 fn client() -> Client {
-    // Another test of this process may have been faster.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    tls::install();
     Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().unwrap()
 }
 

@@ -58,7 +58,8 @@ pub struct Coordinator {
 
 impl Coordinator {
     pub fn new(fleet: Fleet, media: Arc<dyn Media>, settings: CoordinatorSettings) -> Self {
-        let observer = Observer::new(&settings.metrics);
+        let classes: Vec<&str> = settings.classes.iter().map(Class::as_str).collect();
+        let observer = Observer::new(&settings.metrics, &classes);
         Self { fleet, media, settings, health: Health::new(observer.clone()), observer }
     }
 

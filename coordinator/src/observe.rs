@@ -2,76 +2,71 @@
 
 use framefleet_common::ports::broker::BrokerError;
 use framefleet_common::ports::store::StoreError;
+use framefleet_common::process::metrics::{self, Counters, Gauges};
 use framefleet_model::fault::{Fault, Whose};
 use framefleet_model::id::{JobId, TaskId};
 use framefleet_model::job::{IndexStep, Job, JobState};
-use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{IntCounter, IntGauge, Registry};
 use tracing::{debug, error, info, warn};
 
 use crate::flow::{Decision, Effect};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Observer {
-    jobs: IntCounterVec,
+    jobs: Counters,
     rejected: IntCounter,
     postponed: IntCounter,
-    merges: IntCounterVec,
+    merges: Counters,
     store_errors: IntCounter,
     broker_errors: IntCounter,
     dead_letters: IntCounter,
-    swept: IntCounterVec,
-    demand: IntGaugeVec,
+    swept: Counters,
+    demand: Gauges,
     demand_merges: IntGauge,
 }
 
 impl Observer {
-    /// Every family is there from the start, at zero.
-    pub(crate) fn new(registry: &Registry) -> Self {
-        let family = |name: &str, help: &str, label: &str, values: &[&str]| {
-            let family = IntCounterVec::new(Opts::new(name, help), &[label]).expect("the names are ours and legal");
-            values.iter().for_each(|value| drop(family.get_metric_with_label_values(&[value])));
-            register(registry, family)
-        };
-        let counter = |name: &str, help: &str| {
-            register(registry, IntCounter::new(name, help).expect("the names are ours and legal"))
-        };
-        let demand =
-            Opts::new("framefleet_demand_slots", "tasks that are ready, hinted or claimed, by class; scope: fleet");
-        let demand = IntGaugeVec::new(demand, &["class"]).expect("the names are ours and legal");
-        let merges =
-            IntGauge::new("framefleet_demand_merges", "merges that wait for a slot of a coordinator; scope: fleet");
+    /// Every figure is there from the start, at zero. `classes` are those that are hinted.
+    pub(crate) fn new(registry: &Registry, classes: &[&str]) -> Self {
+        let counter = |name: &str, sentence: &str| metrics::counter(registry, (name, sentence));
+        let states = ["accepted", "indexing", "encoding", "merging", "publishing", "completed", "failed", "cancelled"];
+        let outcomes = ["settled", "lost", "unwanted", "handed_back", "declined", "failed"];
         Self {
-            jobs: family(
-                "framefleet_jobs_total",
-                "jobs that came to this state here",
-                "state",
-                &["indexing", "encoding", "merging", "publishing", "completed", "failed", "cancelled"],
+            jobs: Counters::new(
+                registry,
+                ("framefleet_jobs_total", "Jobs that came to this state here."),
+                ("state", &states),
             ),
-            rejected: counter("framefleet_news_rejected_total", "repeated or late news that changed nothing"),
+            rejected: counter("framefleet_news_rejected_total", "Repeated or late news that changed nothing."),
             postponed: counter(
                 "framefleet_effects_postponed_total",
-                "effects that storage or store stood in the way of",
+                "Effects that storage or store stood in the way of.",
             ),
-            merges: family(
-                "framefleet_merges_total",
-                "merge attempts by how they ended",
-                "outcome",
-                &["settled", "lost", "unwanted", "handed_back", "declined", "failed"],
+            merges: Counters::new(
+                registry,
+                ("framefleet_merges_total", "Merge attempts by how they ended."),
+                ("outcome", &outcomes),
             ),
             store_errors: counter(
                 "framefleet_coordinator_store_errors_total",
-                "calls that the store did not answer well",
+                "Calls that the store did not answer well.",
             ),
-            broker_errors: counter("framefleet_coordinator_broker_errors_total", "messages that were not confirmed"),
-            dead_letters: counter("framefleet_dead_letters_total", "messages and tasks that were given up"),
-            swept: family(
-                "framefleet_swept_total",
-                "what time alone did",
-                "what",
-                &["task", "attempts", "job", "index"],
+            broker_errors: counter("framefleet_coordinator_broker_errors_total", "Messages that were not confirmed."),
+            dead_letters: counter("framefleet_dead_letters_total", "Messages and tasks that were given up."),
+            swept: Counters::new(
+                registry,
+                ("framefleet_swept_total", "What time alone did."),
+                ("what", &["task", "attempts", "job", "index"]),
             ),
-            demand: register(registry, demand),
-            demand_merges: register(registry, merges.expect("the names are ours and legal")),
+            demand: Gauges::new(
+                registry,
+                ("framefleet_demand_slots", "Tasks that are ready, hinted or claimed, by class; scope: fleet."),
+                ("class", classes),
+            ),
+            demand_merges: metrics::gauge(
+                registry,
+                ("framefleet_demand_merges", "Merges that wait for a slot of a coordinator; scope: fleet."),
+            ),
         }
     }
 
@@ -85,7 +80,7 @@ impl Observer {
         if from == to {
             return;
         }
-        self.jobs.with_label_values(&[to]).inc();
+        self.jobs.add(to, 1);
         match &decision.job.state {
             JobState::Failed(end) => match end.fault.kind.whose() {
                 Whose::Input | Whose::Destination => info!(%job, from, fault = %end.fault, "job failed"),
@@ -124,7 +119,7 @@ impl Observer {
     }
 
     pub(crate) fn merge_ended(&self, (job, task): (&JobId, TaskId), outcome: &str) {
-        self.merges.with_label_values(&[outcome]).inc();
+        self.merges.add(outcome, 1);
         debug!(%job, %task, outcome, "merge ended");
     }
 
@@ -139,7 +134,7 @@ impl Observer {
     }
 
     pub(crate) fn swept(&self, what: &str) {
-        self.swept.with_label_values(&[what]).inc();
+        self.swept.add(what, 1);
     }
 
     pub(crate) fn leftover(&self, job: &JobId, fault: &Fault) {
@@ -147,16 +142,10 @@ impl Observer {
     }
 
     pub(crate) fn demand(&self, class: &str, tasks: usize) {
-        self.demand.with_label_values(&[class]).set(i64::try_from(tasks).unwrap_or(i64::MAX));
+        self.demand.set(class, i64::try_from(tasks).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn demand_merges(&self, merges: usize) {
         self.demand_merges.set(i64::try_from(merges).unwrap_or(i64::MAX));
     }
-}
-
-/// Two coordinators of one process, as tests have them, count apart: only the first is shown.
-fn register<C: prometheus::core::Collector + Clone + 'static>(registry: &Registry, family: C) -> C {
-    drop(registry.register(Box::new(family.clone())));
-    family
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use framefleet_common::adapters::blob::root::Root;
 use framefleet_common::board::{Board, Claimed, Grant, Made, Mint, Settlement};
 use framefleet_common::child::{Attempt, Media};
-use framefleet_common::ports::broker::{Arrival, Delivery};
+use framefleet_common::ports::broker::{Arrival, Class, Delivery};
 use framefleet_common::ports::clock::Clock;
 use framefleet_common::ports::rows::TaskRef;
 use framefleet_common::ports::store::StoreError;
@@ -79,8 +79,8 @@ struct Claim {
 }
 
 impl Bench {
-    /// Sees one hint through to its acknowledgement.
-    pub(crate) async fn take(&self, delivery: Delivery, halt: &Halt) {
+    /// Sees one hint of a slot's class through to its acknowledgement.
+    pub(crate) async fn take(&self, class: &Class, delivery: Delivery, halt: &Halt) {
         let Delivery { hint, arrival, receipt } = delivery;
         let at = TaskRef::new(&hint.job, hint.task);
         let heard = match arrival {
@@ -105,7 +105,7 @@ impl Bench {
             };
         match claimed {
             Ok(Claimed::Granted(grant)) => {
-                let _busy = self.observer.claimed(&at, (&grant.task.class, &claimant.nonce));
+                let _busy = self.observer.claimed(&at, (class.as_str(), &claimant.nonce));
                 let claim = Claim { at, claimant, grant: *grant };
                 match self.room.reserve(claim.grant.task.need) {
                     Ok(_reserved) => self.attempt(&claim, halt).await,

@@ -6,19 +6,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use framefleet_common::ports::broker::{BrokerError, Class};
 use framefleet_common::ports::rows::TaskRef;
 use framefleet_common::ports::store::StoreError;
+use framefleet_common::process::metrics::{self, Counters, Gauges};
 use framefleet_model::fault::Fault;
 use framefleet_model::id::Nonce;
-use prometheus::core::Collector;
-use prometheus::{IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
+use prometheus::{IntCounter, Registry};
 use tracing::{debug, info, warn};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Observer {
-    attempts: IntCounterVec,
-    hints_dropped: IntCounterVec,
+    attempts: Counters,
+    hints_dropped: Counters,
     store_errors: IntCounter,
     broker_errors: IntCounter,
-    busy_shown: IntGaugeVec,
+    busy_shown: Gauges,
     busy: Arc<Mutex<BTreeMap<String, u32>>>,
 }
 
@@ -29,38 +29,44 @@ pub(crate) struct Busy {
 }
 
 impl Observer {
-    /// Every family is there from the start, at zero.
-    pub(crate) fn new(registry: &Registry) -> Self {
-        let family = |name: &str, help: &str, (label, values): (&str, &[&str])| {
-            let family = IntCounterVec::new(Opts::new(name, help), &[label]).expect("the names are ours and legal");
-            values.iter().for_each(|value| drop(family.get_metric_with_label_values(&[value])));
-            register(registry, family)
-        };
-        let counter = |name: &str, help: &str| {
-            register(registry, IntCounter::new(name, help).expect("the names are ours and legal"))
-        };
+    /// Every figure is there from the start, at zero. `classes` are those of the worker's slots.
+    pub(crate) fn new(registry: &Registry, classes: &[&str]) -> Self {
+        let counter = |name: &str, sentence: &str| metrics::counter(registry, (name, sentence));
         let outcomes = ["settled", "lost", "unwanted", "handed_back", "declined", "failed"];
-        let busy = Opts::new("framefleet_worker_busy_slots", "slots that are at work, by class");
-        let busy = IntGaugeVec::new(busy, &["class"]);
         Self {
-            attempts: family("framefleet_attempts_total", "attempts by how they ended", ("outcome", &outcomes)),
-            hints_dropped: family(
-                "framefleet_hints_dropped_total",
-                "hints whose task was not to be had",
+            attempts: Counters::new(
+                registry,
+                ("framefleet_attempts_total", "Attempts by how they ended."),
+                ("outcome", &outcomes),
+            ),
+            hints_dropped: Counters::new(
+                registry,
+                ("framefleet_hints_dropped_total", "Hints whose task was not to be had."),
                 ("answer", &["held", "not_yet", "over"]),
             ),
-            store_errors: counter("framefleet_worker_store_errors_total", "calls that the store did not answer well"),
-            broker_errors: counter("framefleet_worker_broker_errors_total", "times that the broker did not answer"),
-            busy_shown: register(registry, busy.expect("the names are ours and legal")),
+            store_errors: counter("framefleet_worker_store_errors_total", "Calls that the store did not answer well."),
+            broker_errors: counter("framefleet_worker_broker_errors_total", "Times that the broker did not answer."),
+            busy_shown: Gauges::new(
+                registry,
+                ("framefleet_worker_busy_slots", "Slots that are at work, by class."),
+                ("class", classes),
+            ),
             busy: Arc::default(),
         }
     }
 
+    /// `class` is the slot's own: the task may have moved to another since it was hinted.
     pub(crate) fn claimed(&self, at: &TaskRef, (class, nonce): (&str, &Nonce)) -> Busy {
         debug!(job = %at.job, task = %at.task, attempt = %nonce, "claimed");
-        *self.lock().entry(class.to_owned()).or_insert(0) += 1;
-        self.busy_shown.with_label_values(&[class]).inc();
+        self.count(class, |busy| busy.saturating_add(1));
         Busy { observer: self.clone(), class: class.to_owned() }
+    }
+
+    fn count(&self, class: &str, change: impl FnOnce(u32) -> u32) {
+        let mut busy = self.lock();
+        let count = busy.entry(class.to_owned()).or_insert(0);
+        *count = change(*count);
+        self.busy_shown.set(class, (*count).into());
     }
 
     /// Slots at work, by class.
@@ -74,12 +80,12 @@ impl Observer {
     }
 
     pub(crate) fn not_granted(&self, at: &TaskRef, answer: &str) {
-        self.hints_dropped.with_label_values(&[answer]).inc();
+        self.hints_dropped.add(answer, 1);
         debug!(job = %at.job, task = %at.task, answer, "hint dropped");
     }
 
     pub(crate) fn ended(&self, at: &TaskRef, nonce: &Nonce, how: &str) {
-        self.attempts.with_label_values(&[how]).inc();
+        self.attempts.add(how, 1);
         debug!(job = %at.job, task = %at.task, attempt = %nonce, how, "attempt ended");
     }
 
@@ -116,15 +122,6 @@ impl Observer {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        if let Some(count) = self.observer.lock().get_mut(&self.class) {
-            *count = count.saturating_sub(1);
-        }
-        self.observer.busy_shown.with_label_values(&[&self.class]).dec();
+        self.observer.count(&self.class, |busy| busy.saturating_sub(1));
     }
-}
-
-/// Two workers of one process, as tests have them, count apart: only the first is shown.
-fn register<C: Collector + Clone + 'static>(registry: &Registry, family: C) -> C {
-    drop(registry.register(Box::new(family.clone())));
-    family
 }

@@ -77,6 +77,10 @@ impl Worker {
         let WorkerSettings { name, slots, scratch, beat, lease, limits, capacity, build, metrics, pulse } = settings;
         let here =
             || Pulse { board: fleet.board(), clock: fleet.clock.clone(), runtime: Handle::current(), every: beat };
+        let mut classes: Vec<&str> = slots.iter().map(|(class, _)| class.as_str()).collect();
+        classes.sort_unstable();
+        classes.dedup();
+        let observer = Observer::new(&metrics, &classes);
         let bench = Bench {
             name,
             board: fleet.board(),
@@ -90,7 +94,7 @@ impl Worker {
             room: Room::new(capacity, &scratch),
             scratch,
             roster: Roster::new(fleet.store.clone()),
-            observer: Observer::new(&metrics),
+            observer,
             company: RwLock::default(),
         };
         Self { fleet, bench, slots, build }
@@ -149,7 +153,7 @@ impl Worker {
                 () = halt.stop.cancelled() => return hints.close().await,
                 delivery = hints.next() => delivery?,
             };
-            self.bench.take(delivery, halt).await;
+            self.bench.take(class, delivery, halt).await;
             if self.bench.room.check().is_err() {
                 return hints.close().await;
             }

@@ -45,8 +45,8 @@ pub trait Check: Send + Sync {
     /// One word, such as `store`.
     fn name(&self) -> &str;
 
-    /// In words for people: what is wrong, and what to do about it.
-    async fn check(&self) -> Result<(), String>;
+    /// In words for people: what is known besides, or nothing; else what is wrong, and what to do about it.
+    async fn check(&self) -> Result<String, String>;
 }
 
 /// What is asked, and of whom.
@@ -88,13 +88,14 @@ impl Probes {
         let found = join_all(self.checks.iter().map(|check| self.checked(&**check))).await;
         let all = found.iter().all(|(_, found)| found.is_ok());
         let lines = found.iter().map(|(name, found)| match found {
-            Ok(()) => format!("{name}: ok\n"),
+            Ok(known) if known.is_empty() => format!("{name}: ok\n"),
+            Ok(known) => format!("{name}: ok ({})\n", one_line(known)),
             Err(wrong) => format!("{name}: {}\n", one_line(wrong)),
         });
         (if all { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, lines.collect())
     }
 
-    async fn checked<'a>(&self, check: &'a dyn Check) -> (&'a str, Result<(), String>) {
+    async fn checked<'a>(&self, check: &'a dyn Check) -> (&'a str, Result<String, String>) {
         let found = tokio::select! {
             biased;
             found = check.check() => found,

@@ -60,6 +60,8 @@ struct Known {
     urls: Vec<String>,
     bounds: Bounds,
     buckets: Vec<Entry>,
+    /// What lies below here is the fleet's own, whatever storage it lies in.
+    closed: Option<Named>,
 }
 
 #[derive(Debug)]
@@ -80,29 +82,31 @@ impl StorageSettings {
 impl Storages {
     /// Every file, and nothing else: for one process that acts for the one who started it.
     pub fn local() -> Self {
-        Self(Arc::new(Known { urls: vec!["file:///".to_owned()], bounds: Bounds::none(), buckets: Vec::new() }))
+        Self(Arc::new(Known {
+            urls: vec!["file:///".to_owned()],
+            bounds: Bounds::none(),
+            buckets: Vec::new(),
+            closed: None,
+        }))
+    }
+
+    /// Films and outputs may lie in all of these, but not below `closed`, the fleet's own work store.
+    pub fn with_closed(settings: Vec<StorageSettings>, closed: &str) -> Result<Self, Fault> {
+        let closed = Some(url::parse(closed)?);
+        Ok(Self(Arc::new(Known { closed, ..Known::new(settings)? })))
     }
 
     pub fn new(settings: Vec<StorageSettings>) -> Result<Self, Fault> {
-        let (mut folders, mut buckets) = (Vec::new(), Vec::new());
-        for storage in &settings {
-            match url::parse(&storage.url)? {
-                Named::File(folder) if Bounds::within(vec![folder.clone()]).cover(&folder) => folders.push(folder),
-                Named::File(_) => return Err(url::refused(&storage.url, "has a .. in it")),
-                Named::Key { bucket, key } => {
-                    let prefix = prefix(&storage.url, &key)?;
-                    buckets.push(Entry { prefix, bucket: Arc::new(Bucket::open(&bucket, storage)?) });
-                }
-            }
-        }
-        // The longest prefix first: it is the one that is meant.
-        buckets.sort_by_key(|entry| std::cmp::Reverse(entry.prefix.len()));
-        let urls = settings.into_iter().map(|storage| storage.url).collect();
-        Ok(Self(Arc::new(Known { urls, bounds: Bounds::within(folders), buckets })))
+        Ok(Self(Arc::new(Known::new(settings)?)))
     }
 
     pub fn object(&self, url: &str, side: Side) -> Result<Object, Fault> {
-        match url::parse(url)? {
+        let named = url::parse(url)?;
+        if self.0.is_closed(&named) {
+            let text = format!("{url:?} lies in the work store, which is the fleet's own");
+            return Err(Fault::new(FaultKind::Settings, text));
+        }
+        match named {
             Named::File(path) => {
                 let bounds = self.covering(url, &path)?;
                 Ok(Object::at(FilePlace { path, side, bounds }))
@@ -147,6 +151,38 @@ impl Storages {
     }
 }
 
+impl Known {
+    fn new(settings: Vec<StorageSettings>) -> Result<Self, Fault> {
+        let (mut folders, mut buckets) = (Vec::new(), Vec::new());
+        for storage in &settings {
+            match url::parse(&storage.url)? {
+                Named::File(folder) if Bounds::within(vec![folder.clone()]).cover(&folder) => folders.push(folder),
+                Named::File(_) => return Err(url::refused(&storage.url, "has a .. in it")),
+                Named::Key { bucket, key } => {
+                    let prefix = prefix(&storage.url, &key)?;
+                    buckets.push(Entry { prefix, bucket: Arc::new(Bucket::open(&bucket, storage)?) });
+                }
+            }
+        }
+        // The longest prefix first: it is the one that is meant.
+        buckets.sort_by_key(|entry| std::cmp::Reverse(entry.prefix.len()));
+        let urls = settings.into_iter().map(|storage| storage.url).collect();
+        Ok(Self { urls, bounds: Bounds::within(folders), buckets, closed: None })
+    }
+
+    fn is_closed(&self, named: &Named) -> bool {
+        match (&self.closed, named) {
+            (Some(Named::File(folder)), Named::File(path)) => path.starts_with(folder),
+            (Some(Named::Key { bucket, key: prefix }), Named::Key { bucket: other, key }) => {
+                let rest = key.strip_prefix(prefix.trim_end_matches('/'));
+                bucket == other
+                    && rest.is_some_and(|rest| prefix.is_empty() || rest.is_empty() || rest.starts_with('/'))
+            }
+            (Some(Named::File(_) | Named::Key { .. }) | None, _) => false,
+        }
+    }
+}
+
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials").field("key_id", &self.key_id).finish_non_exhaustive()
@@ -160,4 +196,30 @@ fn prefix(url: &str, key: &str) -> Result<String, Fault> {
         return Ok(String::new());
     }
     Ok(crate::adapters::blob::remote::exact(url, key)?.to_string() + "/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_names_a_place_in_the_work_store() {
+        let bucket = StorageSettings {
+            url: "s3://films".to_owned(),
+            region: Some("eu-west-1".to_owned()),
+            ..StorageSettings::folder(Path::new("/"))
+        };
+        let all = || vec![bucket.clone(), StorageSettings::folder(Path::new("/srv"))];
+        let refused = |work: &str, url: &str| {
+            let storages = Storages::with_closed(all(), work).unwrap();
+            storages.object(url, Side::Destination).err().map(|fault| fault.message)
+        };
+        for url in ["file:///srv/work/a/b", "file:///srv/%77ork", "file:///srv/work"] {
+            assert!(refused("file:///srv/work", url).is_some_and(|text| text.contains("the fleet's own")), "{url}");
+        }
+        assert_eq!(refused("file:///srv/work", "file:///srv/workers.mp4"), None);
+        assert!(refused("s3://films/work/", "s3://films/work/a.mp4").is_some());
+        assert_eq!(refused("s3://films/work", "s3://films/workers.mp4"), None);
+        assert_eq!(refused("s3://films/work", "file:///srv/work/a.mp4"), None);
+    }
 }
