@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::args::{AudioArgs, FilmArgs, VideoArgs};
 
+/// What `--overwrite` says of outputs that stand there already, whatever the job file says.
+pub const OVERWRITE: &str = "replace";
+
 /// A whole wish: everything but where state is kept and how many work on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Asked {

@@ -12,12 +12,11 @@ use serde::de::DeserializeOwned;
 
 use crate::args::Format;
 use crate::args::asking::{DeadCommand, JobsCommand, ListArgs, OneArgs, ServerArgs, SubmitArgs, WorkersArgs};
-use crate::asked::{Asked, AskedTerms};
+use crate::asked::{Asked, AskedTerms, OVERWRITE};
 use crate::location::Reach;
 use crate::render::{self, Table};
 use crate::request::check;
 use crate::settings::{refused, whole};
-use crate::submission;
 use crate::{jobfile, render::print};
 
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
@@ -61,9 +60,8 @@ fn asked(args: &SubmitArgs) -> Result<Asked, Fault> {
         priority: or(&given.priority, asked.terms.priority.take()),
         deadline: or(&given.deadline, asked.terms.deadline.take()),
     };
-    submission::terms(&asked.terms)?;
     if args.overwrite {
-        asked.on_existing = Some("replace".to_owned());
+        asked.on_existing = Some(OVERWRITE.to_owned());
     }
     let checked = check(&asked, (OnExisting::Fail, Reach::Named))?;
     asked.source = checked.source.url();

@@ -44,9 +44,10 @@ pub fn line(fault: &Fault) -> String {
         Whose::Destination => "destination",
         Whose::Ours => "ours",
     };
-    let retry = match fault.kind.retry() {
-        Retry::Never => "not retried".to_owned(),
-        Retry::Times(times) => format!("retried up to {times} times"),
+    let retry = match (fault.kind, fault.kind.retry()) {
+        // Whoever ends of it asked once; only tasks ask again.
+        (FaultKind::StoreAway, _) | (_, Retry::Never) => "not retried".to_owned(),
+        (_, Retry::Times(times)) => format!("retried up to {times} times"),
     };
     format!("framefleet: {} [F{}, {whose}; {retry}]", printable(&fault.message), fault.kind.code())
 }

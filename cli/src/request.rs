@@ -5,13 +5,15 @@ use std::ops::RangeInclusive;
 use framefleet_model::fault::Fault;
 use framefleet_model::media::Container;
 use framefleet_model::pipeline::{Damaged, OnExisting, OutputRequest, Range, Request, SegmentDuration, TrackChoice};
+use framefleet_model::terms::{Priority, Tenant, Terms};
 use framefleet_model::time::MediaTime;
 
-use crate::asked::{Asked, AskedOutput};
+use crate::asked::{Asked, AskedOutput, AskedTerms, OVERWRITE};
 use crate::location::{Location, Reach};
 use crate::settings::{audio, duration, named, optional, refused, video, whole, within};
 
 const SEGMENT_DURATION: RangeInclusive<MediaTime> = MediaTime::from_millis(100)..=MediaTime::from_secs(24 * 3600);
+const DEADLINE: RangeInclusive<MediaTime> = MediaTime::from_secs(1)..=MediaTime::from_secs(30 * 24 * 3600);
 const AUDIO_TRACK: RangeInclusive<u32> = 1..=64;
 const OUTPUTS_MAX: usize = 64;
 
@@ -19,6 +21,7 @@ const OUTPUTS_MAX: usize = 64;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checked {
     pub request: Request,
+    pub terms: Terms,
     pub source: Location,
     pub outputs: Vec<Location>,
 }
@@ -35,11 +38,11 @@ pub fn check(asked: &Asked, (on_existing, reach): (OnExisting, Reach)) -> Result
         range: range(asked)?,
         audio_track: optional(&asked.audio_track, audio_track)?.unwrap_or_default(),
         on_existing: optional(&asked.on_existing, |text| {
-            named("on_existing", text, [("fail", OnExisting::Fail), ("replace", OnExisting::Replace)], &[])
+            named("on_existing", text, [("fail", OnExisting::Fail), (OVERWRITE, OnExisting::Replace)], &[])
         })?
         .unwrap_or(on_existing),
     };
-    Ok(Checked { request, source, outputs })
+    Ok(Checked { request, terms: terms(&asked.terms)?, source, outputs })
 }
 
 /// The outputs' places: at least one, no two the same, none the source.
@@ -119,4 +122,16 @@ fn range(asked: &Asked) -> Result<Range, Fault> {
         return Err(refused(format!("the range from {from} to {to} is empty")));
     }
     Ok(Range { from, to })
+}
+
+fn terms(asked: &AskedTerms) -> Result<Terms, Fault> {
+    let tenant = optional(&asked.tenant, |text| text.parse::<Tenant>().map_err(|e| refused(e.to_string())))?;
+    let priority =
+        optional(&asked.priority, |text| named("priority", text, Priority::ALL.map(|p| (p.name(), p)), &[]))?;
+    let deadline = optional(&asked.deadline, |text| within("deadline", duration("deadline", text)?, &DEADLINE))?;
+    Ok(Terms {
+        tenant: tenant.unwrap_or_default(),
+        priority: priority.unwrap_or_default(),
+        deadline_ms: deadline.map(|deadline| deadline.ns() / 1_000_000),
+    })
 }

@@ -1,43 +1,26 @@
 //! From a job file to a submission: its request and its terms.
 
-use std::ops::RangeInclusive;
-
 use framefleet_coordinator::inbox::{Origin, Submission};
 use framefleet_model::fault::Fault;
 use framefleet_model::pipeline::OnExisting;
-use framefleet_model::terms::{Priority, Tenant, Terms};
-use framefleet_model::time::MediaTime;
 
-use crate::asked::AskedTerms;
 use crate::jobfile;
 use crate::location::Reach;
-use crate::request::check;
-use crate::settings::{duration, named, optional, refused, within};
-
-const DEADLINE: RangeInclusive<MediaTime> = MediaTime::from_secs(1)..=MediaTime::from_secs(30 * 24 * 3600);
+use crate::request::{Checked, check};
+use crate::settings::refused;
 
 /// What came over the network.
 pub fn read(bytes: &[u8]) -> Result<Submission, Fault> {
     let text = std::str::from_utf8(bytes).map_err(|e| refused(format!("job file: {e}")))?;
     let asked = jobfile::parse(text).map_err(|why| refused(format!("job file: {why}")))?;
-    let request = check(&asked, (OnExisting::Fail, Reach::Elsewhere))?.request;
-    Ok(Submission { request, terms: terms(&asked.terms)?, key: None, origin: Origin::Caller })
-}
-
-pub fn terms(asked: &AskedTerms) -> Result<Terms, Fault> {
-    let tenant = optional(&asked.tenant, |text| text.parse::<Tenant>().map_err(|e| refused(e.to_string())))?;
-    let priority =
-        optional(&asked.priority, |text| named("priority", text, Priority::ALL.map(|p| (p.name(), p)), &[]))?;
-    let deadline = optional(&asked.deadline, |text| within("deadline", duration("deadline", text)?, &DEADLINE))?;
-    Ok(Terms {
-        tenant: tenant.unwrap_or_default(),
-        priority: priority.unwrap_or_default(),
-        deadline_ms: deadline.map(|deadline| deadline.ns() / 1_000_000),
-    })
+    let Checked { request, terms, .. } = check(&asked, (OnExisting::Fail, Reach::Elsewhere))?;
+    Ok(Submission { request, terms, key: None, origin: Origin::Caller })
 }
 
 #[cfg(test)]
 mod tests {
+    use framefleet_model::terms::Priority;
+
     use super::*;
 
     #[test]

@@ -18,7 +18,7 @@ use framefleet_model::pipeline::OnExisting;
 
 use crate::app::{Crew, Embedded, Film};
 use crate::args::{Format, TranscodeArgs};
-use crate::asked::Asked;
+use crate::asked::{Asked, OVERWRITE};
 use crate::location::Reach;
 use crate::made::{Made, Unmade, table};
 use crate::progress::Bar;
@@ -44,12 +44,14 @@ pub async fn run(args: &TranscodeArgs) -> Result<(), Fault> {
 }
 
 async fn transcode(args: &TranscodeArgs) -> Result<Made, Fault> {
-    let asked = match &args.film.job {
+    let mut asked = match &args.film.job {
         Some(path) => jobfile::read(path)?,
         None => Asked::by_flags(&args.film),
     };
-    let on_existing = if args.overwrite { OnExisting::Replace } else { OnExisting::Fail };
-    let checked = check(&asked, (on_existing, Reach::Here))?;
+    if args.overwrite {
+        asked.on_existing = Some(OVERWRITE.to_owned());
+    }
+    let checked = check(&asked, (OnExisting::Fail, Reach::Here))?;
     let crew = Crew { workers: workers(args)?, outputs: checked.outputs.len() };
     preflight::source(checked.source.path())?;
     let facts = Film::open(&checked.source).await?.facts(&checked.source);
@@ -58,6 +60,7 @@ async fn transcode(args: &TranscodeArgs) -> Result<Made, Fault> {
     let _ = std::fs::remove_dir_all(done(&folder));
     if !folder.exists() {
         // A job under way may have published some of its outputs itself.
+        let on_existing = checked.request.on_existing;
         checked.outputs.iter().try_for_each(|output| preflight::destination(output.path(), on_existing))?;
     }
     let ended = job(&checked, &folder, crew).await;

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::{Event, Sse};
@@ -92,25 +93,32 @@ fn router(api: Api) -> Router {
         .route("/v1/dead/{id}", get(letter).delete(drop_letter))
         .route("/v1/dead/{id}/retry", post(retry_letter))
         .route("/v1/workers", get(workers))
+        .method_not_allowed_fallback(|| async {
+            Trouble(StatusCode::METHOD_NOT_ALLOWED, refused("this path does not take this method"))
+        })
         .fallback(|| async { Trouble(StatusCode::NOT_FOUND, refused("there is nothing at this path")) })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(api)
 }
 
-async fn submit(State(api): State<Api>, headers: HeaderMap, body: Bytes) -> Result<Response, Trouble> {
+async fn submit(State(api): State<Api>, headers: HeaderMap, body: Body) -> Result<Response, Trouble> {
     let key = headers.get("idempotency-key").map(|key| key.to_str().unwrap_or_default().to_owned());
     if let Some(key) = key.as_ref().filter(|key| key.is_empty() || key.len() > KEY_BYTES_MAX) {
         let text = format!("Idempotency-Key of {} bytes is not within 1 to {KEY_BYTES_MAX} of ASCII", key.len());
         return Err(refused(text).into());
     }
-    let submission = (api.read)(&body)?;
+    let submission = (api.read)(&whole(body)?)?;
     let (id, submitted) = api.ops.submit(&Submission { key, ..submission }).await?;
     let location = format!("/v1/jobs/{id}");
     let answer = Json(SubmittedJson::new(id.to_string(), submitted));
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], answer).into_response())
 }
 
-async fn list(State(api): State<Api>, Query(query): Query<ListQuery>) -> Result<Json<ListJson>, Trouble> {
+async fn list(
+    State(api): State<Api>,
+    query: Result<Query<ListQuery>, QueryRejection>,
+) -> Result<Json<ListJson>, Trouble> {
+    let Query(query) = query.map_err(|e| refused(e.body_text()))?;
     let ListQuery { state, tenant, limit, after } = query;
     let after = after.as_deref().map(cursor).transpose()?;
     let listed = api.ops.list(&Page { state, tenant, limit: limit.unwrap_or(PAGE_DEFAULT), after }).await?;
@@ -134,7 +142,8 @@ async fn ledger(State(api): State<Api>, Path(id): Path<String>) -> Result<Respon
     Ok(Json(ledger.ok_or_else(|| missing(format!("job {id} has no ledger, or is not there")))?).into_response())
 }
 
-async fn cancel(State(api): State<Api>, Path(id): Path<String>, body: Bytes) -> Result<StatusCode, Trouble> {
+async fn cancel(State(api): State<Api>, Path(id): Path<String>, body: Body) -> Result<StatusCode, Trouble> {
+    let body = whole(body)?;
     let odd = |e| refused(format!("the body is not {{\"reason\": …}}: {e}"));
     let body: CancelBody =
         if body.is_empty() { CancelBody::default() } else { serde_json::from_slice(&body).map_err(odd)? };
@@ -221,6 +230,19 @@ impl Watching {
             }
         }
     }
+}
+
+/// A body that came whole and is not too long.
+type Body = Result<Bytes, BytesRejection>;
+
+fn whole(body: Body) -> Result<Bytes, Trouble> {
+    body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Trouble(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            refused(format!("the body is over its bound of {BODY_BYTES_MAX} bytes")),
+        ),
+        status => Trouble(status, refused(rejection.body_text())),
+    })
 }
 
 fn job_id(text: &str) -> Result<JobId, Trouble> {
