@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -135,17 +136,22 @@ pub async fn media() -> Result<ChildMedia, Fault> {
 /// A film as the only object that a child may read.
 pub struct Film {
     reader: blob::Reader,
+    bytes_read: AtomicU64,
 }
 
 impl Film {
     pub async fn open(source: &Location) -> Result<Arc<Self>, Fault> {
         let reader = Object::file(source.path(), Side::Source).reader().await?;
-        Ok(Arc::new(Self { reader }))
+        Ok(Arc::new(Self { reader, bytes_read: AtomicU64::new(0) }))
     }
 
     pub fn facts(&self, source: &Location) -> SourceFacts {
         let facts = self.reader.facts();
         SourceFacts { url: source.url(), size: facts.size, version: facts.version.clone() }
+    }
+
+    pub fn bytes_read(&self) -> u64 {
+        self.bytes_read.load(Ordering::Relaxed)
     }
 }
 
@@ -158,12 +164,14 @@ impl Objects for Film {
 
     async fn read(&self, number: u32, offset: u64, len: u32) -> Result<Bytes, Fault> {
         only_the_source(number)?;
-        self.reader.read(offset, len).await
+        let bytes = self.reader.read(offset, len).await?;
+        self.bytes_read.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Ok(bytes)
     }
 }
 
 fn only_the_source(number: u32) -> Result<(), Fault> {
-    if number == object::SOURCE {
+    if matches!(number, object::SOURCE | object::GLANCE) {
         return Ok(());
     }
     Err(Fault::new(FaultKind::Internal, format!("object {number} is not the source, which is all there is")))

@@ -11,7 +11,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::args::Command;
 use crate::args::roles::ConfiguredArgs;
 use crate::config::{Config, Told};
-use crate::{asking, config, coordinator, doctor, exit, plan, render, sample, transcode, worker};
+use crate::{asking, config, coordinator, doctor, exit, plan, probe, render, sample, transcode, worker};
 
 pub fn run(command: Command) -> ExitCode {
     match command {
@@ -21,6 +21,7 @@ pub fn run(command: Command) -> ExitCode {
         Command::Sample(args) => exit::code_of(parent(sample::run(&args))),
         Command::Doctor(args) => exit::code_of(doctor::run(&args)),
         Command::Plan(args) => exit::code_of(parent(plan::run(&args))),
+        Command::Probe(args) => exit::code_of(parent(probe::run(&args))),
         Command::Submit(args) => exit::code_of(parent(asking::submit(&args))),
         Command::Jobs(args) => exit::code_of(parent(asking::jobs(&args.command))),
         Command::Dead(args) => exit::code_of(parent(asking::dead(&args.command))),

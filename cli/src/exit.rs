@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use framefleet_model::fault::{Fault, FaultKind, Retry, Whose};
 
+use crate::render::printable;
+
 pub fn code_of(result: Result<(), Fault>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -58,10 +60,6 @@ fn evidence(fault: &Fault) -> &[String] {
         Whose::Ours => &fault.evidence,
         Whose::Input | Whose::Destination => &[],
     }
-}
-
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -32,6 +32,10 @@ pub mod plan;
 pub mod planned;
 /// What can be known before any work.
 pub mod preflight;
+/// `framefleet probe`.
+pub mod probe;
+/// A probed film as it is shown.
+pub mod probed;
 /// How far a job is, on a terminal.
 pub mod progress;
 /// Tables, JSON and YAML on standard output.

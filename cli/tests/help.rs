@@ -28,6 +28,7 @@ fn help_is_as_it_was_reviewed() {
     for command in [
         "transcode",
         "plan",
+        "probe",
         "sample",
         "doctor",
         "coordinator",

@@ -171,7 +171,7 @@ impl Effects {
         let settled = self.settled(job, &ids).await?.into_iter();
         let proofs = settled.map(|(settled, id)| match settled.outcome {
             Outcome::Encode(proofs) => Ok(proofs),
-            Outcome::Index(_) | Outcome::Audio(_) | Outcome::Merge(_) => Err(odd_outcome(id)),
+            Outcome::Index(_) | Outcome::Audio(_) | Outcome::Merge(_) | Outcome::Probe(_) => Err(odd_outcome(id)),
         });
         proofs.collect()
     }
@@ -183,7 +183,9 @@ impl Effects {
         let settled = self.settled(job, &[TaskId::new(TaskKind::Audio, 0)]).await?;
         match settled.into_iter().next().map(|(settled, id)| (settled.outcome, id)) {
             Some((Outcome::Audio(proofs), _)) => Ok(proofs),
-            Some((Outcome::Index(_) | Outcome::Encode(_) | Outcome::Merge(_), id)) => Err(odd_outcome(id)),
+            Some((Outcome::Index(_) | Outcome::Encode(_) | Outcome::Merge(_) | Outcome::Probe(_), id)) => {
+                Err(odd_outcome(id))
+            }
             None => Ok(Vec::new()),
         }
     }
@@ -194,7 +196,9 @@ impl Effects {
         let settled = self.settled(job, &ids).await?.into_iter();
         let merged = settled.map(|(settled, id)| match (settled.outcome, settled.staged) {
             (Outcome::Merge(proof), Some(staged)) => Ok((proof, staged)),
-            (Outcome::Index(_) | Outcome::Encode(_) | Outcome::Audio(_) | Outcome::Merge(_), _) => Err(odd_outcome(id)),
+            (Outcome::Index(_) | Outcome::Encode(_) | Outcome::Audio(_) | Outcome::Merge(_) | Outcome::Probe(_), _) => {
+                Err(odd_outcome(id))
+            }
         });
         merged.collect()
     }

@@ -150,7 +150,7 @@ fn produced(settled: &Settled, rendition: u32) -> Result<&Produced, Fault> {
     let file = match &settled.outcome {
         Outcome::Encode(proofs) => proofs.iter().find(|p| p.rendition == rendition).map(|p| &p.file),
         Outcome::Audio(proofs) => proofs.iter().find(|p| p.rendition == rendition).map(|p| &p.file),
-        Outcome::Index(_) | Outcome::Merge(_) => None,
+        Outcome::Index(_) | Outcome::Merge(_) | Outcome::Probe(_) => None,
     };
     file.ok_or_else(|| internal(format!("attempt {} made no rendition {rendition}", settled.nonce)))
 }

@@ -17,7 +17,7 @@ use crate::isobmff::reader::Presented;
 use crate::pipe::internal;
 use crate::read_at::ReadAt;
 use crate::reader::Reader;
-use crate::{allow, audio, encode, indexing, merge};
+use crate::{allow, audio, encode, indexing, merge, probing};
 
 /// Progress is told at most this often.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
@@ -123,6 +123,10 @@ fn work(reader: &Reader, spec: &ChildSpec) -> Result<Outcome, Fault> {
         }
         Work::Audio(work) => audio::run(work, presented()?, scratch, &teller).map(Outcome::Audio),
         Work::Merge(work) => merge::run(work, reader, scratch, &teller).map(Outcome::Merge),
+        Work::Probe(work) => {
+            let film = open(object::GLANCE)?;
+            probing::run(work, film, |bytes| teller.step(bytes, MediaTime::ZERO)).map(Outcome::Probe)
+        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! Titles, languages, chapters, default tracks, HDR metadata: what a film says of itself.
 
-use framefleet_model::index::VideoTrack;
-use framefleet_model::media::{Chapter, Tags};
+use framefleet_model::media::{Chapter, Tags, VideoFormat};
 use framefleet_model::time::{MediaTime, Rational};
 
 use crate::isobmff::reader::{self as isobmff, Enabled, Presented};
@@ -123,9 +122,8 @@ pub(crate) fn mark_defaults(taps: &[Tap], film: &Presented) {
 }
 
 /// The HDR metadata of MP4's boxes, where the pictures do not carry their own.
-pub(crate) fn add_display(video: &mut VideoTrack, film: &Presented) {
-    if let Some(told) = isobmff::told(film).into_iter().find(|told| told.id == video.id) {
-        let format = &mut video.format;
+pub(crate) fn add_display(format: &mut VideoFormat, (track, film): (&str, &Presented)) {
+    if let Some(told) = isobmff::told(film).into_iter().find(|told| told.id == track) {
         format.mastering = format.mastering.or(told.mastering);
         format.light = format.light.or(told.light);
     }

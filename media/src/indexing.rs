@@ -50,7 +50,7 @@ fn index_of(work: &IndexWork, film: Arc<dyn ReadAt>, mut step: impl FnMut(u64)) 
     };
     let broken = promise::broken(&*film, film.movie());
     index.header.missing.extend(broken.map(|what| Missing { of: Part::Film, from: None, what }));
-    index.header.video.iter_mut().for_each(|video| described::add_display(video, &film));
+    index.header.video.iter_mut().for_each(|video| described::add_display(&mut video.format, (&video.id, &film)));
     end_tracks(&mut index, &film);
     let end = span_end(&index.header);
     end_chapters(&mut index.header.chapters, end);
@@ -235,7 +235,7 @@ fn note_ignored(tap: &Tap, ignored: &mut Vec<String>, tried: &mut Vec<String>) {
     tried.push(heard.media_type());
 }
 
-fn video_track(heard: &Heard) -> Option<VideoTrack> {
+pub(crate) fn video_track(heard: &Heard) -> Option<VideoTrack> {
     let (_, caps) = heard.caps.first()?;
     let trial =
         trial::decode(caps, &heard.head, gst::ElementFactoryType::MEDIA_VIDEO | gst::ElementFactoryType::MEDIA_IMAGE)?;
@@ -267,7 +267,7 @@ fn caps_table(heard: &Heard) -> Vec<CapsAt> {
     at.into_iter().map(in_force).collect()
 }
 
-fn audio_track(heard: &Heard) -> Option<AudioTrack> {
+pub(crate) fn audio_track(heard: &Heard) -> Option<AudioTrack> {
     let (_, caps) = heard.caps.first()?;
     let trial = trial::decode(caps, &heard.head, gst::ElementFactoryType::MEDIA_AUDIO)?;
     Some(AudioTrack {
@@ -353,7 +353,7 @@ fn span_end(header: &IndexHeader) -> MediaTime {
 }
 
 /// A chapter without an end of its own lasts until the next one.
-fn end_chapters(chapters: &mut [Chapter], end: MediaTime) {
+pub(crate) fn end_chapters(chapters: &mut [Chapter], end: MediaTime) {
     chapters.sort_by_key(|c| c.start);
     for i in 0..chapters.len() {
         let next = chapters.get(i + 1).map_or(end, |c| c.start);

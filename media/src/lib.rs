@@ -24,9 +24,11 @@ pub mod matroska;
 mod merge;
 /// What every muxer of ours is told.
 pub mod muxing;
+mod names;
 mod parameters;
 mod pass;
 mod pipe;
+mod probing;
 mod promise;
 /// Positional reads of anything.
 pub mod read_at;
@@ -39,6 +41,7 @@ mod segment;
 mod sequel;
 mod slice;
 mod sound;
+mod stamps;
 mod tap;
 mod trial;
 mod unheard;

@@ -5,12 +5,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use framefleet_model::fault::{Fault, FaultKind};
+use framefleet_model::time::MediaTime;
 use gst::prelude::*;
 
-use crate::demux::{Demux, pad_caps, sink_into_nothing};
+use crate::demux::{Demux, has, pad_caps, sink_into_nothing};
 use crate::pipe;
 use crate::read_at::ReadAt;
-use crate::tap::Tap;
+use crate::tap::{Kind, Tap};
 
 /// Every elementary stream of the film, in the order in which the demuxer showed them.
 pub(crate) struct Passed {
@@ -21,6 +22,8 @@ pub(crate) struct Passed {
     pub(crate) missing: Vec<String>,
     /// What the demuxer ended with, after it had shown streams: a damaged film.
     pub(crate) trouble: Option<Fault>,
+    /// As the demuxer tells it.
+    pub(crate) length: Option<MediaTime>,
 }
 
 #[derive(Default)]
@@ -40,7 +43,12 @@ pub(crate) enum Until {
     End,
     /// Until so many tracks of pictures and sound have shown their first units.
     Heads(usize),
+    /// Until every track has shown what it is, or so much has been heard that the others are not waited for.
+    Glance,
 }
+
+/// Units of all tracks that a glance hears at most, beyond the last one.
+const GLANCE_BYTES_MAX: u64 = 1 << 20;
 
 /// ```text
 /// {fleetsrc} ! {parsebin} ─ each pad ─▶ tap ! {fakesink}
@@ -55,8 +63,13 @@ pub(crate) fn run(
     let bytes_max = film.size().saturating_mul(UNIT_BYTES_PER_BYTE).saturating_add(UNIT_BYTES_SLACK);
     let demux = Demux::open(film, move |pipeline, pad| {
         show(&listener, (pipeline, pad), tracks_max);
-        if let Until::Heads(tracks) = until {
-            stop_at_heads(&listener, (pipeline, pad), tracks);
+        match until {
+            Until::End => {}
+            Until::Heads(tracks) => stop_when(&listener, (pipeline, pad), move |taps| heads_are_whole(taps, tracks)),
+            Until::Glance => {
+                let grown = grown(pipeline);
+                stop_when(&listener, (pipeline, pad), move |taps| all_are_seen(taps, grown));
+            }
         }
     })?;
     demux.pipe.play()?;
@@ -68,6 +81,8 @@ pub(crate) fn run(
         }
     });
     let container = container_of(&demux);
+    let length = demux.pipe.element().query_duration::<gst::ClockTime>();
+    let length = length.and_then(|length| i64::try_from(length.nseconds()).ok()).map(MediaTime);
     let missing = demux.pipe.missing_plugins();
     drop(demux);
     let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
@@ -83,8 +98,8 @@ pub(crate) fn run(
     match ended {
         Err(fault) if !heard_any => Err(unreadable(fault, &missing)),
         Err(fault) if fault.kind == FaultKind::SourceUnreadable => Err(fault),
-        Err(fault) => Ok(Passed { taps, container, missing, trouble: Some(fault) }),
-        Ok(()) => Ok(Passed { taps, container, missing, trouble: None }),
+        Err(fault) => Ok(Passed { taps, container, missing, trouble: Some(fault), length }),
+        Ok(()) => Ok(Passed { taps, container, missing, trouble: None, length }),
     }
 }
 
@@ -117,13 +132,43 @@ fn refuse_loops(shown: &Mutex<Shown>, bytes_max: u64) -> bool {
     bytes > bytes_max
 }
 
-/// Ends the pass once all heads are there: the pad then takes nothing more, and the main thread is told.
-fn stop_at_heads(shown: &Arc<Mutex<Shown>>, (pipeline, pad): (&gst::Pipeline, &gst::Pad), tracks: usize) {
+fn heads_are_whole(taps: &[Tap], tracks: usize) -> bool {
+    let heads: Vec<bool> = taps.iter().filter_map(|tap| tap.heard().head_is_whole()).collect();
+    heads.len() >= tracks && !heads.contains(&false)
+}
+
+/// Whether a film's demuxer shows all tracks before it gives any unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Grown {
+    Yes,
+    No,
+}
+
+fn grown(pipeline: &gst::Pipeline) -> Grown {
+    let growing = ["flvdemux", "mpegpsdemux", "tsdemux"].iter().any(|factory| has(pipeline, factory));
+    if growing { Grown::No } else { Grown::Yes }
+}
+
+fn all_are_seen(taps: &[Tap], grown: Grown) -> bool {
+    let there = |kind| taps.iter().any(|tap| tap.heard().kind == kind);
+    let enough = match grown {
+        Grown::Yes => there(Kind::Video) || there(Kind::Audio),
+        Grown::No => there(Kind::Video) && there(Kind::Audio),
+    };
+    (enough && taps.iter().all(|tap| tap.heard().is_seen()))
+        || taps.iter().map(|tap| tap.heard().bytes).sum::<u64>() >= GLANCE_BYTES_MAX
+}
+
+/// Ends the pass once enough is there: the pad then takes nothing more, and the main thread is told.
+fn stop_when(
+    shown: &Arc<Mutex<Shown>>,
+    (pipeline, pad): (&gst::Pipeline, &gst::Pad),
+    enough: impl Fn(&[Tap]) -> bool + Send + Sync + 'static,
+) {
     let (shown, pipeline) = (shown.clone(), pipeline.downgrade());
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         let shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
-        let heads: Vec<bool> = shown.taps.iter().filter_map(|tap| tap.heard().head_is_whole()).collect();
-        if heads.len() < tracks || heads.contains(&false) {
+        if !enough(&shown.taps) {
             return gst::PadProbeReturn::Ok;
         }
         if let Some(pipeline) = pipeline.upgrade() {

@@ -15,6 +15,8 @@ use crate::parameters::ParameterSets;
 /// Enough for the first picture of any codec's reordering to come out.
 const HEAD_UNITS_MAX: usize = 32;
 const HEAD_BYTES_MAX: usize = 32 << 20;
+/// Enough for any decoder of sound to give its first block.
+const GLANCE_SOUND_UNITS: usize = 4;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -220,6 +222,16 @@ impl Heard {
     /// Whether what a trial decode needs is there; `None`: the track is neither pictures nor sound.
     pub(crate) fn head_is_whole(&self) -> Option<bool> {
         (self.kind != Kind::Other).then_some(self.head.len() >= HEAD_UNITS_MAX || self.head_bytes >= HEAD_BYTES_MAX)
+    }
+
+    /// Whether enough is there to tell what the track is.
+    pub(crate) fn is_seen(&self) -> bool {
+        match self.kind {
+            // Field pairs may be two units.
+            Kind::Video => self.head_keyed && self.head.len() >= 2,
+            Kind::Audio => self.head.len() >= GLANCE_SOUND_UNITS,
+            Kind::Other => true,
+        }
     }
 
     fn keep_head(&mut self, buffer: &gst::Buffer, key: Key) {

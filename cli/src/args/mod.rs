@@ -29,6 +29,8 @@ pub enum Command {
     /// Show where SRC would be cut, and why, without encoding anything
     #[command(allow_negative_numbers = true)]
     Plan(PlanArgs),
+    /// Say what SRC is: duration, tracks, codecs, sizes, rates, tags, chapters
+    Probe(ProbeArgs),
     /// Make a clip of numbered pictures with a beep a second
     Sample(SampleArgs),
     /// Say which plugins and encoders are here, and what to install
@@ -180,6 +182,16 @@ pub struct PlaceArgs {
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
     /// How the result is printed
+    #[arg(short, long, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
+    pub output: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct ProbeArgs {
+    /// The film: a path or a file:// URL
+    #[arg(value_name = "SRC")]
+    pub source: String,
+    /// How the findings are printed
     #[arg(short, long, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
     pub output: Format,
 }

@@ -25,7 +25,7 @@ pub fn stretch(length: MediaTime, second: MediaTime) -> MediaTime {
 pub fn of(work: &Work) -> Option<MediaTime> {
     match work {
         Work::Encode(work) => encode(work),
-        Work::Index(_) | Work::Audio(_) | Work::Merge(_) => None,
+        Work::Index(_) | Work::Audio(_) | Work::Merge(_) | Work::Probe(_) => None,
     }
 }
 

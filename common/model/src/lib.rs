@@ -22,6 +22,8 @@ pub mod media;
 pub mod pipeline;
 /// How a film is cut and who does what: immutable, with a digest.
 pub mod plan;
+/// What a film says of itself.
+pub mod probe;
 /// The socket between a media child and its parent.
 pub mod reads;
 /// What a media child is told, and what it answers.

@@ -12,6 +12,7 @@ use crate::ledger::{AudioProof, OutputProof, Produced, SegmentProof};
 use crate::media::{Chapter, Container, Tags};
 use crate::pipeline::{Damaged, TrackChoice};
 use crate::plan::{AudioRendition, Segment, VideoRendition};
+use crate::probe::Probed;
 use crate::terms::Tenant;
 use crate::time::{MediaTime, Span};
 
@@ -23,6 +24,8 @@ pub mod object {
     pub const SOURCE: u32 = 0;
     /// The index object.
     pub const INDEX: u32 = 1;
+    /// The film once more, for a glance at it: nothing is read ahead.
+    pub const GLANCE: u32 = 2;
     /// The first of a merge's inputs; a read of one that is not yet there waits for it.
     pub const INPUTS: u32 = 16;
 }
@@ -76,6 +79,7 @@ pub enum Work {
     Encode(EncodeWork),
     Audio(AudioWork),
     Merge(MergeWork),
+    Probe(ProbeWork),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +106,11 @@ impl SourceLimits {
         duration_max: MediaTime::from_secs(48 * 3600),
         tracks_max: 64,
     };
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeWork {
+    pub limits: SourceLimits,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -188,6 +197,7 @@ pub enum Outcome {
     Encode(Vec<SegmentProof>),
     Audio(Vec<AudioProof>),
     Merge(OutputProof),
+    Probe(Probed),
 }
 
 /// An attempt's own account, kept beside what it made: enough to settle it in an empty store.
@@ -217,6 +227,7 @@ impl Outcome {
             Self::Encode(proofs) => proofs.iter().map(|p| &p.file).collect(),
             Self::Audio(proofs) => proofs.iter().map(|p| &p.file).collect(),
             Self::Merge(proof) => vec![&proof.file],
+            Self::Probe(_) => Vec::new(),
         }
     }
 }

@@ -150,6 +150,7 @@ fn look_at_files(case: &Case<'_>, outcome: Outcome) -> Result<Outcome, String> {
             | (Work::Encode(_), Outcome::Encode(_))
             | (Work::Audio(_), Outcome::Audio(_))
             | (Work::Merge(_), Outcome::Merge(_))
+            | (Work::Probe(_), Outcome::Probe(_))
     );
     if !fits {
         return Err("the media child answered another work than it was given".to_owned());

@@ -67,6 +67,7 @@ impl<F: Fate> Media for TextMedia<F> {
                 }
                 Work::Audio(work) => sound(&work, &attempt).await,
                 Work::Merge(work) => merge(&work, &attempt).await,
+                Work::Probe(_) => Err(Fault::new(FaultKind::Internal, "a fleet probes nothing")),
             }
         };
         tokio::select! {

@@ -11,19 +11,26 @@ const MOVIE_BYTES_MAX: u64 = 128 << 20;
 const HEAD_BYTES: usize = 16;
 
 /// A box of the file itself: its kind, and where its payload begins and ends.
-struct Outer {
-    kind: Kind,
-    payload: u64,
-    end: u64,
+pub(crate) struct Outer {
+    pub(crate) kind: Kind,
+    pub(crate) payload: u64,
+    pub(crate) end: u64,
 }
 
 /// Where the payload of the movie box lies, and the payload.
 pub(crate) fn movie(film: &dyn ReadAt) -> Result<(u64, Vec<u8>), Refusal> {
+    let (from, to) = place(film)?;
+    let size = usize::try_from(to - from).map_err(|_| odd("the movie box does not fit into memory"))?;
+    Ok((from, film.read_exact_at(from, size)?))
+}
+
+/// Where the payload of the movie box begins and ends.
+pub(crate) fn place(film: &dyn ReadAt) -> Result<(u64, u64), Refusal> {
     let mut at = 0;
     for _ in 0..BOXES_MAX {
         let Some(found) = outer(film, at)? else { return Err(odd("there is no movie box")) };
         match &found.kind {
-            b"moov" => return read_movie(film, &found),
+            b"moov" => return check_size(&found),
             b"moof" | b"styp" | b"sidx" => return Err(odd("the film is fragmented")),
             _ => at = found.end,
         }
@@ -31,16 +38,15 @@ pub(crate) fn movie(film: &dyn ReadAt) -> Result<(u64, Vec<u8>), Refusal> {
     Err(odd(format!("there is no movie box among the first {BOXES_MAX}")))
 }
 
-fn read_movie(film: &dyn ReadAt, found: &Outer) -> Result<(u64, Vec<u8>), Refusal> {
+fn check_size(found: &Outer) -> Result<(u64, u64), Refusal> {
     let size = found.end - found.payload;
     if size > MOVIE_BYTES_MAX {
         return Err(odd(format!("a movie box of {size} bytes is over the bound of {MOVIE_BYTES_MAX}")));
     }
-    let size = usize::try_from(size).map_err(|_| odd("the movie box does not fit into memory"))?;
-    Ok((found.payload, film.read_exact_at(found.payload, size)?))
+    Ok((found.payload, found.end))
 }
 
-fn outer(film: &dyn ReadAt, at: u64) -> Result<Option<Outer>, Refusal> {
+pub(crate) fn outer(film: &dyn ReadAt, at: u64) -> Result<Option<Outer>, Refusal> {
     let left = film.size().saturating_sub(at);
     if left < 8 {
         return Ok(None);

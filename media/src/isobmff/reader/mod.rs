@@ -12,14 +12,20 @@ mod bytes;
 mod edits;
 mod entry;
 mod find;
+mod fragments;
+mod glance;
 mod keys;
+mod overlay;
 mod presented;
 mod samples;
+mod slim;
 mod tags;
 mod track;
 
 pub use entry::{Pictures, Sound};
+pub(crate) use glance::{Brand, Fragmented, Glance, glance};
 pub use presented::Presented;
+pub(crate) use slim::Slim;
 pub use track::Enabled;
 
 use std::collections::HashSet;

@@ -14,6 +14,7 @@ use framefleet_model::time::MediaTime;
 
 use super::bytes::Bytes;
 use super::edits::{self, Rates, to_ns};
+use super::overlay::Overlay;
 use super::track::Track;
 use super::{find, movie_timescale, track_name};
 use crate::read_at::ReadAt;
@@ -23,10 +24,7 @@ const PREVIEW: u128 = 5;
 
 /// The film as every demuxer in the child reads it; its movie box is held, and read only once.
 pub struct Presented {
-    film: Arc<dyn ReadAt>,
-    /// Where the movie box's payload lies.
-    at: u64,
-    movie: Vec<u8>,
+    film: Overlay,
     ends: Vec<(String, MediaTime)>,
 }
 
@@ -43,7 +41,7 @@ impl Presented {
             movie[length].copy_from_slice(&bytes);
         }
         let ends = found.into_iter().map(|edit| (edit.track, edit.end)).collect();
-        Self { film, at, movie, ends }
+        Self { film: Overlay::new(film, (at, movie)), ends }
     }
 
     /// When the track of this name is over, in running time, if an edit list says so.
@@ -53,7 +51,7 @@ impl Presented {
 
     /// The payload of the movie box; empty where there is none.
     pub(crate) fn movie(&self) -> &[u8] {
-        &self.movie
+        self.film.bytes()
     }
 }
 
@@ -63,21 +61,7 @@ impl ReadAt for Presented {
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
-        let held = self.at..self.at + self.movie.len() as u64;
-        let inside = held.contains(&offset) && offset + buf.len() as u64 <= held.end;
-        if inside {
-            let from = usize::try_from(offset - held.start).unwrap_or(usize::MAX);
-            buf.copy_from_slice(&self.movie[from..from + buf.len()]);
-            return Ok(buf.len());
-        }
-        let got = self.film.read_at(offset, buf)?;
-        let (from, to) = (offset.max(held.start), (offset + got as u64).min(held.end));
-        if from < to {
-            let place = |at: u64, start: u64| usize::try_from(at - start).unwrap_or(usize::MAX);
-            let bytes = &self.movie[place(from, held.start)..place(to, held.start)];
-            buf[place(from, offset)..place(to, offset)].copy_from_slice(bytes);
-        }
-        Ok(got)
+        self.film.read_at(offset, buf)
     }
 }
 
@@ -136,22 +120,4 @@ fn rate_and_length(mut header: Bytes<'_>) -> Option<(u32, &[u8])> {
     header.take(if version == 1 { 16 } else { 8 })?;
     let rate = header.u32()?;
     Some((rate, header.take(if version == 1 { 8 } else { 4 })?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_across_the_held_bytes_are_whole() {
-        let film: Vec<u8> = (0..100).collect();
-        let movie = vec![200; 20];
-        let presented = Presented { film: Arc::new(film), at: 40, movie, ends: Vec::new() };
-        for (offset, len) in [(0, 100), (30, 15), (45, 5), (55, 20), (40, 20), (90, 20)] {
-            let mut buf = vec![0; len];
-            let got = presented.read_at(offset, &mut buf).unwrap();
-            let due = (offset..100).take(len).map(|at| if (40..60).contains(&at) { 200 } else { at as u8 });
-            assert_eq!(buf[..got], due.collect::<Vec<u8>>(), "{len} bytes at {offset}");
-        }
-    }
 }

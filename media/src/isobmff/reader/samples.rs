@@ -64,6 +64,32 @@ pub(crate) fn total_duration(table: Bytes<'_>) -> Option<u64> {
     Some(sum)
 }
 
+/// How a track's samples follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pace {
+    pub(crate) samples: u64,
+    pub(crate) ticks: u64,
+    /// What all of them but the last take.
+    pub(crate) each: Option<u32>,
+}
+
+/// `None` without samples, and for a table that was cut.
+pub(crate) fn pace(table: Bytes<'_>) -> Option<Pace> {
+    let mut bytes = table.find(b"stts")?;
+    bytes.version()?;
+    let count = bytes.count(8)?;
+    let whole = bytes.rest().len() < (count + 1) * 8;
+    let runs: Vec<(u32, u32)> = (0..count).map(|_| bytes.u32().zip(bytes.u32())).collect::<Option<_>>()?;
+    let runs: Vec<(u32, u32)> = runs.into_iter().filter(|(samples, _)| *samples > 0).collect();
+    let samples = runs.iter().map(|(samples, _)| u64::from(*samples)).sum();
+    let ticks = runs.iter().map(|(samples, each)| u64::from(*samples) * u64::from(*each)).sum();
+    let each = match runs[..] {
+        [(_, each)] | [(_, each), (1, _)] => Some(each),
+        _ => None,
+    };
+    (whole && samples > 0).then_some(Pace { samples, ticks, each })
+}
+
 fn sizes(table: Bytes<'_>, file_size: u64) -> Option<Vec<u32>> {
     if let Some(compact) = table.find(b"stz2") {
         return compact_sizes(compact);
