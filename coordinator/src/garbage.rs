@@ -11,12 +11,12 @@ use framefleet_model::board::Task;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::{JobId, TaskId, TaskKind};
 use framefleet_model::job::{Closing, Job};
-use framefleet_model::key::{ObjectKey, Place};
+use framefleet_model::key::{ObjectKey, Place, STAGED_FILE};
 use framefleet_model::plan::Plan;
 use framefleet_model::time::StoreTime;
 
 use crate::effects::Effects;
-use crate::owners;
+use crate::{owners, staging};
 
 /// Rows that are removed in one transaction.
 const ROWS_PER_TXN: usize = 256;
@@ -78,6 +78,7 @@ pub(crate) async fn sweep(effects: &Effects, (id, now): (&JobId, StoreTime), kee
     if load(effects, id).await?.is_none_or(|(_, now)| now != version) {
         return Ok(());
     }
+    discard_noted(effects, &job, &old).await?;
     remove_objects(effects, &old).await?;
     let txn = unlisted.expect(&rows::job_row(id), version);
     let txn = txn.index_set(&rows::retired(shard), id.as_str(), now.after_ms(keep_jobs_ms).ms());
@@ -144,6 +145,33 @@ async fn objects(effects: &Effects, id: &JobId, keep: fn(&ObjectKey) -> Keep) ->
         let Some(next) = page.next else { return Ok(found) };
         cursor = Some(next);
     }
+}
+
+/// What merges noted that they stage, of which the job's end found nothing: they came back from the dead, or a lost store
+/// had forgotten them. What has been published stays.
+async fn discard_noted(effects: &Effects, job: &Job, old: &[Stored]) -> Result<(), Fault> {
+    let notes = old.iter().filter_map(|stored| match stored {
+        Stored::Known(ObjectKey { place: Place::Attempt { task, nonce, file }, .. }) => {
+            (file.as_str() == STAGED_FILE).then_some((task, nonce))
+        }
+        Stored::Known(_) | Stored::Unknown(_) => None,
+    });
+    let notes: Vec<_> = notes.collect();
+    if notes.is_empty() {
+        return Ok(());
+    }
+    let request = effects.request(job).await?;
+    for (task, nonce) in notes {
+        let Some(output) = request.outputs.get(task.number as usize) else { continue };
+        let at = TaskRef::new(&job.id, *task);
+        let Some(staging) = staging::noted(effects, (&at, nonce), &output.to).await? else { continue };
+        match staging::discard(effects, &staging).await {
+            Err(fault) if fault.kind == FaultKind::StorageAway => return Err(fault),
+            // A destination that is no longer there, or no longer ours, keeps what it has.
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
 }
 
 async fn remove_objects(effects: &Effects, old: &[Stored]) -> Result<(), Fault> {

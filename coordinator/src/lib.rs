@@ -40,5 +40,7 @@ pub mod recover;
 mod repair;
 /// Which shards are looked at next.
 mod rounds;
+/// Outputs on their way to their destination.
+mod staging;
 /// What time alone does.
 mod sweeper;

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use framefleet_common::adapters::blob::root::Root;
-use framefleet_common::adapters::blob::{Content, Object, Staged};
 use framefleet_common::board::{Beat, Board, Claimed, Grant, Made, Mint, Settlement};
 use framefleet_common::child::{Attempt, Media};
 use framefleet_common::ports::clock::Clock;
@@ -21,6 +20,7 @@ use framefleet_common::tending::{Pulse, Tending, Told};
 use framefleet_model::board::{Claimant, Heard, Sign, is_before_turn};
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::index::Block;
+use framefleet_model::ledger::OutputProof;
 use framefleet_model::pipeline::Damaged;
 use framefleet_model::plan::{Decode, Plan, Segment};
 use framefleet_model::task::{MergeAudio, MergeSegment, MergeVideo, MergeWork, Outcome, Progress, Work, object};
@@ -33,8 +33,8 @@ use crate::effects::{Effects, internal};
 use crate::flow::dispatching::CLASS_MERGE;
 use crate::inputs::{Inputs, Source};
 use crate::observe::Observer;
-use crate::publish;
 use crate::rounds::Rounds;
+use crate::staging::{self, Staging};
 
 const POLL: Duration = Duration::from_secs(5);
 const MERGES_PER_SHARD: usize = 64;
@@ -229,6 +229,7 @@ impl MergeSlot {
         let plan = self.effects.plan_by(&merge.grant.job, digest).await?;
         let (work, sources) = merge_work(&plan, merge.at.task.number)?;
         let to = plan.outputs.get(merge.at.task.number as usize).map(|output| output.to.clone()).unwrap_or_default();
+        let work = MergeWork { folder: staging::folder(&to, &merge.claimant.nonce)?, ..work };
         let inputs = Arc::new(Inputs::new(
             Source {
                 store: self.store(),
@@ -248,41 +249,40 @@ impl MergeSlot {
         let Outcome::Merge(proof) = &outcome else {
             return Err(internal(format!("{} came back with another kind of result", merge.at)));
         };
-        let content = Content { size: proof.file.size, digest: proof.file.digest.clone() };
-        let object = self.effects.output(&to)?;
         // Only what a row names is found again at its destination.
         let sign = Sign { plan: Some(digest.clone()), progress: *latest.borrow() };
         if self.patiently(ASKS_MAX, || self.board.keep(&merge.at, &merge.claimant, &sign)).await? != Beat::Continue {
             return Err(Fault::new(FaultKind::Cancelled, format!("{} is no longer wanted", merge.at)));
         }
-        let staged = self.stage(merge, (&object, content), &scratch.join(&proof.file.name)).await?;
+        let staging = self.stage(merge, &to, (proof, scratch)).await?;
         let made = Made {
             plan: Some(digest.clone()),
-            staged: Some(serde_json::to_string(&staged).expect("a staged result has only string keys")),
+            staged: Some(serde_json::to_string(&staging).expect("a staged result has only string keys")),
             inputs: inputs.read().await,
             outcome,
         };
         let settling = || self.board.settle(&merge.at, &merge.claimant.nonce, &made);
         let settlement = self.patiently(ASKS_MAX, settling).await?;
         if settlement == Settlement::Lost {
-            object.discard(&staged).await?;
+            staging::discard(&self.effects, &staging).await?;
         }
         Ok(settlement)
     }
 
     /// Brings a result to its destination, and before that writes down what will lie there.
-    async fn stage(&self, merge: &Merge, (object, content): (&Object, Content), from: &Path) -> Result<Staged, Fault> {
-        let nonce = &merge.claimant.nonce;
-        let begun = object.begin(nonce, content).await?;
-        let staged = match publish::note(&self.effects, (&merge.at, nonce), &begun).await {
-            Ok(()) => object.fill(&begun, from).await,
+    async fn stage(&self, merge: &Merge, to: &str, made: (&OutputProof, &Path)) -> Result<Staging, Fault> {
+        let (effects, nonce) = (&self.effects, &merge.claimant.nonce);
+        let (proof, _) = made;
+        let begun = staging::begin(effects, (to, nonce), proof).await?;
+        let filled = match staging::note(effects, (&merge.at, nonce), &begun).await {
+            Ok(()) => staging::fill(effects, &begun, made).await,
             Err(fault) => Err(fault),
         };
-        if staged.is_err() {
+        if filled.is_err() {
             // Half a result must not stay; the fault that is told is the first one.
-            drop(object.discard(&begun).await);
+            drop(staging::discard(effects, &begun).await);
         }
-        staged
+        filled
     }
 
     /// Repeats what the store did not answer to.
@@ -340,6 +340,7 @@ fn merge_work(plan: &Plan, number: u32) -> Result<(MergeWork, Vec<crate::inputs:
         audio: audio.transpose()?,
         tags: plan.tags.clone(),
         chapters: plan.chapters.clone(),
+        folder: String::new(),
         plan: plan.content_digest(),
     };
     Ok((work, wanted))

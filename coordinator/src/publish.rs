@@ -1,18 +1,18 @@
 //! Destinations: filled at the end, all or nothing under a final name.
 
-use framefleet_common::adapters::blob::{self, Presence, Published, Staged};
+use framefleet_common::adapters::blob::{self, Published};
 use framefleet_common::ports::rows::{self, TaskRef};
 use framefleet_model::fault::Fault;
-use framefleet_model::id::{Digest, Nonce, TaskId, TaskKind};
+use framefleet_model::id::{Digest, TaskId, TaskKind};
 use framefleet_model::job::{Job, JobState};
 use framefleet_model::key::ObjectKey;
 use framefleet_model::pipeline::{OnExisting, Request};
 use serde_json::json;
 
-use crate::effects::{Effects, internal};
+use crate::effects::Effects;
 use crate::flow::Unpublished;
 use crate::garbage::{self, Fate};
-use crate::owners;
+use crate::{owners, staging};
 
 /// Gives every output its final name; the caller has seen that the store keeps the job's state. What stands there already
 /// with the same content was put there by a coordinator that died before it could say so.
@@ -22,8 +22,8 @@ pub(crate) async fn publish(effects: &Effects, job: &Job) -> Result<Result<(), U
     let on_existing = rule(&request);
     let mut gone = Vec::new();
     for (output, (_, staged)) in plan.outputs.iter().zip(effects.merges(job, &plan).await?) {
-        let staged = parse(&staged)?;
-        match effects.output(&output.to)?.publish(&staged, on_existing).await? {
+        let staging = staging::parse(&staged, &output.to)?;
+        match staging::publish(effects, &staging, on_existing).await? {
             Published::Stands => {}
             Published::Gone => gone.push(TaskId::new(TaskKind::Merge, output.number)),
         }
@@ -71,40 +71,16 @@ pub(crate) async fn discard(
     for (output, number) in request.outputs.iter().zip(0..) {
         let task = effects.tasks(job, &[TaskId::new(TaskKind::Merge, number)]).await?.into_iter().next().flatten();
         let Some(task) = task.filter(|task| of.is_none() || task.plan.as_ref() == of) else { continue };
-        let object = effects.output(&output.to)?;
         // A published content is no longer staged: discarding it finds nothing.
         if let Some(staged) = task.settled().and_then(|settled| settled.staged.as_deref()) {
-            object.discard(&parse(staged)?).await?;
+            staging::discard(effects, &staging::parse(staged, &output.to)?).await?;
         }
         let at = TaskRef::new(&job.id, task.id);
         for nonce in task.past.iter().chain(task.lease().map(|lease| &lease.nonce)) {
-            if let Some(begun) = noted(effects, (&at, nonce)).await? {
-                object.discard(&begun).await?;
+            if let Some(begun) = staging::noted(effects, (&at, nonce), &output.to).await? {
+                staging::discard(effects, &begun).await?;
             }
         }
     }
     Ok(())
-}
-
-/// Writes down what an attempt begins to stage, for those who clean up after it.
-pub(crate) async fn note(effects: &Effects, of: (&TaskRef, &Nonce), begun: &Staged) -> Result<(), Fault> {
-    effects.put(&note_key(of), rows::to_bytes(begun)).await
-}
-
-/// What an attempt began to stage, if it came so far.
-async fn noted(effects: &Effects, of: (&TaskRef, &Nonce)) -> Result<Option<Staged>, Fault> {
-    let key = note_key(of);
-    if effects.work.object(&key).presence().await? == Presence::Absent {
-        return Ok(None);
-    }
-    let note = effects.get(&key).await?;
-    serde_json::from_slice(&note).map(Some).map_err(|e| internal(format!("{key} does not parse: {e}")))
-}
-
-fn note_key((at, nonce): (&TaskRef, &Nonce)) -> ObjectKey {
-    ObjectKey::staged(&at.job, at.task, nonce)
-}
-
-fn parse(staged: &str) -> Result<Staged, Fault> {
-    serde_json::from_str(staged).map_err(|e| internal(format!("a staged result does not parse: {e}")))
 }

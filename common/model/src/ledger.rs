@@ -68,14 +68,40 @@ pub struct Silence {
     pub length: MediaTime,
 }
 
-/// What was read back from a finished file by demuxing it.
+/// What was read back from a finished output by demuxing it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutputProof {
     pub output: u32,
+    /// The file that is published last: it leads to all others.
     pub file: Produced,
+    #[serde(default)]
+    pub stands: Stand,
+    /// Its other files, in the order in which they are published.
+    #[serde(default)]
+    pub beside: Vec<Part>,
     pub duration: MediaTime,
     pub video: Option<VideoReadback>,
     pub audio: Option<AudioReadback>,
+}
+
+/// One more file of an output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    pub file: Produced,
+    pub stands: Stand,
+}
+
+/// Where a file of an output comes to stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stand {
+    /// At the output's own final name.
+    #[default]
+    Named,
+    /// Beside it: the same name with this number after it, and the extension that the file was made with.
+    Numbered(u32),
+    /// In the folder that the attempt has to itself there, by the name that the file was made with.
+    Within,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,6 +127,14 @@ pub struct AudioReadback {
 pub struct Seam {
     pub between: (u32, u32),
     pub at: MediaTime,
+}
+
+impl OutputProof {
+    /// All files, the one that leads to the others last.
+    pub fn files(&self) -> impl Iterator<Item = (&Produced, Stand)> {
+        let beside = self.beside.iter().map(|part| (&part.file, part.stands));
+        beside.chain([(&self.file, self.stands)])
+    }
 }
 
 /// The whole proof of a job; stored as an object.

@@ -144,6 +144,10 @@ pub struct MergeWork {
     pub audio: Option<MergeAudio>,
     pub tags: Tags,
     pub chapters: Vec<Chapter>,
+    /// Name of the folder, as it stands in a URL, in which this attempt's files but the output's own come to lie, if it
+    /// makes such files.
+    #[serde(default)]
+    pub folder: String,
     /// Names that muxers would draw at random come from here: the plan's content digest.
     pub plan: Digest,
 }
@@ -226,7 +230,7 @@ impl Outcome {
             Self::Index(done) => vec![&done.file],
             Self::Encode(proofs) => proofs.iter().map(|p| &p.file).collect(),
             Self::Audio(proofs) => proofs.iter().map(|p| &p.file).collect(),
-            Self::Merge(proof) => vec![&proof.file],
+            Self::Merge(proof) => proof.files().map(|(file, _)| file).collect(),
             Self::Probe(_) => Vec::new(),
         }
     }

@@ -317,6 +317,7 @@ mod tests {
             audio: None,
             tags: Tags::default(),
             chapters: Vec::new(),
+            folder: String::new(),
             plan: Digest::of(b"plan"),
         }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::Digest;
-use framefleet_model::ledger::{AudioReadback, OutputProof, Produced, VideoReadback};
+use framefleet_model::ledger::{AudioReadback, OutputProof, Produced, Stand, VideoReadback};
 use framefleet_model::task::MergeWork;
 use framefleet_model::time::MediaTime;
 use sha2::{Digest as _, Sha256};
@@ -34,8 +34,15 @@ pub(crate) fn of(work: &MergeWork, inputs: &Inputs, path: &Path, name: String) -
     }
     let track = |kind: Kind| passed.taps.iter().find(|tap| tap.heard().kind == kind).cloned();
     let missing = |what: &str| Fault::new(FaultKind::LedgerOpen, format!("the output has no {what} track"));
-    let mut proof =
-        OutputProof { output: work.output, file: produced, duration: MediaTime::ZERO, video: None, audio: None };
+    let mut proof = OutputProof {
+        output: work.output,
+        file: produced,
+        stands: Stand::Named,
+        beside: Vec::new(),
+        duration: MediaTime::ZERO,
+        video: None,
+        audio: None,
+    };
     if let Some(pictures) = &inputs.pictures {
         let tap = track(Kind::Video).ok_or_else(|| missing("video"))?;
         let last = pictures.schedule.times.last().copied().unwrap_or_default();

@@ -10,13 +10,15 @@ use framefleet_common::child::{Attempt, Media, Objects};
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::Digest;
 use framefleet_model::index::{AudioTrack, Divisible, Index, IndexHeader, Key, Method, Unit, VideoTrack};
-use framefleet_model::ledger::{AudioProof, AudioReadback, OutputProof, Produced, SegmentProof, VideoReadback};
-use framefleet_model::media::{AudioFormat, Colour, Geometry, Orientation, Scan, Tags, VideoFormat};
+use framefleet_model::ledger::{AudioProof, AudioReadback, OutputProof, Part, Produced, SegmentProof, Stand, VideoReadback};
+use framefleet_model::media::{AudioFormat, Colour, Container, Geometry, Orientation, Scan, Tags, VideoFormat};
 use framefleet_model::plan::{Decode, OutputLine, output_end, output_times, shown_times};
 use framefleet_model::task::{AudioWork, EncodeWork, IndexDone, IndexWork, MergeWork, Outcome, Progress, Work, object};
 use framefleet_model::time::{MediaTime, Rational, Span};
 
 const READ_BYTES: u32 = 1 << 20;
+/// Lines in each file of an output that has several.
+const LINES_PER_PAGE: usize = 40;
 
 /// How the next attempts fare.
 #[async_trait]
@@ -218,7 +220,7 @@ async fn merge(work: &MergeWork, attempt: &Attempt<'_>) -> Result<Outcome, Fault
     if let Some(audio) = &work.audio {
         text.push_str(&whole(&attempt.objects, audio.object).await?);
     }
-    let file = produce(attempt.scratch, "output", text.as_bytes()).await?;
+    let (file, stands, beside) = bring(work, attempt, &text).await?;
     let time = |t: Option<&i64>| MediaTime(t.copied().unwrap_or_default());
     let video = work.video.as_ref().map(|_| VideoReadback {
         pictures: u32::try_from(times.len()).unwrap_or(u32::MAX),
@@ -232,7 +234,43 @@ async fn merge(work: &MergeWork, attempt: &Attempt<'_>) -> Result<Outcome, Fault
         first: MediaTime::ZERO,
         off_max: MediaTime::ZERO,
     });
-    Ok(Outcome::Merge(OutputProof { output: work.output, file, duration: time(times.last()), video, audio }))
+    let (output, duration) = (work.output, time(times.last()));
+    Ok(Outcome::Merge(OutputProof { output, file, stands, beside, duration, video, audio }))
+}
+
+/// An output's text in one file; as a package of a file for each segment's worth of lines, whose master names them; or as
+/// pages of their own.
+async fn bring(
+    work: &MergeWork,
+    attempt: &Attempt<'_>,
+    text: &str,
+) -> Result<(Produced, Stand, Vec<Part>), Fault> {
+    let stands: fn(u32) -> Stand = match work.container {
+        Container::Ts => |_| Stand::Within,
+        Container::Mkv => Stand::Numbered,
+        _ => return Ok((produce(attempt.scratch, "output", text.as_bytes()).await?, Stand::Named, Vec::new())),
+    };
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let (mut parts, mut master) = (Vec::new(), String::new());
+    for (lines, number) in lines.chunks(LINES_PER_PAGE).zip(1..) {
+        let name = format!("page-{number}.txt");
+        let file = produce(attempt.scratch, &name, lines.concat().as_bytes()).await?;
+        master.push_str(&format!("{}/{name}\n", work.folder));
+        parts.push(Part { file, stands: stands(number) });
+    }
+    match work.container {
+        Container::Ts => Ok((produce(attempt.scratch, "master.txt", master.as_bytes()).await?, Stand::Named, parts)),
+        _ => {
+            let last = parts.pop().ok_or_else(|| Fault::new(FaultKind::Corrupt, "no pages"))?;
+            Ok((last.file, last.stands, parts))
+        }
+    }
+}
+
+/// What a package holds, by its master and the files that it leads to.
+pub fn unpacked(master: &Path) -> std::io::Result<String> {
+    let folder = master.parent().unwrap_or(master);
+    std::fs::read_to_string(master)?.lines().map(|member| std::fs::read_to_string(folder.join(member))).collect()
 }
 
 async fn produce(scratch: &Path, name: &str, bytes: &[u8]) -> Result<Produced, Fault> {

@@ -220,7 +220,7 @@ pub fn request(source: &str, to: &[PathBuf]) -> Request {
     let audio = AudioSettings { codec: AudioCodec::Aac, bitrate: 128_000, sample_rate: None, channels: None };
     let outputs = to.iter().map(|path| OutputRequest {
         to: url::of_path(path),
-        container: Container::Mp4,
+        container: container(path),
         video: Some(video.clone()),
         audio: Some(audio.clone()),
     });
@@ -232,5 +232,14 @@ pub fn request(source: &str, to: &[PathBuf]) -> Request {
         range: Range::default(),
         audio_track: TrackChoice::Default,
         on_existing: OnExisting::Fail,
+    }
+}
+
+/// Of text media, a package for a playlist and pages for a text.
+fn container(path: &Path) -> Container {
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("m3u8") => Container::Ts,
+        Some("txt") => Container::Mkv,
+        _ => Container::Mp4,
     }
 }

@@ -10,6 +10,7 @@ use framefleet_model::fault::FaultKind;
 use framefleet_model::job::{Closing, Job, JobState};
 use tokio::time::Instant;
 
+use crate::fleet::media::unpacked;
 use crate::fleet::storm::Temper;
 use crate::fleet::world::{Film, FilmKind, World};
 
@@ -106,7 +107,7 @@ fn judge(world: &World, job: &Job, film: &Film) {
     if !deserved {
         world.storm.wrong(format!("film {} ({:?}) came to {:?}", film.number, film.kind, job.state));
     }
-    let found = std::fs::read_to_string(&film.out).ok();
+    let found = if film.is_package() { unpacked(&film.out).ok() } else { std::fs::read_to_string(&film.out).ok() };
     let wanted = match (&job.state, film.kind) {
         (JobState::Completed(_), FilmKind::Good { pictures }) => Some(expected(pictures)),
         _ => None,
@@ -153,6 +154,9 @@ pub fn when_stopped(world: &World) {
     for path in files_in(&world.folder).iter().filter(|path| hidden(path)).chain(&scratch) {
         world.storm.wrong(format!("{} is left", path.display()));
     }
+    for film in &world.films {
+        stray_folders(world, film);
+    }
     // A hint that a slot had in its hands when it was told to stop is back in its queue.
     world.post.wipe();
     let left = left_to_do(world);
@@ -162,6 +166,21 @@ pub fn when_stopped(world: &World) {
     for job in jobs(&world.truth.now()) {
         for nonce in attempts(&world.work().join(job.id.as_str())) {
             world.storm.wrong(format!("attempt {nonce} of job {} left an object", job.id));
+        }
+    }
+}
+
+/// Beside a package's master stands the folder that it leads to, and no other attempt's.
+fn stray_folders(world: &World, film: &Film) {
+    let master = std::fs::read_to_string(&film.out).unwrap_or_default();
+    let led_to = master.lines().next().and_then(|line| line.split('/').next());
+    let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let own = format!("{}-", film.out.with_extension("").file_name().unwrap_or_default().to_string_lossy());
+    let listed = std::fs::read_dir(&world.folder).expect("the world's folder is there");
+    for path in listed.filter_map(|entry| entry.ok().map(|entry| entry.path())).filter(|path| path.is_dir()) {
+        let stray = name(&path).starts_with(&own) && !(film.is_package() && Some(name(&path).as_str()) == led_to);
+        if stray {
+            world.storm.wrong(format!("folder {} is left", path.display()));
         }
     }
 }

@@ -77,6 +77,13 @@ pub enum FilmKind {
     Poison,
 }
 
+impl Film {
+    /// Its output is a master and the files that it leads to.
+    pub fn is_package(&self) -> bool {
+        self.out.extension().is_some_and(|extension| extension == "m3u8")
+    }
+}
+
 /// What a run came to.
 #[derive(Debug)]
 pub struct Outcome {
@@ -319,7 +326,8 @@ fn films(dice: &Dice, folder: &Path) -> Vec<Film> {
         let file = std::fs::File::options().write(true).open(&path).expect("the film was just written");
         // A job's id is a hash of this time too: the same in every run.
         file.set_modified(UNIX_EPOCH + Duration::from_secs(1)).expect("a file of ours");
-        Film { number, kind, source: url::of_path(&path), out: folder.join(format!("out-{number}.mp4")) }
+        let extension = if number % 2 == 1 { "m3u8" } else { "mp4" };
+        Film { number, kind, source: url::of_path(&path), out: folder.join(format!("out-{number}.{extension}")) }
     };
     kinds.into_iter().enumerate().map(film).collect()
 }

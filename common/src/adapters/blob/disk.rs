@@ -43,6 +43,27 @@ pub(crate) fn bring(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
+/// Moves a file into a folder that is made if it is not there; the folder's own must be.
+pub(crate) fn bring_into(from: &Path, to: &Path) -> io::Result<()> {
+    if let Some(folder) = to.parent() {
+        match std::fs::create_dir(folder) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            made => made.and_then(|()| sync_folder(folder))?,
+        }
+    }
+    bring(from, to)?;
+    sync_folder(to)
+}
+
+/// Removes a file, and its folder if that is empty then.
+pub(crate) fn remove_from(path: &Path) -> io::Result<()> {
+    remove(path)?;
+    match path.parent().map_or(Ok(()), std::fs::remove_dir) {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty) => Ok(()),
+        done => done,
+    }
+}
+
 /// Gives a file its final name, and returns when the name is on the disk.
 pub(crate) fn reveal(hidden: &Path, path: &Path, on_existing: OnExisting) -> io::Result<()> {
     match on_existing {

@@ -8,18 +8,31 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use framefleet_model::fault::{Fault, FaultKind};
-use framefleet_model::id::Nonce;
+use framefleet_model::id::{Digest, Nonce};
 
 use crate::adapters::blob::bounds::Bounds;
 use crate::adapters::blob::fault::{self, Trouble};
 use crate::adapters::blob::place::{Opened, Place};
 use crate::adapters::blob::{Content, Facts, Hidden, OnExisting, Presence, Published, Side, disk, trial, url};
 
+/// Of a name's digest, to tell the siblings of one attempt apart.
+const NAME_LETTERS: usize = 12;
+
 #[derive(Clone)]
 pub(crate) struct FilePlace {
     pub(crate) path: PathBuf,
     pub(crate) side: Side,
     pub(crate) bounds: Bounds,
+    pub(crate) folder: Folder,
+}
+
+/// Whose the folder of a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Folder {
+    /// Others' too. That of a work object is made with it, others must be there.
+    Shared,
+    /// One attempt's: made with its first file and removed with its last.
+    Own,
 }
 
 struct OpenFile {
@@ -71,13 +84,21 @@ impl Place for FilePlace {
     }
 
     async fn put_file(&self, from: &Path) -> Result<(), Fault> {
+        if self.folder == Folder::Own {
+            // Nobody looks there yet, and nothing may be left there by another name.
+            let from = from.to_owned();
+            return self.on_disk(move |path| disk::bring_into(&from, path)).await;
+        }
         let part = disk::sibling(&self.path, &mark());
         let from = from.to_owned();
         self.replace(part, move |part| disk::bring(&from, part)).await
     }
 
     async fn delete(&self) -> Result<(), Fault> {
-        self.on_disk(disk::remove).await
+        match self.folder {
+            Folder::Shared => self.on_disk(disk::remove).await,
+            Folder::Own => self.on_disk(disk::remove_from).await,
+        }
     }
 
     async fn try_out(&self, on_existing: OnExisting) -> Result<(), Fault> {
@@ -85,7 +106,10 @@ impl Place for FilePlace {
     }
 
     async fn begin(&self, attempt: &Nonce, _content: &Content) -> Result<Hidden, Fault> {
-        Ok(Hidden::Sibling(url::of_path(&disk::sibling(&self.path, attempt.as_str()))))
+        // An attempt may stage several files beside one another.
+        let name = Digest::of(self.path.as_os_str().as_encoded_bytes());
+        let mark = format!("{attempt}-{}", &name.as_str()[..NAME_LETTERS]);
+        Ok(Hidden::Sibling(url::of_path(&disk::sibling(&self.path, &mark))))
     }
 
     async fn fill(&self, begun: &Hidden, from: &Path) -> Result<Hidden, Fault> {
@@ -130,6 +154,10 @@ impl Opened for OpenFile {
 }
 
 impl FilePlace {
+    pub(crate) fn shared(path: PathBuf, side: Side, bounds: Bounds) -> Self {
+        Self { path, side, bounds, folder: Folder::Shared }
+    }
+
     async fn on_disk<T: Send + 'static>(
         &self,
         call: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,

@@ -123,7 +123,7 @@ pub enum Published {
 impl Object {
     /// A file of this host's, wherever it lies.
     pub fn file(path: &Path, side: Side) -> Self {
-        Self::at(FilePlace { path: path.to_owned(), side, bounds: Bounds::none() })
+        Self::at(FilePlace::shared(path.to_owned(), side, Bounds::none()))
     }
 
     pub(crate) fn at(place: impl Place + 'static) -> Self {
@@ -202,6 +202,11 @@ impl Object {
     pub async fn fill(&self, begun: &Staged, from: &Path) -> Result<Staged, Fault> {
         let hidden = self.place.fill(&begun.hidden, from).await?;
         Ok(Staged { content: begun.content.clone(), hidden })
+    }
+
+    /// Whether this content, and no other, stands there.
+    pub async fn shows(&self, content: &Content) -> Result<bool, Fault> {
+        Ok(self.presence().await? == Presence::Present && self.holds(content).await?)
     }
 
     /// Makes a staged content visible, at once and whole. Anybody may do it, and do it again.

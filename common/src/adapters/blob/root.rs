@@ -71,9 +71,7 @@ impl Root {
     pub fn object(&self, key: &ObjectKey) -> Object {
         let name = key.to_string();
         match &self.home {
-            Home::Folder { path, bounds } => {
-                Object::at(FilePlace { path: path.join(name), side: Side::Work, bounds: bounds.clone() })
-            }
+            Home::Folder { path, bounds } => Object::at(FilePlace::shared(path.join(name), Side::Work, bounds.clone())),
             Home::Bucket { bucket, prefix } => {
                 let key = Key::new(bucket.clone(), &format!("{prefix}{name}"));
                 let key = key.expect("a prefix is checked, and a key of ours has only plain letters");
@@ -129,7 +127,7 @@ impl Root {
                 let name = stored.name()?;
                 let below = folder::relative(&name);
                 let file = path.join(below.ok_or_else(|| url::refused(&stored.to_string(), "leads out of the root"))?);
-                let place = FilePlace { path: file.clone(), side: Side::Work, bounds: bounds.clone() };
+                let place = FilePlace::shared(file.clone(), Side::Work, bounds.clone());
                 Object::at(place).delete().await?;
                 let root = path.clone();
                 self.on_disk(move || folder::remove_empty(&root, &file)).await

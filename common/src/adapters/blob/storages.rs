@@ -8,7 +8,7 @@ use framefleet_model::fault::{Fault, FaultKind};
 
 use crate::adapters::blob::bounds::Bounds;
 use crate::adapters::blob::bucket::Bucket;
-use crate::adapters::blob::file::FilePlace;
+use crate::adapters::blob::file::{FilePlace, Folder};
 use crate::adapters::blob::remote::{Key, RemotePlace};
 use crate::adapters::blob::root::Root;
 use crate::adapters::blob::url::{self, Named};
@@ -101,6 +101,16 @@ impl Storages {
     }
 
     pub fn object(&self, url: &str, side: Side) -> Result<Object, Fault> {
+        self.object_in(url, (side, Folder::Shared))
+    }
+
+    /// One of the files that an attempt puts into a folder of its own at the destination, which is made with the first
+    /// of them and goes with the last.
+    pub fn member(&self, url: &str) -> Result<Object, Fault> {
+        self.object_in(url, (Side::Destination, Folder::Own))
+    }
+
+    fn object_in(&self, url: &str, (side, folder): (Side, Folder)) -> Result<Object, Fault> {
         let named = url::parse(url)?;
         if self.0.is_closed(&named) {
             let text = format!("{url:?} lies in the work store, which is the fleet's own");
@@ -109,7 +119,7 @@ impl Storages {
         match named {
             Named::File(path) => {
                 let bounds = self.covering(url, &path)?;
-                Ok(Object::at(FilePlace { path, side, bounds }))
+                Ok(Object::at(FilePlace { path, side, bounds, folder }))
             }
             Named::Key { bucket, key } => {
                 let bucket = self.holding(url, (&bucket, &key))?;

@@ -11,6 +11,9 @@ const S3: &str = "s3";
 /// Names of storages that others have and this one does not open.
 const OTHERS: [&str; 6] = ["oss", "gs", "az", "http", "https", "ftp"];
 
+/// File systems take no longer names.
+const NAME_BYTES_MAX: usize = 255;
+
 /// What a URL names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Named {
@@ -46,6 +49,33 @@ pub fn to_key(url: &str) -> Result<(String, String), Fault> {
         Named::Key { bucket, key } => Ok((bucket, key)),
         Named::File(_) => Err(refused(url, "names a file, not an object")),
     }
+}
+
+/// The URL of something in the folder of what `url` names; `name` stands there as it is.
+pub fn beside(url: &str, name: &str) -> Result<String, Fault> {
+    let (folder, _) = url.rsplit_once('/').ok_or_else(|| refused(url, "is no URL: file:///… or s3://… is meant"))?;
+    Ok([folder, "/", name].concat())
+}
+
+/// The name that `url` ends with, with this number after it and another extension, as it stands in a URL.
+pub fn numbered(url: &str, (number, extension): (u32, &str)) -> Result<String, Fault> {
+    Ok(format!("{}-{number}.{}", encode(&stem(url)?), encode(extension.as_bytes())))
+}
+
+/// A name for a folder beside what `url` names, as it stands in a URL: the same with a mark after it.
+pub fn marked(url: &str, mark: &str) -> Result<String, Fault> {
+    let stem = Some(stem(url)?).filter(|stem| stem.len() + mark.len() < NAME_BYTES_MAX);
+    Ok(format!("{}-{mark}", encode(&stem.unwrap_or_default())))
+}
+
+/// The name that a URL ends with, without its extension.
+fn stem(url: &str) -> Result<Vec<u8>, Fault> {
+    let (_, name) = url.rsplit_once('/').unwrap_or(("", url));
+    let mut name = decoded(url, name)?;
+    if let Some(dot) = name.iter().rposition(|byte| *byte == b'.').filter(|dot| *dot > 0) {
+        name.truncate(dot);
+    }
+    Ok(name)
 }
 
 pub(crate) fn parse(url: &str) -> Result<Named, Fault> {
@@ -143,6 +173,17 @@ mod tests {
             assert_eq!(to_path(bad).unwrap_err().kind, FaultKind::Settings, "{bad:?}");
         }
         assert_eq!(to_path("s3://bucket/key").unwrap_err().kind, FaultKind::Settings);
+    }
+
+    #[test]
+    fn names_beside_are_names_in_the_same_folder() {
+        let url = "s3://films/made/a%20b.c.m3u8";
+        assert_eq!(marked(url, "00ff").unwrap(), "a%20b.c-00ff");
+        assert_eq!(beside(url, &marked(url, "00ff").unwrap()).unwrap(), "s3://films/made/a%20b.c-00ff");
+        assert_eq!(numbered(url, (7, "jpg")).unwrap(), "a%20b.c-7.jpg");
+        assert_eq!(numbered("file:///out/.hidden", (1, "jpg")).unwrap(), ".hidden-1.jpg");
+        let long = format!("file:///{}.mp4", "x".repeat(251));
+        assert_eq!(marked(&long, "00ff").unwrap(), "-00ff");
     }
 
     #[test]
