@@ -41,6 +41,44 @@ pub struct AskedOutput {
     pub video: AskedVideo,
     #[serde(default)]
     pub audio: AskedAudio,
+    /// How a playlist's segments are cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hls: Option<AskedHls>,
+    /// The variants of a playlist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ladder: Option<AskedLadder>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AskedHls {
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "scalar")]
+    pub time: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segment: Option<String>,
+}
+
+/// The word `auto`, or what each variant has of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum AskedLadder {
+    Word(String),
+    Rungs(Vec<AskedRung>),
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AskedRung {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "scalar")]
+    pub crf: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "scalar")]
+    pub bitrate: Option<String>,
+}
+
+fn scalar<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    Text::deserialize(from).map(|text| Some(text.0))
 }
 
 /// The word `none`, or settings.
@@ -67,11 +105,19 @@ impl Asked {
     /// The flags are the short form: one set of settings for every OUT.
     pub fn by_flags(film: &FilmArgs) -> Self {
         let (video, audio) = (AskedVideo::from(&film.video), AskedAudio::from(&film.audio));
+        let package = &film.package;
+        let hls = package.hls_time.clone().map(|time| AskedHls { time: Some(time), segment: None });
+        let ladder = package.ladder.clone().map(AskedLadder::Word);
+        // Said of all OUTs, and meant of the playlists among them.
+        let is_list = |to: &&String| to.to_ascii_lowercase().ends_with(".m3u8");
+        let lists = film.outputs.iter().filter(is_list).count();
         let output = |to: &String| AskedOutput {
             to: to.clone(),
             container: film.container.container.clone(),
             video: video.clone(),
             audio: audio.clone(),
+            hls: hls.clone().filter(|_| lists == 0 || is_list(&to)),
+            ladder: ladder.clone().filter(|_| lists == 0 || is_list(&to)),
         };
         Self {
             source: film.source.clone().unwrap_or_default(),

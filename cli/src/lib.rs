@@ -26,6 +26,8 @@ pub mod jobfile;
 pub mod location;
 /// What a finished job made and proved.
 pub mod made;
+/// Packages for players, as they are asked for.
+pub mod packaging;
 /// `framefleet plan`.
 pub mod plan;
 /// A plan as it is shown.

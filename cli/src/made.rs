@@ -79,14 +79,18 @@ impl Made {
 }
 
 fn output(planned: &OutputPlan, proof: &OutputProof) -> Output {
+    // Of a package, its best variant.
+    let best = proof.variants.first();
+    let video = proof.video.as_ref().or(best.map(|variant| &variant.video));
+    let audio = proof.audio.as_ref().or(best.and_then(|variant| variant.audio.as_ref()));
     Output {
         to: planned.to.clone(),
         container: planned.container.name(),
-        pictures: proof.video.as_ref().map(|video| video.pictures),
-        sound_units: proof.audio.as_ref().map(|audio| audio.units),
+        pictures: video.map(|video| video.pictures),
+        sound_units: audio.map(|audio| audio.units),
         duration: proof.duration,
-        off_max: proof.video.as_ref().map(|video| video.off_max),
-        bytes: proof.file.size,
+        off_max: video.map(|video| video.off_max),
+        bytes: proof.files().map(|(file, _)| file.size).sum(),
         sha256: proof.file.digest.clone(),
     }
 }

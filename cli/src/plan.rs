@@ -38,7 +38,13 @@ fn with_an_output(mut asked: Asked, args: &PlanArgs) -> Asked {
     if asked.outputs.is_empty() {
         let container = args.film.container.container.clone().or(Some("mp4".to_owned()));
         let (video, audio) = (AskedVideo::from(&args.film.video), (&args.film.audio).into());
-        asked.outputs.push(AskedOutput { to: "{dir}/{stem}.planned".to_owned(), container, video, audio });
+        asked.outputs.push(AskedOutput {
+            to: "{dir}/{stem}.planned".to_owned(),
+            container,
+            video,
+            audio,
+            ..AskedOutput::default()
+        });
     }
     asked
 }

@@ -123,6 +123,7 @@ fn row(segment: &Segment, cut: &Cut, origin: MediaTime) -> Row {
         CutReason::Start => ("start", 0),
         CutReason::KeyPicture => ("key picture", 0),
         CutReason::InsideGop { preroll } => ("inside gop", preroll),
+        CutReason::Package { preroll } => ("package", preroll),
         CutReason::End => ("end", 0),
     };
     let decode = match segment.decode {

@@ -10,6 +10,7 @@ use framefleet_model::time::MediaTime;
 
 use crate::asked::{Asked, AskedOutput, AskedTerms, OVERWRITE};
 use crate::location::{Location, Reach};
+use crate::packaging;
 use crate::settings::{audio, duration, named, optional, refused, video, whole, within};
 
 const SEGMENT_DURATION: RangeInclusive<MediaTime> = MediaTime::from_millis(100)..=MediaTime::from_secs(24 * 3600);
@@ -42,6 +43,7 @@ pub fn check(asked: &Asked, (on_existing, reach): (OnExisting, Reach)) -> Result
         })?
         .unwrap_or(on_existing),
     };
+    packaging::check(&request)?;
     Ok(Checked { request, terms: terms(&asked.terms)?, source, outputs })
 }
 
@@ -72,7 +74,14 @@ fn output(asked: &AskedOutput, place: &Location) -> Result<OutputRequest, Fault>
         let name = place.display();
         return Err(refused(format!("output {name} would hold neither pictures nor sound: both codecs are none")));
     }
-    Ok(OutputRequest { to: place.url(), container: container(asked.container.as_deref(), place)?, video, audio })
+    let to = place.url();
+    if packaging::is_package(place) {
+        let (container, package) = packaging::package(asked, place, video.as_ref())?;
+        return Ok(OutputRequest { to, container, video, audio, package: Some(package) });
+    }
+    packaging::refuse(asked, place)?;
+    let container = container(asked.container.as_deref(), place)?;
+    Ok(OutputRequest { to, container, video, audio, package: None })
 }
 
 fn container(asked: Option<&str>, place: &Location) -> Result<Container, Fault> {
@@ -83,7 +92,7 @@ fn container(asked: Option<&str>, place: &Location) -> Result<Container, Fault> 
     extension.and_then(Container::of_extension).ok_or_else(|| {
         let name = place.display();
         let extension = extension.map_or("no extension".to_owned(), |e| format!("extension {e:?}"));
-        refused(format!("output {name} has {extension}, not one of: mp4, m4v, mkv, ts, m2ts, mts"))
+        refused(format!("output {name} has {extension}, not one of: mp4, m4v, mkv, ts, m2ts, mts, m3u8"))
     })
 }
 

@@ -36,7 +36,7 @@ pub fn video(asked: &AskedVideo) -> Result<Option<VideoSettings>, Fault> {
         codec,
         preset: optional(&asked.preset, |text| named("preset", text, Preset::ALL.map(|p| (p.name(), p)), &[]))?
             .unwrap_or_default(),
-        rate: rate_control(asked, codec)?,
+        rate: rate_control((&asked.crf, &asked.bitrate), codec)?,
         size: optional(&asked.size, geometry)?,
         fps: optional(&asked.fps, picture_rate)?,
         keyframe_interval: optional(&asked.keyframe_interval, |text| {
@@ -123,8 +123,8 @@ fn contradicts<'a>(what: &str, settings: impl IntoIterator<Item = (&'a str, &'a 
     given.map_or(Ok(()), |(name, value)| Err(refused(format!("{name} {value} contradicts {what}"))))
 }
 
-fn rate_control(asked: &AskedVideo, codec: VideoCodec) -> Result<RateControl, Fault> {
-    match (&asked.crf, &asked.bitrate) {
+pub fn rate_control(asked: (&Option<String>, &Option<String>), codec: VideoCodec) -> Result<RateControl, Fault> {
+    match asked {
         (Some(crf), Some(bitrate)) => Err(refused(format!("crf {crf} contradicts video bitrate {bitrate}"))),
         (None, Some(text)) => bits("video bitrate", text, &VIDEO_BITRATE).map(RateControl::Bitrate),
         (Some(text), None) => {

@@ -109,6 +109,36 @@ fn words_that_mean_nothing_are_one_line_too() {
 }
 
 #[test]
+fn packages_that_cannot_be_are_refused_with_what_can() {
+    let refused = |words: &str, line: &str| {
+        refused(words, 64, &format!("framefleet: {line} [F1020, input; not retried]"));
+    };
+    refused(
+        "film.mov out.mp4 --hls-time 6s",
+        "hls is asked for of DIR/out.mp4, which is no playlist: index.m3u8 would be one",
+    );
+    refused(
+        "film.mov out.mkv --ladder auto",
+        "a ladder is asked for of DIR/out.mkv, which is no playlist: index.m3u8 would be one",
+    );
+    refused("film.mov out.m3u8 --hls-time 100ms", "hls time 0.100 s is not within 1.000 s to 60.000 s");
+    refused("film.mov out.m3u8 --ladder steep", "ladder \"steep\" is not one of: auto");
+    refused("film.mov out.m3u8 --container mkv", "hls segment \"mkv\" is not one of: ts");
+    refused(
+        "film.mov out.m3u8 --video-codec hevc",
+        "players take no hevc in segments of ts, as output DIR/out.m3u8 has them: h264 is taken",
+    );
+    refused(
+        "film.mov out.m3u8 --video-codec none",
+        "output DIR/out.m3u8 would hold no pictures, which a package must: mp4 can hold sound alone",
+    );
+    refused(
+        "film.mov out.m3u8 --segment-duration none",
+        "segment duration none contradicts hls, whose segments begin where the film is cut: auto does not",
+    );
+}
+
+#[test]
 fn permissions_are_respected_and_named() {
     let folder = folder();
     let path = |name: &str| folder.path().join(name);

@@ -24,6 +24,8 @@ mod inspector;
 pub mod letters;
 /// Segments and sound become outputs.
 mod merge;
+/// What a merge's child is told.
+mod mergework;
 /// What happened, for the log.
 mod observe;
 /// What users ask of a fleet.

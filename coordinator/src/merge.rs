@@ -19,11 +19,8 @@ use framefleet_common::process::machine;
 use framefleet_common::tending::{Pulse, Tending, Told};
 use framefleet_model::board::{Claimant, Heard, Sign, is_before_turn};
 use framefleet_model::fault::{Fault, FaultKind};
-use framefleet_model::index::Block;
 use framefleet_model::ledger::OutputProof;
-use framefleet_model::pipeline::Damaged;
-use framefleet_model::plan::{Decode, Plan, Segment};
-use framefleet_model::task::{MergeAudio, MergeSegment, MergeVideo, MergeWork, Outcome, Progress, Work, object};
+use framefleet_model::task::{MergeWork, Outcome, Progress, Work};
 use framefleet_model::terms::Tenant;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -32,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::effects::{Effects, internal};
 use crate::flow::dispatching::CLASS_MERGE;
 use crate::inputs::{Inputs, Source};
+use crate::mergework::merge_work;
 use crate::observe::Observer;
 use crate::rounds::Rounds;
 use crate::staging::{self, Staging};
@@ -307,58 +305,6 @@ struct Running<'a> {
     scratch: &'a Path,
     progress: watch::Sender<Progress>,
     cancel: CancellationToken,
-}
-
-/// What the child is told, and for each of its objects the task and rendition that it comes from.
-fn merge_work(plan: &Plan, number: u32) -> Result<(MergeWork, Vec<crate::inputs::Wanted>), Fault> {
-    let missing = |what: &str| internal(format!("output {number} of the plan has no {what}"));
-    let output = plan.outputs.iter().find(|o| o.number == number).ok_or_else(|| missing("place"))?;
-    let mut wanted = Vec::new();
-    let mut objects = object::INPUTS..;
-    let mut input = |source| {
-        wanted.push(source);
-        objects.next().unwrap_or(u32::MAX)
-    };
-    let video = output.video.map(|rendition| -> Result<MergeVideo, Fault> {
-        let object = |segment: &Segment| input(crate::inputs::Wanted::segment(segment.number, rendition));
-        let objects: Vec<u32> = plan.segments.iter().map(object).collect();
-        let segments = objects.into_iter().zip(&plan.segments);
-        let segments = segments.map(|(object, segment)| MergeSegment { object, span: segment.span }).collect();
-        let rendition = plan.video.iter().find(|r| r.number == rendition).cloned();
-        let rendition = rendition.ok_or_else(|| missing("video rendition"))?;
-        Ok(MergeVideo { rendition, origin: plan.origin, told: told(plan), segments })
-    });
-    let audio = output.audio.map(|rendition| {
-        let object = input(crate::inputs::Wanted::sound(rendition));
-        let rendition = plan.audio.iter().find(|r| r.number == rendition).cloned();
-        rendition.map(|rendition| MergeAudio { rendition, object }).ok_or_else(|| missing("audio rendition"))
-    });
-    let work = MergeWork {
-        output: number,
-        container: output.container,
-        video: video.transpose()?,
-        audio: audio.transpose()?,
-        tags: plan.tags.clone(),
-        chapters: plan.chapters.clone(),
-        folder: String::new(),
-        plan: plan.content_digest(),
-    };
-    Ok((work, wanted))
-}
-
-/// All blocks of the index that any segment's units lie in. `None` where pictures may be missing, which is known only
-/// once all were tried, or where the index does not tell them.
-fn told(plan: &Plan) -> Option<Vec<Block>> {
-    let mut told = BTreeMap::new();
-    for segment in &plan.segments {
-        match &segment.decode {
-            Decode::Slice { blocks, .. } if segment.pictures.is_some() => {
-                told.extend(blocks.iter().map(|block| (block.first_unit, *block)));
-            }
-            Decode::Slice { .. } | Decode::Whole => return None,
-        }
-    }
-    (plan.damaged == Damaged::Fail).then(|| told.into_values().collect())
 }
 
 fn scratch_fault(error: &std::io::Error) -> Fault {

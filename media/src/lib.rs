@@ -22,9 +22,11 @@ pub mod isobmff;
 /// Matroska, without GStreamer.
 pub mod matroska;
 mod merge;
+mod mpegts;
 /// What every muxer of ours is told.
 pub mod muxing;
 mod names;
+mod package;
 mod parameters;
 mod pass;
 mod pipe;

@@ -1,5 +1,7 @@
 //! Outputs of several files: whole folders, one for each attempt, of which only the published one stays.
 
+#![expect(clippy::unwrap_used, reason = "what a test sets up may panic")]
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;

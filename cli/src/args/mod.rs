@@ -90,10 +90,12 @@ pub struct FilmArgs {
     #[arg(value_name = "OUT")]
     pub outputs: Vec<String>,
     /// Take source, outputs and settings from a YAML or JSON file
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["outputs", "ContainerArgs", "VideoArgs", "AudioArgs", "WorkArgs"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["outputs", "ContainerArgs", "PackageArgs", "VideoArgs", "AudioArgs", "WorkArgs"])]
     pub job: Option<PathBuf>,
     #[command(flatten)]
     pub container: ContainerArgs,
+    #[command(flatten)]
+    pub package: PackageArgs,
     #[command(flatten)]
     pub video: VideoArgs,
     #[command(flatten)]
@@ -108,6 +110,18 @@ pub struct ContainerArgs {
     /// Container of every OUT: mp4, mkv or ts [default: from the extension of OUT]
     #[arg(long, value_name = "NAME")]
     pub container: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[group(multiple = true)]
+#[command(next_help_heading = "Packages")]
+pub struct PackageArgs {
+    /// How long the segments of a playlist are, for OUT of .m3u8 [default: 6s]
+    #[arg(long, value_name = "DUR")]
+    pub hls_time: Option<String>,
+    /// Several sizes of a playlist, as many as SRC is large enough for: auto [default: one]
+    #[arg(long, value_name = "auto")]
+    pub ladder: Option<String>,
 }
 
 #[derive(Debug, Args)]

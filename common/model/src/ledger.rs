@@ -82,6 +82,20 @@ pub struct OutputProof {
     pub duration: MediaTime,
     pub video: Option<VideoReadback>,
     pub audio: Option<AudioReadback>,
+    /// Of a package, in the order of its plan, instead of `video` and `audio`.
+    #[serde(default)]
+    pub variants: Vec<VariantReadback>,
+}
+
+/// What was read back of one variant of a package.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VariantReadback {
+    pub rendition: u32,
+    pub video: VideoReadback,
+    /// `None`: without sound.
+    pub audio: Option<AudioReadback>,
+    /// Pictures in each of its segments.
+    pub segments: Vec<u32>,
 }
 
 /// One more file of an output.

@@ -30,6 +30,39 @@ pub struct OutputRequest {
     pub video: Option<VideoSettings>,
     /// `None`: without sound.
     pub audio: Option<AudioSettings>,
+    /// Not one file but many, for players; `to` is its master playlist, and `container` what its segments are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package: Option<Package>,
+}
+
+/// How an output is cut up for players.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Package {
+    /// How long its segments are, to the picture.
+    pub time: MediaTime,
+    #[serde(default)]
+    pub ladder: Ladder,
+}
+
+/// The variants of a package.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ladder {
+    /// One, by the output's own settings.
+    #[default]
+    One,
+    /// As many usual sizes as the source is large enough for.
+    Auto,
+    Rungs(Vec<Rung>),
+}
+
+/// What of the output's settings is another in a variant.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rung {
+    pub size: Option<Geometry>,
+    pub rate: Option<RateControl>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -72,6 +72,8 @@ pub enum CutReason {
     KeyPicture,
     /// Inside a GOP: this many pictures are decoded again to reach it.
     InsideGop { preroll: u32 },
+    /// A package's segment begins there; this many pictures are decoded again to reach it.
+    Package { preroll: u32 },
     /// The film's, or the wanted range's, end.
     End,
 }
@@ -149,6 +151,18 @@ pub struct OutputPlan {
     pub video: Option<u32>,
     /// Number of its audio rendition.
     pub audio: Option<u32>,
+    /// Where it is not one file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package: Option<PackagePlan>,
+}
+
+/// What a package is made of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackagePlan {
+    /// Numbers of the video renditions of its variants, the best first; the output's own is the first of them.
+    pub videos: Vec<u32>,
+    /// Numbers of the segments that its own segments begin with: the first is 0.
+    pub starts: Vec<u32>,
 }
 
 /// How source time becomes output time.

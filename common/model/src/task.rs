@@ -142,6 +142,9 @@ pub struct MergeWork {
     pub container: Container,
     pub video: Option<MergeVideo>,
     pub audio: Option<MergeAudio>,
+    /// Where the output is not one file: `video` is then none.
+    #[serde(default)]
+    pub package: Option<MergePackage>,
     pub tags: Tags,
     pub chapters: Vec<Chapter>,
     /// Name of the folder, as it stands in a URL, in which this attempt's files but the output's own come to lie, if it
@@ -169,6 +172,14 @@ pub struct MergeVideo {
 pub struct MergeSegment {
     pub object: u32,
     pub span: Span,
+}
+
+/// The variants of a package, all of the same segments of the film.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MergePackage {
+    pub variants: Vec<MergeVideo>,
+    /// Numbers of the segments that its own segments begin with.
+    pub starts: Vec<u32>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -315,6 +315,7 @@ mod tests {
             container: Container::Mp4,
             video: Some(video),
             audio: None,
+            package: None,
             tags: Tags::default(),
             chapters: Vec::new(),
             folder: String::new(),

@@ -10,8 +10,8 @@
 //! Memory holds the tables alone; unit data flows through one at a time. Nothing here depends on a clock or on chance:
 //! the same segments give the same bytes.
 
-mod inputs;
-mod proof;
+pub(crate) mod inputs;
+pub(crate) mod proof;
 mod schedule;
 mod transport;
 
@@ -31,11 +31,15 @@ use crate::isobmff::writer::Mp4Writer;
 use crate::matroska::MatroskaWriter;
 use crate::merge::inputs::Inputs;
 use crate::muxing::{MuxError, Muxer, Picture, Track};
+use crate::package;
 use crate::pipe::internal;
 use crate::reader::Reader;
 use crate::segment::Sync;
 
 pub(crate) fn run(work: &MergeWork, reader: &Reader, scratch: &Path, teller: &Teller) -> Result<OutputProof, Fault> {
+    if let Some(package) = &work.package {
+        return package::run((work, package), reader, scratch, teller);
+    }
     let mut inputs = Inputs::open(work, reader)?;
     let name = format!("output-{}.{}", work.output, work.container.name());
     let path = scratch.join(&name);
@@ -79,7 +83,7 @@ fn mux<W: Write + Seek>(mut writer: Box<dyn Muxer<W> + '_>, inputs: &mut Inputs,
     writer.finish().map(drop).map_err(mux_fault)
 }
 
-fn mux_fault(error: MuxError) -> Fault {
+pub(crate) fn mux_fault(error: MuxError) -> Fault {
     match error {
         MuxError::Io(io) => scratch_fault(&io),
         other => Fault::new(FaultKind::LedgerOpen, format!("the output cannot be written: {other}")),

@@ -16,6 +16,7 @@ use crate::indexing::scratch_fault;
 use crate::isobmff::reader::Presented;
 use crate::merge::inputs::{Inputs, PictureInput, SoundInput};
 use crate::pass::{self, Until};
+use crate::read_at::ReadAt;
 use crate::tap::{Heard, Kind};
 
 /// What a container's clock may round off a picture's time.
@@ -27,22 +28,34 @@ const TRACKS: u32 = 8;
 pub(crate) fn of(work: &MergeWork, inputs: &Inputs, path: &Path, name: String) -> Result<OutputProof, Fault> {
     let file = File::open(path).map_err(|e| scratch_fault(&e))?;
     let produced = produced(&file, name).map_err(|e| scratch_fault(&e))?;
-    let film = Arc::new(Presented::of(Arc::new(file)));
+    let (video, audio) = readback(inputs, Arc::new(file))?;
+    let shown = inputs.pictures.as_ref().map(|pictures| pictures.schedule.end);
+    let heard = inputs.sound.as_ref().map(|sound| sound.track.extent.end);
+    Ok(OutputProof {
+        output: work.output,
+        file: produced,
+        stands: Stand::Named,
+        beside: Vec::new(),
+        duration: [shown, heard].into_iter().flatten().fold(MediaTime::ZERO, MediaTime::max),
+        video,
+        audio,
+        variants: Vec::new(),
+    })
+}
+
+/// What a demuxer finds in a finished output of one variant.
+pub(crate) fn readback(
+    inputs: &Inputs,
+    file: Arc<dyn ReadAt>,
+) -> Result<(Option<VideoReadback>, Option<AudioReadback>), Fault> {
+    let film = Arc::new(Presented::of(file));
     let passed = pass::run(film.clone(), (TRACKS, Until::End), |_| {})?;
     if let Some(trouble) = passed.trouble {
         return Err(Fault::new(FaultKind::LedgerOpen, format!("the output does not read back: {}", trouble.message)));
     }
     let track = |kind: Kind| passed.taps.iter().find(|tap| tap.heard().kind == kind).cloned();
     let missing = |what: &str| Fault::new(FaultKind::LedgerOpen, format!("the output has no {what} track"));
-    let mut proof = OutputProof {
-        output: work.output,
-        file: produced,
-        stands: Stand::Named,
-        beside: Vec::new(),
-        duration: MediaTime::ZERO,
-        video: None,
-        audio: None,
-    };
+    let (mut video, mut audio) = (None, None);
     if let Some(pictures) = &inputs.pictures {
         let tap = track(Kind::Video).ok_or_else(|| missing("video"))?;
         let last = pictures.schedule.times.last().copied().unwrap_or_default();
@@ -50,17 +63,15 @@ pub(crate) fn of(work: &MergeWork, inputs: &Inputs, path: &Path, name: String) -
             let message = format!("the output's edit list ends at {end}, before its last picture at {last}");
             return Err(Fault::new(FaultKind::LedgerOpen, message));
         }
-        proof.video = Some(pictures_of(&tap.heard(), pictures)?);
-        proof.duration = proof.duration.max(pictures.schedule.end);
+        video = Some(pictures_of(&tap.heard(), pictures)?);
     }
     if let Some(sound) = &inputs.sound {
         let tap = track(Kind::Audio).ok_or_else(|| missing("audio"))?;
         let beside = inputs.pictures.as_ref().and_then(|p| p.schedule.times.first().copied());
         let shown = track(Kind::Video).and_then(|tap| first_shown(&tap.heard()));
-        proof.audio = Some(sound_of(&tap.heard(), sound, shown.zip(beside))?);
-        proof.duration = proof.duration.max(sound.track.extent.end);
+        audio = Some(sound_of(&tap.heard(), sound, shown.zip(beside))?);
     }
-    Ok(proof)
+    Ok((video, audio))
 }
 
 fn produced(mut file: &File, name: String) -> std::io::Result<Produced> {

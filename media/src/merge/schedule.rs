@@ -48,6 +48,13 @@ impl Schedule {
         Ok(schedule)
     }
 
+    /// When the first picture of these segments is shown; none where they show none.
+    pub(crate) fn first_within(&self, segments: Range<usize>) -> Option<MediaTime> {
+        let end = segments.end.min(self.segments.len());
+        let range = self.segments.get(segments.start..end)?.iter().find(|range| !range.is_empty())?;
+        self.times.get(range.start).copied()
+    }
+
     /// Holds a segment to what was told of it.
     pub(crate) fn check(&self, number: usize, entries: &[Entry]) -> Result<(), Fault> {
         let due = self.segments.get(number).and_then(|range| self.times.get(range.clone())).unwrap_or_default();

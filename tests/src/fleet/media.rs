@@ -10,7 +10,9 @@ use framefleet_common::child::{Attempt, Media, Objects};
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::Digest;
 use framefleet_model::index::{AudioTrack, Divisible, Index, IndexHeader, Key, Method, Unit, VideoTrack};
-use framefleet_model::ledger::{AudioProof, AudioReadback, OutputProof, Part, Produced, SegmentProof, Stand, VideoReadback};
+use framefleet_model::ledger::{
+    AudioProof, AudioReadback, OutputProof, Part, Produced, SegmentProof, Stand, VideoReadback,
+};
 use framefleet_model::media::{AudioFormat, Colour, Container, Geometry, Orientation, Scan, Tags, VideoFormat};
 use framefleet_model::plan::{Decode, OutputLine, output_end, output_times, shown_times};
 use framefleet_model::task::{AudioWork, EncodeWork, IndexDone, IndexWork, MergeWork, Outcome, Progress, Work, object};
@@ -235,16 +237,12 @@ async fn merge(work: &MergeWork, attempt: &Attempt<'_>) -> Result<Outcome, Fault
         off_max: MediaTime::ZERO,
     });
     let (output, duration) = (work.output, time(times.last()));
-    Ok(Outcome::Merge(OutputProof { output, file, stands, beside, duration, video, audio }))
+    Ok(Outcome::Merge(OutputProof { output, file, stands, beside, duration, video, audio, variants: Vec::new() }))
 }
 
 /// An output's text in one file; as a package of a file for each segment's worth of lines, whose master names them; or as
 /// pages of their own.
-async fn bring(
-    work: &MergeWork,
-    attempt: &Attempt<'_>,
-    text: &str,
-) -> Result<(Produced, Stand, Vec<Part>), Fault> {
+async fn bring(work: &MergeWork, attempt: &Attempt<'_>, text: &str) -> Result<(Produced, Stand, Vec<Part>), Fault> {
     let stands: fn(u32) -> Stand = match work.container {
         Container::Ts => |_| Stand::Within,
         Container::Mkv => Stand::Numbered,

@@ -223,6 +223,7 @@ pub fn request(source: &str, to: &[PathBuf]) -> Request {
         container: container(path),
         video: Some(video.clone()),
         audio: Some(audio.clone()),
+        package: None,
     });
     Request {
         source: source.to_owned(),

@@ -4,10 +4,10 @@
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::Digest;
 use framefleet_model::index::Index;
-use framefleet_model::ledger::{AudioProof, Ledger, OutputProof, Seam, SegmentProof};
+use framefleet_model::ledger::{AudioProof, AudioReadback, Ledger, OutputProof, Seam, SegmentProof};
 use framefleet_model::pipeline::Damaged;
 use framefleet_model::plan::{
-    Decode, OutputLine, OutputPlan, Plan, Segment, VideoRendition, output_end, output_times, shown_times,
+    Decode, OutputLine, OutputPlan, PackagePlan, Plan, Segment, VideoRendition, output_end, output_times, shown_times,
 };
 use framefleet_model::time::{MediaTime, NS_PER_SECOND, scale_round};
 
@@ -167,6 +167,9 @@ fn prove_output(evidence: &Evidence<'_>, output: &OutputPlan, proof: &OutputProo
     if proof.output != output.number || proof.file.size == 0 {
         return Err(open(format!("{name} is proved as {} with {} bytes", proof.output, proof.file.size)));
     }
+    if let Some(package) = &output.package {
+        return prove_package(evidence, (output, package), proof);
+    }
     match (output.video, &proof.video) {
         (Some(rendition), Some(back)) => {
             let proofs = evidence.segments.iter().flatten().filter(|p| p.rendition == rendition);
@@ -182,14 +185,56 @@ fn prove_output(evidence: &Evidence<'_>, output: &OutputPlan, proof: &OutputProo
             return Err(open(format!("{name} differs from the plan in having pictures")));
         }
     }
-    match (output.audio, &proof.audio) {
+    prove_heard(evidence, (&name, output.audio), proof.audio.as_ref())
+}
+
+/// Each variant holds all that its rendition does, each of its segments what the film's segments in it do.
+fn prove_package(
+    evidence: &Evidence<'_>,
+    (output, package): (&OutputPlan, &PackagePlan),
+    proof: &OutputProof,
+) -> Result<(), Fault> {
+    let name = format!("output {}", output.number);
+    expect(&format!("variants of {name}"), proof.variants.len(), package.videos.len())?;
+    for (rendition, back) in package.videos.iter().zip(&proof.variants) {
+        let name = format!("rendition {rendition} in {name}");
+        if back.rendition != *rendition {
+            return Err(open(format!("{name} is proved as rendition {}", back.rendition)));
+        }
+        // By segment of the film.
+        let made: Vec<usize> = evidence.segments.iter().map(|proofs| pictures_of(*rendition, proofs)).collect();
+        let ends = package.starts.iter().skip(1).map(|end| *end as usize).chain([made.len()]);
+        let spans = package.starts.iter().map(|start| *start as usize).zip(ends);
+        let due: Vec<usize> =
+            spans.map(|(from, to)| made.get(from..to).unwrap_or_default().iter().sum()).filter(|n| *n > 0).collect();
+        expect(&format!("segments of {name}"), back.segments.len(), due.len())?;
+        for ((held, due), number) in back.segments.iter().zip(&due).zip(0..) {
+            expect(&format!("pictures read back from segment {number} of {name}"), *held as usize, *due)?;
+        }
+        expect(&format!("pictures read back from {name}"), back.video.pictures as usize, made.iter().sum())?;
+        in_place(&name, "picture", back.video.off_max, OFF_MAX)?;
+        prove_heard(evidence, (&name, output.audio), back.audio.as_ref())?;
+    }
+    Ok(())
+}
+
+fn pictures_of(rendition: u32, proofs: &[SegmentProof]) -> usize {
+    proofs.iter().filter(|proof| proof.rendition == rendition).map(|proof| proof.pictures as usize).sum()
+}
+
+fn prove_heard(
+    evidence: &Evidence<'_>,
+    (name, planned): (&str, Option<u32>),
+    found: Option<&AudioReadback>,
+) -> Result<(), Fault> {
+    match (planned, found) {
         (Some(rendition), Some(back)) => {
             let made =
                 only(evidence.audio.iter().filter(|p| p.rendition == rendition), || format!("the sound of {name}"))?;
             if back.units.saturating_add(back.left_out) != made.units {
                 return Err(open(format!("{name} holds {} units of sound, {} were made", back.units, made.units)));
             }
-            in_place(&name, "unit of sound", back.off_max, SOUND_OFF_MAX)?;
+            in_place(name, "unit of sound", back.off_max, SOUND_OFF_MAX)?;
         }
         (None, None) => {}
         (Some(_), None) | (None, Some(_)) => return Err(open(format!("{name} differs from the plan in having sound"))),

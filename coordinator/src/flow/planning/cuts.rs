@@ -4,6 +4,9 @@
 //! decoded twice; where none is near, it falls on the first picture shown not before the wanted moment, and the
 //! segment decodes from the key unit before it. Every cut is the time of a shown picture, so a segment's last picture
 //! lasts exactly until its end.
+//!
+//! Packages need cuts of their own: at the first picture shown not before each `start + k·t`, whatever keys are near, so
+//! that their segments are as long as was asked for. Between two of them the film is cut as it would be otherwise.
 
 use framefleet_model::cost;
 use framefleet_model::fault::{Fault, FaultKind};
@@ -31,6 +34,8 @@ pub(crate) struct Cutting<'a> {
     pub(crate) wanted: Wanted,
     pub(crate) asked: SegmentDuration,
     pub(crate) renditions: &'a [VideoRendition],
+    /// How long the segments of packages are.
+    pub(crate) packages: Option<MediaTime>,
 }
 
 impl Cutting<'_> {
@@ -38,10 +43,55 @@ impl Cutting<'_> {
         let Span { start, end } = self.wanted.pictures;
         let mut cuts = vec![Cut { at: start, reason: CutReason::Start }];
         if let Some(duration) = self.duration()? {
-            self.cut_every(duration, &mut cuts);
+            for boundary in self.boundaries() {
+                self.cut_between(boundary.at, duration, &mut cuts);
+                cuts.push(boundary);
+            }
+            self.cut_between(end, duration, &mut cuts);
         }
         cuts.push(Cut { at: end, reason: CutReason::End });
+        let segments = i64::try_from(cuts.len()).unwrap_or(i64::MAX) - 1;
+        if segments > SEGMENTS_MAX {
+            let text = format!("the film would have {segments} segments, {SEGMENTS_MAX} at most");
+            return Err(Fault::new(FaultKind::Settings, text));
+        }
         Ok(cuts)
+    }
+
+    /// Where segments of packages begin, but for the first, ascending.
+    fn boundaries(&self) -> Vec<Cut> {
+        let moments = self.packages.map(|time| self.moments(time)).unwrap_or_default();
+        moments.into_iter().map(|at| Cut { at, reason: CutReason::Package { preroll: self.preroll(at) } }).collect()
+    }
+
+    /// The first pictures of a package's segments but the first; each shows a picture in every rendition.
+    pub(crate) fn moments(&self, time: MediaTime) -> Vec<MediaTime> {
+        let Span { start, end } = self.wanted.pictures;
+        let mut moments: Vec<MediaTime> = Vec::new();
+        let nth = |k: i64| start + MediaTime(time.ns().max(1).saturating_mul(k));
+        for moment in (1..).map(nth).take_while(|moment| *moment < end) {
+            let Some(at) = self.film.picture_from(moment).filter(|at| *at < end) else { break };
+            if self.fills(moments.last().copied().unwrap_or(start), at) && self.fills(at, end) {
+                moments.push(at);
+            }
+        }
+        moments
+    }
+
+    /// Pictures that are decoded only to reach the one at `at`.
+    fn preroll(&self, at: MediaTime) -> u32 {
+        let key = self.film.key_before(at).map_or(at, |key| key.pts);
+        self.film.count(key, at)
+    }
+
+    /// Cuts what lies between the last cut and `until`: by the duration asked for, or in equal parts of at most this.
+    fn cut_between(&self, until: MediaTime, duration: MediaTime, cuts: &mut Vec<Cut>) {
+        let start = cuts.last().map_or(until, |cut| cut.at);
+        let duration = match self.asked {
+            SegmentDuration::Auto => shared(until - start, duration),
+            SegmentDuration::None | SegmentDuration::Every(_) => duration,
+        };
+        self.cut_every(duration, Span::new(start, until), cuts);
     }
 
     /// `None`: the film stays whole.
@@ -67,10 +117,7 @@ impl Cutting<'_> {
             let affordable = i128::from(AUTO_TASK_MAX.ns()) * 1_000_000_000 / i128::from(second.ns().max(1));
             duration = MediaTime(i64::try_from(affordable).unwrap_or(i64::MAX));
         }
-        let duration = duration.max(AUTO_MIN).max(MediaTime(length.ns() / SEGMENTS_MAX));
-        // Equal shares: a short last segment would leave a worker idle at the end.
-        let shares = (length.ns() + duration.ns() - 1) / duration.ns();
-        MediaTime((length.ns() + shares - 1) / shares.max(1))
+        duration.max(AUTO_MIN).max(MediaTime(length.ns() / SEGMENTS_MAX))
     }
 
     fn check(&self, asked: MediaTime) -> Result<MediaTime, Fault> {
@@ -85,8 +132,7 @@ impl Cutting<'_> {
         Ok(asked)
     }
 
-    fn cut_every(&self, duration: MediaTime, cuts: &mut Vec<Cut>) {
-        let Span { start, end } = self.wanted.pictures;
+    fn cut_every(&self, duration: MediaTime, Span { start, end }: Span, cuts: &mut Vec<Cut>) {
         let half = MediaTime(duration.ns() / 2);
         for k in 1.. {
             let moment = start + MediaTime(duration.ns().saturating_mul(k));
@@ -106,13 +152,10 @@ impl Cutting<'_> {
         let at = self.film.picture_from(near.map_or(moment, |key| key.pts))?;
         let reason = match near {
             Some(_) => CutReason::KeyPicture,
-            None => {
-                let key = self.film.key_before(at).map_or(at, |key| key.pts);
-                match self.film.count(key, at) {
-                    0 => CutReason::KeyPicture,
-                    preroll => CutReason::InsideGop { preroll },
-                }
-            }
+            None => match self.preroll(at) {
+                0 => CutReason::KeyPicture,
+                preroll => CutReason::InsideGop { preroll },
+            },
         };
         Some(Cut { at, reason })
     }
@@ -140,4 +183,10 @@ impl Cutting<'_> {
         };
         Segment { number, span, decode, pictures }
     }
+}
+
+/// Equal shares: a short last segment would leave a worker idle at the end.
+fn shared(length: MediaTime, duration: MediaTime) -> MediaTime {
+    let shares = (length.ns() + duration.ns() - 1) / duration.ns().max(1);
+    MediaTime((length.ns() + shares - 1) / shares.max(1))
 }

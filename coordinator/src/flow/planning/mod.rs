@@ -10,6 +10,8 @@
 mod cuts;
 /// What the index says of the film's pictures.
 mod film;
+/// Variants and boundaries of packages.
+mod packages;
 /// Video renditions.
 mod pictures;
 /// Audio renditions.
@@ -24,8 +26,8 @@ use framefleet_model::index::{AudioTrack, Index, Missing, Part};
 use framefleet_model::media::Chapter;
 use framefleet_model::pipeline::{Damaged, OutputRequest, Request};
 use framefleet_model::plan::{
-    AudioRendition, Cut, IndexRef, OutputLine, OutputPlan, PLAN_VERSION, Plan, Segment, SourceFacts, VideoRendition,
-    dts_delay, output_times,
+    AudioRendition, Cut, IndexRef, OutputLine, OutputPlan, PLAN_VERSION, PackagePlan, Plan, Segment, SourceFacts,
+    VideoRendition, dts_delay, output_times,
 };
 use framefleet_model::time::{MediaTime, Span};
 
@@ -56,7 +58,9 @@ pub fn plan(asked: Asked<'_>) -> Result<Plan, Fault> {
         let text = format!("the film is not whole: {what} (--damaged keep takes what is there)");
         return Err(Fault::new(FaultKind::Damaged, text));
     }
-    let cut = film.as_ref().map(|film| cut(film, wanted, &rendered, asked)).transpose()?.unwrap_or_default();
+    let time = packages::time(&request.outputs)?;
+    let cut = film.as_ref().map(|film| cut((film, time), wanted, &rendered, asked)).transpose()?.unwrap_or_default();
+    let outputs = packaged(rendered.outputs, &cut);
     Ok(Plan {
         version: PLAN_VERSION,
         source: source.clone(),
@@ -68,7 +72,7 @@ pub fn plan(asked: Asked<'_>) -> Result<Plan, Fault> {
         uncut: cut.uncut,
         video: cut.video,
         audio: rendered.audio,
-        outputs: rendered.outputs,
+        outputs,
         damaged: request.damaged,
         missing,
         tags: index.header.tags.clone(),
@@ -103,9 +107,15 @@ fn render(outputs: &[OutputRequest], tracks: Tracks<'_>) -> Result<Rendered, Fau
         if same > 1 {
             return Err(Fault::new(FaultKind::Settings, format!("{same} outputs go to {}", output.to)));
         }
-        let video = output.video.as_ref().zip(tracks.film);
-        let video =
-            video.map(|(settings, film)| pictures::rendition(settings, film, &mut rendered.video)).transpose()?;
+        let videos = match &output.package {
+            Some(package) => packages::videos((output, package), tracks.film, &mut rendered.video)?,
+            None => {
+                let video = output.video.as_ref().zip(tracks.film);
+                let video = video.map(|(settings, film)| pictures::rendition(settings, film, &mut rendered.video));
+                video.transpose()?.into_iter().collect()
+            }
+        };
+        let video = videos.first().copied();
         let audio = output.audio.as_ref().zip(tracks.audio);
         let audio =
             audio.map(|(settings, track)| sound::rendition(settings, track, &mut rendered.audio)).transpose()?;
@@ -113,7 +123,8 @@ fn render(outputs: &[OutputRequest], tracks: Tracks<'_>) -> Result<Rendered, Fau
             return Err(nothing_in(output, tracks.audio));
         }
         let (to, container) = (output.to.clone(), output.container);
-        rendered.outputs.push(OutputPlan { number, to, container, video, audio });
+        let package = output.package.as_ref().map(|_| PackagePlan { videos, starts: Vec::new() });
+        rendered.outputs.push(OutputPlan { number, to, container, video, audio, package });
     }
     if rendered.outputs.is_empty() {
         return Err(Fault::new(FaultKind::Settings, "the job has 0 outputs, 1 at least"));
@@ -140,10 +151,18 @@ struct CutFilm {
     segments: Vec<Segment>,
     uncut: Option<String>,
     video: Vec<VideoRendition>,
+    /// Where segments of packages begin, but for the first.
+    moments: Vec<MediaTime>,
 }
 
-fn cut(film: &Film<'_>, wanted: Wanted, rendered: &Rendered, asked: Asked<'_>) -> Result<CutFilm, Fault> {
-    let cutting = Cutting { film, wanted, asked: asked.request.segments, renditions: &rendered.video };
+fn cut(
+    (film, packages): (&Film<'_>, Option<MediaTime>),
+    wanted: Wanted,
+    rendered: &Rendered,
+    asked: Asked<'_>,
+) -> Result<CutFilm, Fault> {
+    let cutting = Cutting { film, wanted, asked: asked.request.segments, renditions: &rendered.video, packages };
+    let moments = packages.map(|time| cutting.moments(time)).unwrap_or_default();
     let cuts = cutting.cuts()?;
     let segments = cutting.segments(&cuts, &asked.index.header);
     let uncut = match &film.counting {
@@ -151,7 +170,13 @@ fn cut(film: &Film<'_>, wanted: Wanted, rendered: &Rendered, asked: Asked<'_>) -
         Counting::Uncounted(why) | Counting::Untimed(why) => Some(why.clone()),
     };
     let video = rendered.video.iter().map(|r| VideoRendition { dts_delay: delay(film, wanted, r), ..r.clone() });
-    Ok(CutFilm { cuts, segments, uncut, video: video.collect() })
+    Ok(CutFilm { cuts, segments, uncut, video: video.collect(), moments })
+}
+
+/// Packages with where their segments begin in the film as it is cut.
+fn packaged(outputs: Vec<OutputPlan>, cut: &CutFilm) -> Vec<OutputPlan> {
+    let planned = |package: PackagePlan| packages::planned(package.videos, &cut.moments, &cut.segments);
+    outputs.into_iter().map(|output| OutputPlan { package: output.package.map(planned), ..output }).collect()
 }
 
 /// Over all pictures of the film, so that every segment can count on it before any is encoded.

@@ -58,6 +58,12 @@ fn make(settings: &VideoSettings, film: &Film<'_>) -> Result<VideoRendition, Fau
     })
 }
 
+/// What the pictures are as large as with these settings.
+pub(crate) fn geometry(settings: &VideoSettings, film: &Film<'_>) -> Geometry {
+    let source = &film.track.format;
+    settings.size.unwrap_or_else(|| even(upright(source.geometry, source.orientation)))
+}
+
 /// Constant quality finds its level within a few pictures, whatever they show (docs/SEAMS.md). A bit rate is an account
 /// that still pictures would fill.
 fn warm_up(rate: RateControl) -> u8 {

@@ -5,7 +5,7 @@ use framefleet_model::cost;
 use framefleet_model::fault::Fault;
 use framefleet_model::id::{TaskId, TaskKind};
 use framefleet_model::job::{Encoding, Headers, IndexStep, Job, JobState, Tally};
-use framefleet_model::plan::Plan;
+use framefleet_model::plan::{Plan, VideoRendition};
 use framefleet_model::task;
 use framefleet_model::time::{MediaTime, StoreTime};
 
@@ -26,7 +26,9 @@ pub fn tasks(plan: &Plan) -> Vec<PlannedTask> {
     let audios = (!plan.audio.is_empty())
         .then(|| open(TaskId::new(TaskKind::Audio, 0), CLASS_STANDARD, cost::audio_need(&plan.audio, plan.span.len())));
     let merges = plan.outputs.iter().map(|output| {
-        let pictures = plan.video.iter().filter(|rendition| Some(rendition.number) == output.video);
+        let in_package = |number| output.package.as_ref().is_some_and(|package| package.videos.contains(&number));
+        let is_in = |r: &&VideoRendition| Some(r.number) == output.video || in_package(r.number);
+        let pictures = plan.video.iter().filter(is_in);
         let need = cost::merge_need(&pictures.cloned().collect::<Vec<_>>(), plan.span.len());
         open(TaskId::new(TaskKind::Merge, output.number), CLASS_MERGE, need)
     });

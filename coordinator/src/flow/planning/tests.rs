@@ -9,8 +9,8 @@ use framefleet_model::media::{
     VideoFormat,
 };
 use framefleet_model::pipeline::{
-    AudioSettings, Damaged, OnExisting, OutputRequest, Preset, Range, RateControl, Request, SegmentDuration,
-    TrackChoice, VideoSettings,
+    AudioSettings, Damaged, Ladder, OnExisting, OutputRequest, Package, Preset, Range, RateControl, Request,
+    SegmentDuration, TrackChoice, VideoSettings,
 };
 use framefleet_model::plan::{CutReason, Decode, IndexRef, Plan, SourceFacts, shown_times};
 use framefleet_model::time::{MediaTime, Rational, Span};
@@ -105,7 +105,7 @@ fn audio() -> AudioSettings {
 }
 
 fn output(to: &str, video: Option<VideoSettings>, audio: Option<AudioSettings>) -> OutputRequest {
-    OutputRequest { to: to.into(), container: Container::Mp4, video, audio }
+    OutputRequest { to: to.into(), container: Container::Mp4, video, audio, package: None }
 }
 
 fn request(segments: SegmentDuration) -> Request {
@@ -138,6 +138,7 @@ fn cuts(plan: &Plan) -> String {
             CutReason::Start => "start".to_owned(),
             CutReason::KeyPicture => "key".to_owned(),
             CutReason::InsideGop { preroll } => format!("inside+{preroll}"),
+            CutReason::Package { preroll } => format!("package+{preroll}"),
             CutReason::End => "end".to_owned(),
         };
         format!("{}:{reason}", cut.at.ns() / 1_000_000)
@@ -151,6 +152,29 @@ fn slices(plan: &Plan) -> Vec<(u32, u32, Option<u32>)> {
         Decode::Whole => (u32::MAX, u32::MAX, segment.pictures),
     };
     plan.segments.iter().map(slice).collect()
+}
+
+#[test]
+fn segments_of_packages_begin_on_one_grid_of_cuts() {
+    let package = |to: &str, time, video| {
+        let package = Some(Package { time: ms(time), ladder: Ladder::Auto });
+        OutputRequest { container: Container::Ts, package, ..output(to, Some(video), None) }
+    };
+    let asked = |segments, more| {
+        let outputs = [vec![package("file:///o.m3u8", 4000, video())], more].concat();
+        Request { outputs, ..request(segments) }
+    };
+    let cut = planned(&asked(SegmentDuration::Every(ms(2000)), vec![]), &steady(250, 30)).unwrap();
+    assert_eq!(cuts(&cut), "0:start 2400:key 4000:package+10 6000:key 8000:package+20 10000:end");
+    let of = cut.outputs[0].package.as_ref().unwrap();
+    let all: Vec<u32> = cut.video.iter().map(|rendition| rendition.number).collect();
+    assert_eq!((&of.starts, &of.videos), (&vec![0, 2, 4], &all));
+    let auto = planned(&asked(SegmentDuration::Auto, vec![]), &steady(250, 30)).unwrap();
+    assert_eq!(cuts(&auto), "0:start 4000:package+10 8000:package+20 10000:end");
+    let refused = |more| planned(&asked(SegmentDuration::Auto, vec![more]), &steady(250, 30)).unwrap_err().1;
+    assert!(refused(package("file:///p.m3u8", 6000, video())).contains("cuts its packages alike"));
+    let hevc = VideoSettings { codec: VideoCodec::Hevc, ..video() };
+    assert!(refused(package("file:///p.m3u8", 4000, hevc)).ends_with("they take h264"));
 }
 
 #[test]

@@ -1,0 +1,164 @@
+//! When a package's segments begin, how long each is, and how many bits a second that makes.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use framefleet_model::fault::{Fault, FaultKind};
+use framefleet_model::time::{MediaTime, NS_PER_SECOND};
+
+use crate::indexing::scratch_fault;
+use crate::merge::inputs::Inputs;
+use crate::pipe::internal;
+
+/// The segments of one variant on the output's time line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Grid {
+    /// When the first picture of each is shown.
+    starts: Vec<MediaTime>,
+    /// What of the film comes first, and what ends last: pictures or sound.
+    begin: MediaTime,
+    end: MediaTime,
+}
+
+/// Bits a second of a variant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rates {
+    /// The most that any run of segments takes that is about as long as the longest of them.
+    pub(crate) peak: u64,
+    pub(crate) average: u64,
+}
+
+impl Grid {
+    /// `starts`: the segments of the plan that segments of the package begin with. One in which no picture decodes is left
+    /// out.
+    pub(crate) fn of(starts: &[u32], inputs: &Inputs) -> Result<Self, Fault> {
+        let pictures = inputs.pictures.as_ref().ok_or_else(|| internal("a variant without pictures"))?;
+        let ends = starts.iter().skip(1).map(|end| *end as usize).chain([usize::MAX]);
+        let spans = starts.iter().zip(ends).map(|(start, end)| *start as usize..end);
+        let starts: Vec<MediaTime> = spans.filter_map(|span| pictures.schedule.first_within(span)).collect();
+        let first = starts.first().copied();
+        let first = first.ok_or_else(|| Fault::new(FaultKind::Corrupt, "no picture of the film decodes"))?;
+        let (end, sound) = (pictures.schedule.end, inputs.sound.as_ref());
+        Ok(Self {
+            starts,
+            begin: sound.map_or(first, |sound| sound.first().min(first)),
+            end: sound.map_or(end, |sound| sound.track.extent.end.max(end)),
+        })
+    }
+
+    pub(crate) fn starts(&self) -> &[MediaTime] {
+        &self.starts
+    }
+
+    pub(crate) fn begin(&self) -> MediaTime {
+        self.begin
+    }
+
+    pub(crate) fn end(&self) -> MediaTime {
+        self.end
+    }
+
+    /// Where each segment begins and ends; together they are the whole.
+    pub(crate) fn spans(&self) -> impl Iterator<Item = (MediaTime, MediaTime)> {
+        let inner = self.starts.iter().skip(1).copied();
+        [self.begin].into_iter().chain(inner.clone()).zip(inner.chain([self.end]))
+    }
+
+    /// The longest segment in whole seconds, by which players plan.
+    pub(crate) fn target(&self) -> i64 {
+        let seconds =
+            |(from, to): (MediaTime, MediaTime)| (to - from + MediaTime(NS_PER_SECOND / 2)).ns() / NS_PER_SECOND;
+        self.spans().map(seconds).max().unwrap_or(1).max(1)
+    }
+
+    /// By RFC 8216: the peak is over every run of segments of half to one and a half target durations.
+    pub(crate) fn rates(&self, sizes: impl Iterator<Item = u64>) -> Rates {
+        let segments: Vec<(i64, u64)> = self.spans().map(|(from, to)| (to - from).ns()).zip(sizes).collect();
+        let target = self.target() * NS_PER_SECOND;
+        let run = |segments: &[(i64, u64)]| {
+            segments.iter().fold((0, 0), |(ns, bytes), segment| (ns + segment.0, bytes + segment.1))
+        };
+        let runs = (0..segments.len()).flat_map(|from| {
+            let rest = &segments[from..];
+            (1..=rest.len()).map(|count| run(&rest[..count])).take_while(move |(ns, _)| *ns * 2 <= target * 3)
+        });
+        let average = bits_a_second(run(&segments));
+        let peak = runs.filter(|(ns, _)| *ns * 2 >= target).map(bits_a_second).max().unwrap_or(average);
+        Rates { peak: peak.max(average), average }
+    }
+}
+
+/// Rounded up: what is told is enough.
+fn bits_a_second((ns, bytes): (i64, u64)) -> u64 {
+    let ns = u128::from(ns.max(1).cast_unsigned());
+    let bits = u128::from(bytes) * 8 * u128::from(NS_PER_SECOND.cast_unsigned());
+    u64::try_from(bits.div_ceil(ns)).unwrap_or(u64::MAX)
+}
+
+/// The files of one variant, one after the other.
+pub(crate) struct Files {
+    scratch: PathBuf,
+    variant: u32,
+    extension: &'static str,
+    names: Vec<String>,
+    now: Option<BufWriter<File>>,
+}
+
+impl Files {
+    pub(crate) fn new(scratch: &Path, (variant, extension): (u32, &'static str)) -> Self {
+        Self { scratch: scratch.to_owned(), variant, extension, names: Vec::new(), now: None }
+    }
+
+    pub(crate) fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    pub(crate) fn begin_next(&mut self) -> Result<(), Fault> {
+        self.finish()?;
+        let name = format!("v{}-{:05}.{}", self.variant, self.names.len(), self.extension);
+        let file = File::create(self.scratch.join(&name)).map_err(|e| scratch_fault(&e))?;
+        self.now = Some(BufWriter::with_capacity(1 << 20, file));
+        self.names.push(name);
+        Ok(())
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        let file = self.now.as_mut().ok_or_else(|| internal("a unit before the first file"))?;
+        file.write_all(bytes).map_err(|e| scratch_fault(&e))
+    }
+
+    pub(crate) fn finish(&mut self) -> Result<(), Fault> {
+        let flushed = self.now.take().map_or(Ok(()), |mut file| file.flush());
+        flushed.map_err(|e| scratch_fault(&e))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grid(seconds: &[i64], end: i64) -> Grid {
+        let starts: Vec<MediaTime> = seconds.iter().map(|s| MediaTime::from_secs(*s)).collect();
+        Grid { begin: starts[0], starts, end: MediaTime::from_secs(end) }
+    }
+
+    #[test]
+    fn the_peak_is_over_runs_about_as_long_as_the_target() {
+        // The last segment is too short to count alone.
+        let rates = grid(&[0, 6, 12], 13).rates([6000, 12_000, 9000].into_iter());
+        assert_eq!(rates, Rates { peak: 24_000, average: (27_000_u64 * 8).div_ceil(13) });
+        let lone = grid(&[0], 2).rates([1000].into_iter());
+        assert_eq!(lone, Rates { peak: 4000, average: 4000 });
+    }
+
+    #[test]
+    fn segments_meet_and_the_target_is_the_longest_rounded() {
+        let grid = grid(&[1, 7, 13], 15);
+        let spans: Vec<i64> = grid.spans().map(|(from, to)| (to - from).ns() / NS_PER_SECOND).collect();
+        assert_eq!((spans, grid.target()), (vec![6, 6, 2], 6));
+        let ms = |ms| MediaTime::from_millis(ms);
+        let odd = Grid { starts: vec![ms(0), ms(6480)], begin: ms(0), end: ms(12_980) };
+        assert_eq!(odd.target(), 7);
+    }
+}

@@ -1,0 +1,185 @@
+//! A variant as one transport stream over the whole film, cut into files in front of pictures at which decoding may begin.
+
+use framefleet_model::fault::{Fault, FaultKind};
+use framefleet_model::time::MediaTime;
+
+use crate::child::Teller;
+use crate::merge::inputs::Inputs;
+use crate::merge::mux_fault;
+use crate::mpegts::payload::{Adts, Avc, IsKey};
+use crate::mpegts::{Access, CLOCK, Sound, Stamp, Stream};
+use crate::muxing::{Audio, Pictures, language};
+use crate::package::Packaging;
+use crate::package::grid::{Files, Grid};
+use crate::pipe::internal;
+use crate::segment::Sync;
+
+/// Sound units that share a header.
+const UNITS_A_PACK: u32 = 8;
+const PACK_BYTES_MAX: usize = 32 << 10;
+
+pub(crate) fn mux(
+    packaging: &Packaging<'_>,
+    (inputs, grid): (&mut Inputs, &Grid),
+    files: &mut Files,
+    teller: &Teller,
+) -> Result<(), Fault> {
+    let film = inputs.film(packaging.work)?;
+    let video = film.video.as_ref().ok_or_else(|| internal("a variant without pictures"))?;
+    let pictures = Pictures::new(video, CLOCK).map_err(mux_fault)?;
+    let avc = Avc::of(&video.codec_data).map_err(mux_fault)?;
+    let mut packs = film.audio.as_ref().map(Packs::of).transpose()?;
+    let sound =
+        film.audio.as_ref().map_or(Sound::None, |audio| Sound::Aac(language::three_letters(audio.language.as_deref())));
+    let zero = packaging.zero.to_ticks(CLOCK);
+    let mut out = Out { stream: Stream::new(sound), files, zero, bytes: Vec::new() };
+    let mut starts = grid.starts().iter().copied().peekable();
+    let mut number = 0;
+    while let Some((entry, data)) = inputs.next_picture()? {
+        let is_key = if entry.sync == Sync::Yes { IsKey::Yes } else { IsKey::No };
+        let data = avc.byte_stream(data, is_key).map_err(mux_fault)?;
+        if starts.next_if_eq(&entry.pts).is_some() {
+            if is_key == IsKey::No {
+                let text = format!("no segment can begin at {}: its picture is no key picture", entry.pts);
+                return Err(Fault::new(FaultKind::LedgerOpen, text));
+            }
+            if number > 0 {
+                // What is heard before it belongs to the file before it.
+                weave(packs.as_mut(), inputs, (&mut out, entry.pts))?;
+            }
+            out.begin_file()?;
+        }
+        let ticks = pictures.dts.get(number).ok_or_else(|| internal("more pictures than were foretold"))?;
+        let stamp = Stamp { pts: entry.pts.to_ticks(CLOCK) + zero, dts: ticks - pictures.zero + zero };
+        let access = if is_key == IsKey::Yes { Access::Random } else { Access::Later };
+        out.put_picture((stamp, access), &data)?;
+        let decoded = pictures.decoded_at(number);
+        if let Some(packs) = packs.as_mut() {
+            let until = starts.peek().copied().unwrap_or(MediaTime::MAX);
+            packs.put_due(inputs, &mut out, (decoded, until))?;
+        }
+        number += 1;
+        teller.step(number as u64, entry.pts);
+    }
+    if let Some(start) = starts.next() {
+        return Err(Fault::new(FaultKind::LedgerOpen, format!("no picture stands at {start}, where a segment begins")));
+    }
+    weave(packs.as_mut(), inputs, (&mut out, MediaTime::MAX))?;
+    files.finish()
+}
+
+/// Where packets go.
+struct Out<'a> {
+    stream: Stream,
+    files: &'a mut Files,
+    /// The output's time zero on the stream's clock.
+    zero: i64,
+    bytes: Vec<u8>,
+}
+
+impl Out<'_> {
+    fn begin_file(&mut self) -> Result<(), Fault> {
+        self.files.begin_next()?;
+        self.stream.begin_file(&mut self.bytes);
+        self.flush()
+    }
+
+    fn put_picture(&mut self, place: (Stamp, Access), data: &[u8]) -> Result<(), Fault> {
+        self.stream.put_picture(&mut self.bytes, place, data);
+        self.flush()
+    }
+
+    fn flush(&mut self) -> Result<(), Fault> {
+        self.files.write(&self.bytes)?;
+        self.bytes.clear();
+        Ok(())
+    }
+}
+
+/// All sound before a moment, the last pack however full it is.
+fn weave(packs: Option<&mut Packs>, inputs: &mut Inputs, (out, until): (&mut Out<'_>, MediaTime)) -> Result<(), Fault> {
+    let Some(packs) = packs else { return Ok(()) };
+    while packs.gather(inputs, until)? == Gathered::Full {
+        packs.put(out)?;
+    }
+    packs.put(out)
+}
+
+/// Sound on its way into the stream, a few units to a header.
+struct Packs {
+    adts: Adts,
+    /// A unit that was read and does not belong to the pack.
+    next: Option<(MediaTime, Vec<u8>)>,
+    at: MediaTime,
+    units: u32,
+    frames: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Gathered {
+    Full,
+    /// Nothing more belongs before the moment that was given.
+    All,
+}
+
+impl Packs {
+    fn of(audio: &Audio) -> Result<Self, Fault> {
+        let adts = Adts::of(&audio.codec_data).map_err(mux_fault)?;
+        Ok(Self { adts, next: None, at: MediaTime::ZERO, units: 0, frames: Vec::new() })
+    }
+
+    /// Full packs that begin before a moment, of what lies in this file.
+    fn put_due(
+        &mut self,
+        inputs: &mut Inputs,
+        out: &mut Out<'_>,
+        (moment, file_end): (MediaTime, MediaTime),
+    ) -> Result<(), Fault> {
+        while self.begins_before(inputs, moment)? {
+            if self.gather(inputs, file_end)? == Gathered::All {
+                return Ok(());
+            }
+            self.put(out)?;
+        }
+        Ok(())
+    }
+
+    fn begins_before(&mut self, inputs: &mut Inputs, moment: MediaTime) -> Result<bool, Fault> {
+        if self.units > 0 {
+            return Ok(self.at < moment);
+        }
+        self.peek(inputs)?;
+        Ok(self.next.as_ref().is_some_and(|(at, _)| *at < moment))
+    }
+
+    fn peek(&mut self, inputs: &mut Inputs) -> Result<(), Fault> {
+        if self.next.is_none() {
+            self.next = inputs.next_sound()?.map(|(entry, data)| (entry.pts, data.to_vec()));
+        }
+        Ok(())
+    }
+
+    fn gather(&mut self, inputs: &mut Inputs, until: MediaTime) -> Result<Gathered, Fault> {
+        while self.units < UNITS_A_PACK && self.frames.len() < PACK_BYTES_MAX {
+            self.peek(inputs)?;
+            let Some((at, data)) = self.next.take_if(|(at, _)| *at < until) else { return Ok(Gathered::All) };
+            if self.units == 0 {
+                self.at = at;
+            }
+            self.adts.put_frame(&mut self.frames, &data).map_err(mux_fault)?;
+            self.units += 1;
+        }
+        Ok(Gathered::Full)
+    }
+
+    fn put(&mut self, out: &mut Out<'_>) -> Result<(), Fault> {
+        if self.units > 0 {
+            let pts = self.at.to_ticks(CLOCK) + out.zero;
+            out.stream.put_sound(&mut out.bytes, pts, &self.frames);
+            out.flush()?;
+        }
+        self.units = 0;
+        self.frames.clear();
+        Ok(())
+    }
+}
