@@ -22,16 +22,17 @@ pub fn is_package(place: &Location) -> bool {
     place.path().extension().is_some_and(|extension| extension.eq_ignore_ascii_case(PLAYLIST))
 }
 
-/// What the segments are, and how the output is cut into them.
-pub fn package(
-    asked: &AskedOutput,
-    place: &Location,
-    video: Option<&VideoSettings>,
-) -> Result<(Container, Package), Fault> {
+/// What the segments are.
+pub fn container(asked: &AskedOutput) -> Result<Container, Fault> {
+    let segment = asked.hls.as_ref().and_then(|hls| hls.segment.as_ref()).or(asked.container.as_ref());
+    let read = |text: &String| named("hls segment", text, SEGMENTS.map(|c| (c.name(), c)), &[]);
+    Ok(segment.map(read).transpose()?.unwrap_or(Container::Ts))
+}
+
+/// How the output is cut into segments, and in which sizes it comes.
+pub fn package(asked: &AskedOutput, place: &Location, video: Option<&VideoSettings>) -> Result<Package, Fault> {
     let name = place.display();
-    let AskedHls { time, segment } = asked.hls.clone().unwrap_or_default();
-    let segment = segment.or(asked.container.clone());
-    let segment = segment.map(|text| named("hls segment", &text, SEGMENTS.map(|c| (c.name(), c)), &[])).transpose()?;
+    let AskedHls { time, segment: _ } = asked.hls.clone().unwrap_or_default();
     let time = optional(&time, |text| within("hls time", duration("hls time", text)?, &TIME))?;
     let video = video.ok_or_else(|| {
         refused(format!("output {name} would hold no pictures, which a package must: mp4 can hold sound alone"))
@@ -43,7 +44,7 @@ pub fn package(
         )));
     }
     let ladder = asked.ladder.as_ref().map(|ladder| self::ladder(ladder, video)).transpose()?.unwrap_or_default();
-    Ok((segment.unwrap_or(Container::Ts), Package { time: time.unwrap_or(TIME_DEFAULT), ladder }))
+    Ok(Package { time: time.unwrap_or(TIME_DEFAULT), ladder })
 }
 
 /// What segments can be.

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use framefleet_model::fault::Fault;
+use framefleet_model::holds::HOLDS;
 use framefleet_model::media::Container;
 use framefleet_model::pipeline::{Damaged, OnExisting, OutputRequest, Range, Request, SegmentDuration, TrackChoice};
 use framefleet_model::terms::{Priority, Tenant, Terms};
@@ -69,18 +70,21 @@ fn places(asked: &Asked, source: &Location, reach: Reach) -> Result<Vec<Location
 }
 
 fn output(asked: &AskedOutput, place: &Location) -> Result<OutputRequest, Fault> {
-    let (video, audio) = (video(&asked.video)?, audio(&asked.audio)?);
+    let container = match packaging::is_package(place) {
+        true => packaging::container(asked)?,
+        false => container(asked.container.as_deref(), place)?,
+    };
+    let (video, audio) = (video(&asked.video, container)?, audio(&asked.audio, container)?);
     if video.is_none() && audio.is_none() {
         let name = place.display();
         return Err(refused(format!("output {name} would hold neither pictures nor sound: both codecs are none")));
     }
     let to = place.url();
     if packaging::is_package(place) {
-        let (container, package) = packaging::package(asked, place, video.as_ref())?;
+        let package = packaging::package(asked, place, video.as_ref())?;
         return Ok(OutputRequest { to, container, video, audio, package: Some(package) });
     }
     packaging::refuse(asked, place)?;
-    let container = container(asked.container.as_deref(), place)?;
     Ok(OutputRequest { to, container, video, audio, package: None })
 }
 
@@ -92,7 +96,8 @@ fn container(asked: Option<&str>, place: &Location) -> Result<Container, Fault> 
     extension.and_then(Container::of_extension).ok_or_else(|| {
         let name = place.display();
         let extension = extension.map_or("no extension".to_owned(), |e| format!("extension {e:?}"));
-        refused(format!("output {name} has {extension}, not one of: mp4, m4v, mkv, ts, m2ts, mts, m3u8"))
+        let known: Vec<&str> = HOLDS.iter().flat_map(|row| row.extensions).copied().chain(["m3u8"]).collect();
+        refused(format!("output {name} has {extension}, not one of: {}", known.join(", ")))
     })
 }
 

@@ -4,34 +4,40 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 
 use framefleet_model::fault::{Fault, FaultKind};
-use framefleet_model::media::{AudioCodec, Geometry, VideoCodec};
+use framefleet_model::media::{AudioCodec, Container, Geometry, VideoCodec};
 use framefleet_model::pipeline::{AudioSettings, Preset, RateControl, VideoSettings};
 use framefleet_model::time::{MediaTime, Rational};
 
 use crate::asked::{AskedAudio, AskedVideo};
 
-const CRF: RangeInclusive<u32> = 0..=51;
 const VIDEO_BITRATE: RangeInclusive<u32> = 16_000..=400_000_000;
 const AUDIO_BITRATE: RangeInclusive<u32> = 8_000..=1_024_000;
-const AUDIO_BITRATE_DEFAULT: u32 = 128_000;
-const AUDIO_BITRATE_PER_CHANNEL: u32 = 64_000;
 const CHANNELS: RangeInclusive<u32> = 1..=6;
-const SAMPLE_RATES: [u32; 12] =
-    [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000];
+const SAMPLE_RATES: [u32; 14] =
+    [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000, 176_400, 192_000];
 const SIDE: RangeInclusive<u32> = 16..=8192;
 const FPS_MAX: u32 = 240;
 const KEYFRAME_INTERVAL: RangeInclusive<MediaTime> = MediaTime::from_millis(10)..=MediaTime::from_secs(600);
 
 /// `None`: without pictures.
-pub fn video(asked: &AskedVideo) -> Result<Option<VideoSettings>, Fault> {
-    let codec = asked.codec.as_deref().unwrap_or(VideoCodec::H264.name());
-    if codec == "none" {
-        let AskedVideo { codec: _, preset, crf, bitrate, size, fps, keyframe_interval } = asked;
-        let names = ["preset", "crf", "video bitrate", "size", "fps", "keyframe interval"];
-        contradicts("video codec none", names.into_iter().zip([preset, crf, bitrate, size, fps, keyframe_interval]))?;
-        return Ok(None);
-    }
-    let codec = named("video codec", codec, VideoCodec::ALL.map(|c| (c.name(), c)), &["none"])?;
+pub fn video(asked: &AskedVideo, container: Container) -> Result<Option<VideoSettings>, Fault> {
+    let holds = container.holds();
+    let AskedVideo { codec, preset, crf, bitrate, size, fps, keyframe_interval } = asked;
+    let names = ["preset", "crf", "video bitrate", "size", "fps", "keyframe interval"];
+    let others = || names.into_iter().zip([preset, crf, bitrate, size, fps, keyframe_interval]);
+    let codec = match (codec.as_deref(), holds.video.first()) {
+        (Some("none"), _) => {
+            contradicts("video codec none", others())?;
+            return Ok(None);
+        }
+        (None, None) => {
+            contradicts(&format!("{}, which holds no pictures", holds.name), others())?;
+            return Ok(None);
+        }
+        (None, Some(usual)) => *usual,
+        (Some(text), _) => named("video codec", text, VideoCodec::ALL.map(|c| (c.name(), c)), &["none"])?,
+    };
+    holds.check_video(codec).map_err(|why| refused(why.to_string()))?;
     Ok(Some(VideoSettings {
         codec,
         preset: optional(&asked.preset, |text| named("preset", text, Preset::ALL.map(|p| (p.name(), p)), &[]))?
@@ -46,17 +52,27 @@ pub fn video(asked: &AskedVideo) -> Result<Option<VideoSettings>, Fault> {
 }
 
 /// `None`: without sound.
-pub fn audio(asked: &AskedAudio) -> Result<Option<AudioSettings>, Fault> {
-    let codec = asked.codec.as_deref().unwrap_or(AudioCodec::Aac.name());
-    if codec == "none" {
-        let AskedAudio { codec: _, bitrate, sample_rate, channels } = asked;
-        let names = ["audio bitrate", "sample rate", "channels"];
-        contradicts("audio codec none", names.into_iter().zip([bitrate, sample_rate, channels]))?;
-        return Ok(None);
+pub fn audio(asked: &AskedAudio, container: Container) -> Result<Option<AudioSettings>, Fault> {
+    let holds = container.holds();
+    let codec = match asked.codec.as_deref() {
+        Some("none") => {
+            let AskedAudio { codec: _, bitrate, sample_rate, channels } = asked;
+            let names = ["audio bitrate", "sample rate", "channels"];
+            contradicts("audio codec none", names.into_iter().zip([bitrate, sample_rate, channels]))?;
+            return Ok(None);
+        }
+        Some(text) => named("audio codec", text, AudioCodec::ALL.map(|c| (c.name(), c)), &["none"])?,
+        None => *holds.audio.first().ok_or_else(|| refused(format!("{} holds no sound", holds.name)))?,
+    };
+    holds.check_audio(codec).map_err(|why| refused(why.to_string()))?;
+    if codec.is_lossless() {
+        contradicts(
+            &format!("audio codec {}, which loses nothing", codec.name()),
+            [("audio bitrate", &asked.bitrate)],
+        )?;
     }
-    let codec = named("audio codec", codec, AudioCodec::ALL.map(|c| (c.name(), c)), &["none"])?;
     let channels = optional(&asked.channels, |text| whole("channels", text, &CHANNELS))?;
-    let default = channels.map_or(AUDIO_BITRATE_DEFAULT, |n| n * AUDIO_BITRATE_PER_CHANNEL);
+    let default = codec.default_bitrate(channels);
     let bitrate = optional(&asked.bitrate, |text| bits("audio bitrate", text, &AUDIO_BITRATE))?.unwrap_or(default);
     let channels = channels.map(|n| u16::try_from(n).expect("a number of channels is small"));
     Ok(Some(AudioSettings { codec, bitrate, sample_rate: optional(&asked.sample_rate, sample_rate)?, channels }))
@@ -128,8 +144,8 @@ pub fn rate_control(asked: (&Option<String>, &Option<String>), codec: VideoCodec
         (Some(crf), Some(bitrate)) => Err(refused(format!("crf {crf} contradicts video bitrate {bitrate}"))),
         (None, Some(text)) => bits("video bitrate", text, &VIDEO_BITRATE).map(RateControl::Bitrate),
         (Some(text), None) => {
-            let crf = whole("crf", text, &CRF)?;
-            Ok(RateControl::Crf(u8::try_from(crf).expect("a crf is at most 51")))
+            let crf = whole("crf", text, &codec.crf_range())?;
+            Ok(RateControl::Crf(u8::try_from(crf).expect("a crf is at most 63")))
         }
         (None, None) => Ok(RateControl::Crf(codec.default_crf())),
     }

@@ -31,6 +31,7 @@ pub(crate) fn merge_work(plan: &Plan, number: u32) -> Result<(MergeWork, Vec<Wan
         video,
         audio,
         package,
+        delay: output.delay,
         tags: plan.tags.clone(),
         chapters: plan.chapters.clone(),
         folder: String::new(),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! {fleetsrc} ! {parsebin} ─ the track ─▶ {decoder} ! {audioconvert} ! {appsink}
-//!   ─▶ one unbroken run of samples ─▶ {appsrc} ! {audioconvert} ! {audioresample} ! {avenc_aac} ! {appsink} ─▶ file
+//!   ─▶ one unbroken run of samples ─▶ {appsrc} ! {audioconvert} ! {audioresample} ! encoder ! {appsink} ─▶ file
 //! ```
 
 use std::path::Path;
@@ -155,11 +155,13 @@ impl Sound<'_> {
     }
 
     fn begin(&mut self, caps: &gst::CapsRef, format: AudioFormat, at: Option<MediaTime>) -> Result<&mut Run, Fault> {
+        let run = Run::new(format, at.unwrap_or(self.span.start), self.span);
         for rendition in &self.work.renditions {
-            self.encoders.push(Encoder::start(rendition, caps, self.scratch)?);
+            let mut encoder = Encoder::start(rendition, (caps, format), self.scratch)?;
+            encoder.lead(run.first() - self.work.origin)?;
+            self.encoders.push(encoder);
         }
-        let begun = at.unwrap_or(self.span.start);
-        Ok(self.run.insert(Run::new(format, begun, self.span)))
+        Ok(self.run.insert(run))
     }
 
     fn finish(self) -> Result<Vec<AudioProof>, Fault> {

@@ -11,13 +11,20 @@ use crate::pipe::make;
 /// The elements between raw pictures and coded units, in order.
 ///
 /// ```text
-/// h264:  {x264enc} ! video/x-h264,stream-format=avc
-/// hevc:  {x265enc} ! {h265parse} ! video/x-h265,stream-format=hvc1
+/// h264:   {x264enc} ! video/x-h264,stream-format=avc
+/// hevc:   {x265enc} ! {h265parse} ! video/x-h265,stream-format=hvc1
+/// av1:    {av1enc} ! {av1parse} ! video/x-av1,stream-format=obu-stream
+/// vp8:    {vp8enc}
+/// vp9:    {vp9enc}
+/// mpeg4:  {avenc_mpeg4}
 /// ```
 pub(crate) fn video(rendition: &VideoRendition) -> Result<Vec<gst::Element>, Fault> {
     match rendition.settings.codec {
-        VideoCodec::H264 => Ok(vec![x264(rendition)?, coded("video/x-h264", "avc")?]),
-        VideoCodec::Hevc => Ok(vec![x265(rendition)?, make("h265parse")?, coded("video/x-h265", "hvc1")?]),
+        VideoCodec::H264 => Ok(vec![x264(rendition)?, coded("video/x-h264", "avc", "au")?]),
+        VideoCodec::Hevc => Ok(vec![x265(rendition)?, make("h265parse")?, coded("video/x-h265", "hvc1", "au")?]),
+        VideoCodec::Av1 => Ok(vec![aom(rendition)?, make("av1parse")?, coded("video/x-av1", "obu-stream", "tu")?]),
+        VideoCodec::Vp8 | VideoCodec::Vp9 => Ok(vec![vpx(rendition)?]),
+        VideoCodec::Mpeg4 => Ok(vec![mpeg4(rendition)?]),
     }
 }
 
@@ -26,6 +33,19 @@ pub(crate) fn factory(codec: VideoCodec) -> &'static str {
     match codec {
         VideoCodec::H264 => "x264enc",
         VideoCodec::Hevc => "x265enc",
+        VideoCodec::Vp8 => "vp8enc",
+        VideoCodec::Vp9 => "vp9enc",
+        VideoCodec::Av1 => "av1enc",
+        VideoCodec::Mpeg4 => "avenc_mpeg4",
+    }
+}
+
+/// Whether an encoder stamps its units; one that does not gives them in the order of its pictures.
+pub(crate) fn keeps_time(codec: VideoCodec) -> bool {
+    match codec {
+        VideoCodec::H264 | VideoCodec::Hevc | VideoCodec::Vp8 | VideoCodec::Vp9 | VideoCodec::Av1 => true,
+        // GStreamer 1.22 stamps all of libav's MPEG-4 units alike.
+        VideoCodec::Mpeg4 => false,
     }
 }
 
@@ -34,7 +54,7 @@ const QUANTIZER_MAX: u32 = 50;
 
 fn x264(rendition: &VideoRendition) -> Result<gst::Element, Fault> {
     let encoder = make("x264enc")?;
-    encoder.set_property_from_str("speed-preset", preset(rendition.settings.preset));
+    encoder.set_property_from_str("speed-preset", rendition.settings.preset.name());
     encoder.set_property("threads", 1_u32);
     encoder.set_property("sliced-threads", false);
     encoder.set_property("key-int-max", rendition.keyframes_max);
@@ -45,6 +65,9 @@ fn x264(rendition: &VideoRendition) -> Result<gst::Element, Fault> {
     // Without it the encoder holds `pass=qual` to its default bit rate of 2048 kbit/s.
     encoder.set_property("vbv-buf-capacity", 0_u32);
     let mut options = "open-gop=0:intra-refresh=0".to_owned();
+    if rendition.reorder_depth == 0 {
+        options.push_str(":bframes=0");
+    }
     match rendition.settings.rate {
         RateControl::Crf(quality) => {
             encoder.set_property_from_str("pass", "qual");
@@ -64,8 +87,8 @@ fn x264(rendition: &VideoRendition) -> Result<gst::Element, Fault> {
 
 fn x265(rendition: &VideoRendition) -> Result<gst::Element, Fault> {
     let encoder = make("x265enc")?;
-    encoder.set_property_from_str("speed-preset", preset(rendition.settings.preset));
-    encoder.set_property("key-int-max", i32::try_from(rendition.keyframes_max).unwrap_or(250));
+    encoder.set_property_from_str("speed-preset", rendition.settings.preset.name());
+    encoder.set_property("key-int-max", whole(rendition.keyframes_max));
     let mut options = "open-gop=0:frame-threads=1:pools=none:wpp=0:info=0".to_owned();
     match rendition.settings.rate {
         RateControl::Crf(quality) => options.push_str(&format!(":crf={quality}")),
@@ -75,13 +98,117 @@ fn x265(rendition: &VideoRendition) -> Result<gst::Element, Fault> {
     Ok(encoder)
 }
 
-fn coded(media_type: &str, stream_format: &str) -> Result<gst::Element, Fault> {
-    let filter = make("capsfilter")?;
-    let caps = gst::Caps::builder(media_type).field("stream-format", stream_format).field("alignment", "au").build();
-    filter.set_property("caps", caps);
-    Ok(filter)
+/// What libvpx and libaom are told of a preset: whether they work to a deadline, and how much they leave out.
+struct Speed {
+    deadline: Deadline,
+    cpu_used: i32,
 }
 
-fn preset(preset: Preset) -> &'static str {
-    preset.name()
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Deadline {
+    Realtime,
+    Good,
+}
+
+/// Both libraries' scale: 0 is the slowest that is worth its time.
+fn speed(preset: Preset) -> Speed {
+    let (deadline, cpu_used) = match preset {
+        Preset::Ultrafast => (Deadline::Realtime, 8),
+        Preset::Superfast => (Deadline::Realtime, 7),
+        Preset::Veryfast => (Deadline::Realtime, 6),
+        Preset::Faster => (Deadline::Good, 5),
+        Preset::Fast | Preset::Medium => (Deadline::Good, 4),
+        Preset::Slow => (Deadline::Good, 2),
+        Preset::Slower => (Deadline::Good, 1),
+        Preset::Veryslow => (Deadline::Good, 0),
+    };
+    Speed { deadline, cpu_used }
+}
+
+/// Pictures that libvpx looks ahead at; hidden ones among them are packed into those that show (VP9) or not made (VP8,
+/// which would give them as units of their own).
+const LAG: i32 = 25;
+const TICKS_PER_SECOND: i32 = 90_000;
+
+fn vpx(rendition: &VideoRendition) -> Result<gst::Element, Fault> {
+    let codec = rendition.settings.codec;
+    let encoder = make(factory(codec))?;
+    let Speed { deadline, cpu_used } = speed(rendition.settings.preset);
+    encoder.set_property("deadline", if deadline == Deadline::Realtime { 1_i64 } else { 1_000_000 });
+    encoder.set_property("cpu-used", cpu_used);
+    encoder.set_property("threads", 1_i32);
+    encoder.set_property("keyframe-max-dist", whole(rendition.keyframes_max));
+    encoder.set_property("lag-in-frames", if deadline == Deadline::Realtime { 0 } else { LAG });
+    encoder.set_property("auto-alt-ref", codec == VideoCodec::Vp9 && deadline == Deadline::Good);
+    encoder.set_property("min-quantizer", 0_i32);
+    encoder.set_property("max-quantizer", 63_i32);
+    // The rate's own would be too coarse for pictures of uneven times.
+    encoder.set_property("timebase", gst::Fraction::new(1, TICKS_PER_SECOND));
+    if codec == VideoCodec::Vp9 {
+        encoder.set_property("row-mt", false);
+    }
+    match rendition.settings.rate {
+        RateControl::Crf(quality) => {
+            encoder.set_property_from_str("end-usage", "cq");
+            encoder.set_property("cq-level", i32::from(quality));
+            // Constant quality is bounded by the target: one that no film reaches.
+            encoder.set_property("target-bitrate", i32::MAX / 2);
+        }
+        RateControl::Bitrate(bits) => {
+            encoder.set_property_from_str("end-usage", "vbr");
+            encoder.set_property("target-bitrate", whole(bits));
+        }
+    }
+    Ok(encoder)
+}
+
+fn aom(rendition: &VideoRendition) -> Result<gst::Element, Fault> {
+    let encoder = make("av1enc")?;
+    let Speed { deadline, cpu_used } = speed(rendition.settings.preset);
+    let profile = if deadline == Deadline::Realtime { "realtime" } else { "good-quality" };
+    encoder.set_property_from_str("usage-profile", profile);
+    encoder.set_property("cpu-used", cpu_used);
+    encoder.set_property("threads", 1_u32);
+    encoder.set_property("row-mt", false);
+    encoder.set_property("keyframe-max-dist", whole(rendition.keyframes_max));
+    encoder.set_property("lag-in-frames", if deadline == Deadline::Realtime { 0 } else { LAG.unsigned_abs() });
+    match rendition.settings.rate {
+        // The element has no property for libaom's level of constant quality: both its bounds are.
+        RateControl::Crf(quality) => {
+            encoder.set_property_from_str("end-usage", "q");
+            encoder.set_property("min-quantizer", u32::from(quality));
+            encoder.set_property("max-quantizer", u32::from(quality));
+        }
+        RateControl::Bitrate(bits) => {
+            encoder.set_property_from_str("end-usage", "vbr");
+            encoder.set_property("target-bitrate", (bits / 1000).max(1));
+        }
+    }
+    Ok(encoder)
+}
+
+fn mpeg4(rendition: &VideoRendition) -> Result<gst::Element, Fault> {
+    let encoder = make("avenc_mpeg4")?;
+    encoder.set_property("max-bframes", 0_i32);
+    encoder.set_property("gop-size", whole(rendition.keyframes_max));
+    encoder.set_property_from_str("threads", "1");
+    match rendition.settings.rate {
+        RateControl::Crf(quality) => {
+            encoder.set_property_from_str("pass", "quant");
+            encoder.set_property("quantizer", f32::from(quality));
+        }
+        RateControl::Bitrate(bits) => encoder.set_property("bitrate", whole(bits)),
+    }
+    Ok(encoder)
+}
+
+fn whole(value: u32) -> i32 {
+    i32::try_from(value).unwrap_or(i32::MAX)
+}
+
+fn coded(media_type: &str, stream_format: &str, alignment: &str) -> Result<gst::Element, Fault> {
+    let filter = make("capsfilter")?;
+    let caps = gst::Caps::builder(media_type).field("stream-format", stream_format).field("alignment", alignment);
+    filter.set_property("caps", caps.build());
+    Ok(filter)
 }

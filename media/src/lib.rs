@@ -2,6 +2,10 @@
 
 mod allow;
 mod audio;
+/// Elementary streams of sound in files of their own, and Ogg, without GStreamer.
+pub mod audio_files;
+/// AVI, without GStreamer.
+pub mod avi;
 /// What an access unit's bits say of it.
 pub mod bitstream;
 /// The child process: one piece of work, one answer.
@@ -15,6 +19,8 @@ pub mod doctor;
 mod encode;
 mod encoder;
 mod fleetsrc;
+/// FLV, without GStreamer.
+pub mod flv;
 mod formats;
 mod indexing;
 /// MP4 and MOV boxes, without GStreamer.
@@ -43,6 +49,7 @@ mod segment;
 mod sequel;
 mod slice;
 mod sound;
+mod sound_coding;
 mod stamps;
 mod tap;
 mod trial;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
@@ -26,6 +27,8 @@ pub(crate) struct Encoder {
     source: gst_app::AppSrc,
     warm_up: WarmUp,
     caps: Option<(gst::Caps, gst::Caps)>,
+    /// The times that its encoder loses, in order.
+    untold: Option<Sender<MediaTime>>,
     pushed: Vec<MediaTime>,
     writing: Option<JoinHandle<Result<SegmentWriter, Fault>>>,
 }
@@ -126,10 +129,13 @@ impl Encoder {
         pipe.chain(&row.iter().collect::<Vec<_>>())?;
         pipe.play()?;
         let writer = SegmentWriter::create(scratch, name)?;
-        let cold = warm_up.clone();
-        let writing = std::thread::spawn(move || write(&pipe, &sink, (writer, cold)));
+        let (sender, told) = mpsc::channel();
+        let keeps_time = encoder::keeps_time(rendition.settings.codec);
+        let clock = if keeps_time { UnitClock::Stamps(warm_up.clone()) } else { UnitClock::Order(told) };
+        let untold = (!keeps_time).then_some(sender);
+        let writing = std::thread::spawn(move || write(&pipe, &sink, (writer, clock)));
         let (rendition, pushed, writing) = (rendition.clone(), Vec::new(), Some(writing));
-        Ok(Self { rendition, source, warm_up, caps: None, pushed, writing })
+        Ok(Self { rendition, source, warm_up, caps: None, untold, pushed, writing })
     }
 
     pub(crate) fn grid(&self) -> Option<Rational> {
@@ -148,6 +154,10 @@ impl Encoder {
             }
         }
         self.pushed.push(time);
+        if let Some(untold) = &self.untold {
+            // Whoever listens no more has failed, and says so.
+            let _ = untold.send(time);
+        }
         self.encode((buffer, &caps), at)
     }
 
@@ -248,16 +258,37 @@ fn clock(time: MediaTime) -> Result<gst::ClockTime, Fault> {
     Ok(gst::ClockTime::from_nseconds(ns))
 }
 
+/// How a unit's place in the output is known.
+enum UnitClock {
+    Stamps(WarmUp),
+    /// By the order in which pictures went in, where each comes out before the next goes in.
+    Order(Receiver<MediaTime>),
+}
+
+impl UnitClock {
+    fn place(&self, sample: &gst::Sample) -> Result<Option<MediaTime>, Fault> {
+        match self {
+            Self::Stamps(warm_up) => {
+                let pts = sample.buffer().and_then(gst::BufferRef::pts);
+                let pts = time_segment(sample).and_then(|segment| running_time(&segment, pts));
+                let pts = pts.ok_or_else(|| internal("the encoder gave a unit without a time"))?;
+                Ok(warm_up.place(pts))
+            }
+            Self::Order(told) => {
+                told.try_recv().map(Some).map_err(|_| internal("the encoder gave more units than pictures went in"))
+            }
+        }
+    }
+}
+
 fn write(
     pipe: &Pipe,
     sink: &gst_app::AppSink,
-    (mut writer, warm_up): (SegmentWriter, WarmUp),
+    (mut writer, clock): (SegmentWriter, UnitClock),
 ) -> Result<SegmentWriter, Fault> {
     pull(pipe, sink, &mut |sample| {
         let (Some(buffer), Some(caps)) = (sample.buffer(), sample.caps()) else { return Ok(()) };
-        let pts = time_segment(sample).and_then(|segment| running_time(&segment, buffer.pts()));
-        let pts = pts.ok_or_else(|| internal("the encoder gave a unit without a time"))?;
-        let Some(pts) = warm_up.place(pts) else { return Ok(()) };
+        let Some(pts) = clock.place(sample)? else { return Ok(()) };
         let sync = if buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) { Sync::No } else { Sync::Yes };
         let data = buffer.map_readable().map_err(|_| internal("a unit that cannot be read"))?;
         writer.push(caps, (pts, sync), &data)

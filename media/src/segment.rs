@@ -110,9 +110,10 @@ impl SegmentWriter {
         }
     }
 
-    /// Leaves out what comes after so many units.
-    pub(crate) fn truncate(&mut self, units: u64) {
-        self.entries.truncate(usize::try_from(units).unwrap_or(usize::MAX));
+    /// Leaves out the units that begin at this place or later, before anything is shifted.
+    pub(crate) fn truncate_at(&mut self, end: MediaTime) {
+        let kept = self.entries.partition_point(|entry| entry.pts < end);
+        self.entries.truncate(kept);
     }
 
     pub(crate) fn finish(mut self, extent: Extent) -> Result<Written, Fault> {

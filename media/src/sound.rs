@@ -16,6 +16,7 @@ use crate::decode::pull;
 use crate::pipe::{Pipe, internal, make};
 use crate::rendition::fingerprint;
 use crate::segment::{Extent, SegmentWriter, Sync};
+use crate::sound_coding;
 
 /// Holes and overlaps up to this are the rounding of container clocks and are ignored.
 const SLACK: MediaTime = MediaTime::from_millis(40);
@@ -144,49 +145,81 @@ pub(crate) struct Encoder {
     rendition: AudioRendition,
     source: gst_app::AppSrc,
     encoded: Arc<AtomicU64>,
+    source_format: AudioFormat,
+    /// Samples that went in, at the source's rate.
+    pushed: u64,
+    /// Samples of silence, at the source's rate, in front.
+    lead: u64,
     writing: Option<JoinHandle<Result<SegmentWriter, Fault>>>,
 }
 
 impl Encoder {
     /// ```text
-    /// {appsrc} ! {audioconvert} ! {audioresample} ! raw caps ─ count ─▶ {avenc_aac} ! {appsink} ─▶ file
+    /// {appsrc} ! {audioconvert} ! {audioresample} ! {audioconvert} ! raw caps ─ count ─▶ encoder ! {appsink} ─▶ file
     /// ```
-    pub(crate) fn start(rendition: &AudioRendition, caps: &gst::CapsRef, scratch: &Path) -> Result<Self, Fault> {
+    pub(crate) fn start(
+        rendition: &AudioRendition,
+        (caps, source_format): (&gst::CapsRef, AudioFormat),
+        scratch: &Path,
+    ) -> Result<Self, Fault> {
         let pipe = Pipe::new();
         let source =
             gst_app::AppSrc::builder().caps(&with_positions(caps)).format(gst::Format::Time).block(true).build();
         source.set_max_bytes(4 << 20);
         let resample = make("audioresample")?;
         resample.set_property("quality", 10_i32);
+        // What came out of a decoder with as many bits as it goes in with again must come through untouched.
+        let narrow = make("audioconvert")?;
+        narrow.set_property_from_str("dithering", "none");
         let filter = make("capsfilter")?;
-        let side = |v: u32| i32::try_from(v).unwrap_or(i32::MAX);
-        let wanted = gst::Caps::builder("audio/x-raw")
-            .field("rate", side(rendition.format.rate))
-            .field("channels", i32::from(rendition.format.channels))
-            .field_if_some("channel-mask", channel_mask(rendition.format.channels));
-        filter.set_property("caps", wanted.build());
+        filter.set_property("caps", encoder_caps(rendition));
         let sink = gst_app::AppSink::builder().sync(false).max_buffers(64).build();
         sink.set_property("enable-last-sample", false);
         sink.set_property("async", false);
-        let encoder = aac(rendition)?;
-        pipe.chain(&[source.upcast_ref(), &make("audioconvert")?, &resample, &filter, &encoder, sink.upcast_ref()])?;
-        let encoded = count_samples(&filter, rendition.format.channels)?;
+        let mut row = vec![source.clone().upcast(), make("audioconvert")?, resample, narrow, filter.clone()];
+        row.extend(sound_coding::encoder(rendition)?);
+        row.push(sink.clone().upcast());
+        pipe.chain(&row.iter().collect::<Vec<_>>())?;
+        let encoded = count_samples(&filter, rendition)?;
         pipe.play()?;
         let writer = SegmentWriter::create(scratch, &format!("audio-{}", rendition.number))?;
-        let rate = rendition.format.rate;
-        let writing = std::thread::spawn(move || write(&pipe, &sink, (writer, rate)));
-        Ok(Self { rendition: rendition.clone(), source, encoded, writing: Some(writing) })
+        let units = Units::of(rendition);
+        let writing = std::thread::spawn(move || write(&pipe, &sink, (writer, units)));
+        let (rendition, writing) = (rendition.clone(), Some(writing));
+        Ok(Self { rendition, source, encoded, source_format, pushed: 0, lead: 0, writing })
+    }
+
+    /// Fills the time from where a container without times begins up to the source's first sample, which stands at `first`
+    /// of the output.
+    pub(crate) fn lead(&mut self, first: MediaTime) -> Result<(), Fault> {
+        let Some(begins) = self.rendition.begins else { return Ok(()) };
+        self.lead = u64::try_from(samples_in(first - begins, self.source_format.rate)).unwrap_or(0);
+        let frame = SAMPLE_BYTES * u64::from(self.source_format.channels);
+        let mut left = self.lead;
+        while left > 0 {
+            let block = left.min(SILENCE_BLOCK);
+            self.push(&vec![0; usize::try_from(block * frame).unwrap_or(0)])?;
+            left -= block;
+        }
+        Ok(())
     }
 
     pub(crate) fn push(&mut self, block: &[u8]) -> Result<(), Fault> {
-        match self.source.push_buffer(gst::Buffer::from_mut_slice(block.to_vec())) {
+        let mut buffer = gst::Buffer::from_mut_slice(block.to_vec());
+        if let Some(buffer) = buffer.get_mut() {
+            // Without a clock Vorbis' encoder does not tell how long its units are.
+            let at = samples_time(self.pushed, self.source_format.rate).ns().unsigned_abs();
+            buffer.set_pts(gst::ClockTime::from_nseconds(at));
+        }
+        self.pushed += block.len() as u64 / (SAMPLE_BYTES * u64::from(self.source_format.channels.max(1)));
+        match self.source.push_buffer(buffer) {
             Ok(_) => Ok(()),
             Err(_) => self.written().and(Err(internal("the audio encoder takes no more sound"))),
         }
     }
 
     pub(crate) fn finish(mut self, (first, lost): (MediaTime, u32), run: &Run) -> Result<AudioProof, Fault> {
-        let (heard, from, to) = (run.heard(), run.format().rate, self.rendition.format.rate);
+        let (given, from, to) = (run.heard() + self.lead, run.format().rate, self.rendition.format.rate);
         if from != to {
             // A resampler keeps its filter's last samples back.
             let frame = SAMPLE_BYTES * u64::from(run.format().channels);
@@ -195,16 +228,18 @@ impl Encoder {
         // A pipeline that has failed says so through the writing thread.
         let _ = self.source.end_of_stream();
         let mut writer = self.written()?;
-        let due = scale_round(heard.cast_signed(), i64::from(to), i64::from(from.max(1))).unsigned_abs();
+        let due = scale_round(given.cast_signed(), i64::from(to), i64::from(from.max(1))).unsigned_abs();
         let samples = self.encoded.load(Ordering::SeqCst);
         let samples = if from == to { samples } else { samples.min(due) };
         let length = samples_time(samples, to);
+        let first = self.rendition.begins.unwrap_or(first);
+        writer.truncate_at(length);
         writer.shift(first);
-        writer.truncate((samples + u64::from(AudioCodec::Aac.priming_samples())).div_ceil(UNIT_SAMPLES));
         let written = writer.finish(Extent { samples, end: first + length })?;
         let units = written.entries.len() as u64;
-        let priming = u64::from(AudioCodec::Aac.priming_samples());
-        if units * UNIT_SAMPLES < samples + priming {
+        let codec = self.rendition.settings.codec;
+        let (unit, priming) = (codec.unit_samples(to), u64::from(codec.priming_samples()));
+        if unit.is_some_and(|unit| units * u64::from(unit) < samples + priming) {
             let message = format!("{samples} samples and {priming} of priming do not fit the encoder's {units} units");
             return Err(Fault::new(FaultKind::LedgerOpen, message));
         }
@@ -218,7 +253,7 @@ impl Encoder {
             overlapped_samples: run.overlapped,
             header: written.header,
             content: written.content,
-            fingerprint: fingerprint("avenc_aac"),
+            fingerprint: fingerprint(sound_coding::factory(codec).unwrap_or("audioconvert")),
             file: written.file,
         })
     }
@@ -229,17 +264,14 @@ impl Encoder {
     }
 }
 
-/// Samples of one AAC-LC access unit.
-pub(crate) const UNIT_SAMPLES: u64 = 1024;
-
-fn aac(rendition: &AudioRendition) -> Result<gst::Element, Fault> {
-    let encoder = make("avenc_aac")?;
-    encoder.set_property("bitrate", i32::try_from(rendition.settings.bitrate).unwrap_or(i32::MAX));
-    encoder.set_property_from_str("threads", "1");
-    encoder.set_property_from_str("aac-coder", "twoloop");
-    encoder.set_property("perfect-timestamp", false);
-    encoder.set_property("hard-resync", false);
-    Ok(encoder)
+fn encoder_caps(rendition: &AudioRendition) -> gst::Caps {
+    let side = |v: u32| i32::try_from(v).unwrap_or(i32::MAX);
+    gst::Caps::builder("audio/x-raw")
+        .field("format", sound_coding::layout(rendition.settings.codec).0)
+        .field("rate", side(rendition.format.rate))
+        .field("channels", i32::from(rendition.format.channels))
+        .field_if_some("channel-mask", channel_mask(rendition.format.channels))
+        .build()
 }
 
 /// Channels that the source gives no loudspeakers get the usual ones of their number: sound without places cannot be
@@ -268,11 +300,11 @@ fn channel_mask(channels: u16) -> Option<gst::Bitmask> {
     Some(gst::Bitmask::new(mask))
 }
 
-fn count_samples(filter: &gst::Element, channels: u16) -> Result<Arc<AtomicU64>, Fault> {
+fn count_samples(filter: &gst::Element, rendition: &AudioRendition) -> Result<Arc<AtomicU64>, Fault> {
     let counter = Arc::new(AtomicU64::new(0));
     let pad = filter.static_pad("src").ok_or_else(|| internal("a filter without a source pad"))?;
     let count = counter.clone();
-    let frame = SAMPLE_BYTES * u64::from(channels);
+    let frame = frame_bytes(rendition);
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         if let Some(gst::PadProbeData::Buffer(buffer)) = &info.data {
             count.fetch_add(buffer.size() as u64 / frame, Ordering::SeqCst);
@@ -282,21 +314,88 @@ fn count_samples(filter: &gst::Element, channels: u16) -> Result<Arc<AtomicU64>,
     Ok(counter)
 }
 
-/// Units are placed by counting: the first holds the priming alone.
+fn frame_bytes(rendition: &AudioRendition) -> u64 {
+    sound_coding::layout(rendition.settings.codec).1 * u64::from(rendition.format.channels.max(1))
+}
+
+/// How an encoder's units are placed: by counting, whatever they are stamped with.
+struct Units {
+    codec: AudioCodec,
+    rate: u32,
+    frame: usize,
+    /// The caps with the codec's record, once the first unit has come.
+    caps: Option<gst::Caps>,
+    /// Where the next unit begins, in samples of the encoder's input.
+    next: i64,
+    /// PCM that does not fill a unit yet.
+    rest: Vec<u8>,
+}
+
+impl Units {
+    fn of(rendition: &AudioRendition) -> Self {
+        let codec = rendition.settings.codec;
+        let frame = usize::try_from(frame_bytes(rendition)).unwrap_or(1);
+        let next = -i64::from(codec.priming_samples());
+        Self { codec, rate: rendition.format.rate, frame, caps: None, next, rest: Vec::new() }
+    }
+
+    fn take(&mut self, sample: &gst::Sample, writer: &mut SegmentWriter) -> Result<(), Fault> {
+        let (Some(buffer), Some(caps)) = (sample.buffer(), sample.caps()) else { return Ok(()) };
+        if buffer.flags().contains(gst::BufferFlags::HEADER) {
+            return Ok(());
+        }
+        let data = buffer.map_readable().map_err(|_| internal("a unit that cannot be read"))?;
+        if self.caps.is_none() {
+            self.caps = Some(self.header(caps, &data)?);
+        }
+        if self.codec != AudioCodec::Pcm {
+            // Only Vorbis' units are of several lengths, and tell by their granule where they end.
+            let granule = i64::try_from(buffer.offset_end()).unwrap_or(self.next);
+            let length = self.codec.unit_samples(self.rate).map_or(granule - self.next, i64::from);
+            return self.push(&data, length, writer);
+        }
+        self.rest.extend_from_slice(&data);
+        let unit = self.frame * self.codec.unit_samples(self.rate).unwrap_or(1) as usize;
+        while self.rest.len() >= unit {
+            let later = self.rest.split_off(unit);
+            let whole = std::mem::replace(&mut self.rest, later);
+            self.push(&whole, (unit / self.frame) as i64, writer)?;
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, writer: &mut SegmentWriter) -> Result<(), Fault> {
+        let rest = std::mem::take(&mut self.rest);
+        if rest.is_empty() { Ok(()) } else { self.push(&rest, (rest.len() / self.frame) as i64, writer) }
+    }
+
+    fn push(&mut self, data: &[u8], samples: i64, writer: &mut SegmentWriter) -> Result<(), Fault> {
+        let at = MediaTime(scale_round(self.next, NS_PER_SECOND, i64::from(self.rate)));
+        self.next += samples;
+        let caps = self.caps.as_ref().ok_or_else(|| internal("a unit before its caps"))?;
+        writer.push(caps, (at, Sync::Yes), data)
+    }
+
+    fn header(&self, caps: &gst::CapsRef, first: &[u8]) -> Result<gst::Caps, Fault> {
+        let record = sound_coding::record(self.codec, caps, first)?;
+        let mut ours = caps.to_owned();
+        if let Some(structure) = ours.make_mut().structure_mut(0) {
+            structure.remove_field("streamheader");
+            if !record.is_empty() {
+                structure.set("codec_data", gst::Buffer::from_slice(record));
+            }
+        }
+        Ok(ours)
+    }
+}
+
 fn write(
     pipe: &Pipe,
     sink: &gst_app::AppSink,
-    (mut writer, rate): (SegmentWriter, u32),
+    (mut writer, mut units): (SegmentWriter, Units),
 ) -> Result<SegmentWriter, Fault> {
-    let mut unit = 0_i64;
-    pull(pipe, sink, &mut |sample| {
-        let (Some(buffer), Some(caps)) = (sample.buffer(), sample.caps()) else { return Ok(()) };
-        let data = buffer.map_readable().map_err(|_| internal("a unit that cannot be read"))?;
-        let sample = unit * UNIT_SAMPLES.cast_signed() - i64::from(AudioCodec::Aac.priming_samples());
-        let at = MediaTime(scale_round(sample, NS_PER_SECOND, i64::from(rate)));
-        unit += 1;
-        writer.push(caps, (at, Sync::Yes), &data)
-    })?;
+    pull(pipe, sink, &mut |sample| units.take(sample, &mut writer))?;
+    units.end(&mut writer)?;
     Ok(writer)
 }
 

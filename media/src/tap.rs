@@ -163,6 +163,9 @@ impl Heard {
     }
 
     fn buffer(&mut self, buffer: &gst::Buffer) {
+        if self.kind == Kind::Audio && is_header(buffer) {
+            return self.keep_head(buffer, Key::Yes);
+        }
         let mut place = |time| self.clock.place(self.segment.as_ref(), time);
         let (pts, dts) = (place(buffer.pts()), place(buffer.dts()));
         let duration = buffer.duration().and_then(|d| i64::try_from(d.nseconds()).ok()).map(MediaTime);
@@ -247,6 +250,12 @@ impl Heard {
             self.head.push(buffer.clone());
         }
     }
+}
+
+/// What a decoder of sound must hear first, and is no sound. FLAC's parser does not flag the magic number.
+fn is_header(buffer: &gst::BufferRef) -> bool {
+    let is_magic = || buffer.map_readable().is_ok_and(|bytes| bytes.as_slice() == b"fLaC");
+    buffer.flags().contains(gst::BufferFlags::HEADER) || (buffer.size() == 4 && is_magic())
 }
 
 fn kind_of(caps: &gst::Caps) -> Kind {

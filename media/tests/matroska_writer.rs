@@ -10,7 +10,7 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use film::{Coded, clip, decoded, mux, packets, probe, take_apart};
-use framefleet_media::matroska::MatroskaWriter;
+use framefleet_media::matroska::{DocType, MatroskaWriter};
 use framefleet_model::index::Key;
 use framefleet_model::media::{Chapter, Colour, ColourRange, ContentLight, MasteringDisplay, VideoCodec};
 use framefleet_model::time::{MediaTime, Rational};
@@ -22,7 +22,7 @@ fn rate(text: &str) -> Rational {
 }
 
 fn bytes_of(coded: &Coded) -> Vec<u8> {
-    let writer = MatroskaWriter::begin(Cursor::new(Vec::new()), coded.film.clone()).unwrap();
+    let writer = MatroskaWriter::begin(Cursor::new(Vec::new()), coded.film.clone(), DocType::Matroska).unwrap();
     mux(Box::new(writer), coded).into_inner()
 }
 

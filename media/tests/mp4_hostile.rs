@@ -4,12 +4,12 @@ use std::io::Cursor;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use framefleet_media::isobmff::reader::{FastTables, Refusal, fast_index};
-use framefleet_media::isobmff::writer::Mp4Writer;
-use framefleet_media::muxing::{Audio, Film, Muxer, Picture, Track, Video};
+use framefleet_media::isobmff::writer::{Brand, Mp4Writer};
+use framefleet_media::muxing::{Audio, Film, Muxer, Picture, SoundUnits, Track, Video};
 use framefleet_media::read_at::ReadAt;
 use framefleet_model::id::Digest;
 use framefleet_model::index::Key;
-use framefleet_model::media::{AudioFormat, Chapter, Colour, Geometry, Tags, VideoCodec};
+use framefleet_model::media::{AudioCodec, AudioFormat, Chapter, Colour, Geometry, Tags, VideoCodec};
 use framefleet_model::time::{MediaTime, Rational};
 use proptest::prelude::*;
 
@@ -35,6 +35,7 @@ fn film(lead: MediaTime) -> Film {
             codec: VideoCodec::H264,
             codec_data: AVCC.to_vec(),
             geometry: Geometry { width: 320, height: 180 },
+            depth: 8,
             pixel_aspect: Rational::ONE,
             colour: Colour::UNSPECIFIED,
             mastering: None,
@@ -46,6 +47,7 @@ fn film(lead: MediaTime) -> Film {
             dts_delay: rate().time_of(2),
         }),
         audio: Some(Audio {
+            codec: AudioCodec::Aac,
             codec_data: vec![0x11, 0x90],
             format: AudioFormat { rate: 48_000, channels: 2 },
             language: Some("fr".into()),
@@ -53,8 +55,7 @@ fn film(lead: MediaTime) -> Film {
             first: MediaTime::ZERO,
             priming: 1024,
             samples: 96_000,
-            units: 95,
-            unit_samples: 1024,
+            units: SoundUnits::equal(95, 1024),
         }),
         tags: Tags { title: Some("a title".into()), created_unix: Some(1_000_000_000) },
         chapters: vec![chapter(0, 1000, "one"), chapter(1000, 2002, "two")],
@@ -73,7 +74,7 @@ fn shown(n: i64) -> i64 {
 
 fn bytes(film: Film) -> Vec<u8> {
     let lead = film.video.as_ref().map_or(MediaTime::ZERO, |video| video.times[0]);
-    let mut writer = Box::new(Mp4Writer::begin(Cursor::new(Vec::new()), film).expect("the film is sound"));
+    let mut writer = Box::new(Mp4Writer::begin(Cursor::new(Vec::new()), film, Brand::Mp4).expect("the film is sound"));
     let (mut picture, mut sound) = (0, 0_u8);
     while let Some(track) = writer.wants() {
         match track {

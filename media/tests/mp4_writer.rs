@@ -10,7 +10,7 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use film::{Coded, clip, decoded, mux, packets, probe, take_apart};
-use framefleet_media::isobmff::writer::Mp4Writer;
+use framefleet_media::isobmff::writer::{Brand, Mp4Writer};
 use framefleet_model::media::{Chapter, Colour, ColourRange, ContentLight, MasteringDisplay, VideoCodec};
 use framefleet_model::time::{MediaTime, Rational};
 
@@ -21,7 +21,7 @@ fn rate(text: &str) -> Rational {
 }
 
 fn bytes_of(coded: &Coded) -> Vec<u8> {
-    let writer = Mp4Writer::begin(Cursor::new(Vec::new()), coded.film.clone()).unwrap();
+    let writer = Mp4Writer::begin(Cursor::new(Vec::new()), coded.film.clone(), Brand::Mp4).unwrap();
     mux(Box::new(writer), coded).into_inner()
 }
 
@@ -164,7 +164,7 @@ fn a_picture_decoded_too_late_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let mut coded = take_apart(&clip(folder.path(), &B_FRAMES, "1"), VideoCodec::H264, rate("25"));
     coded.film.video.as_mut().unwrap().dts_delay = MediaTime::ZERO;
-    let mut writer = Mp4Writer::begin(Cursor::new(Vec::new()), coded.film.clone()).unwrap();
+    let mut writer = Mp4Writer::begin(Cursor::new(Vec::new()), coded.film.clone(), Brand::Mp4).unwrap();
     let push = |(data, pts, key): &(Vec<u8>, MediaTime, framefleet_model::index::Key)| {
         use framefleet_media::muxing::{Muxer, Picture};
         writer.push_picture(Picture { data, pts: *pts, key: *key })

@@ -86,7 +86,7 @@ pub struct FilmArgs {
     /// The film: a path or a file:// URL
     #[arg(required_unless_present = "job", conflicts_with = "job", value_name = "SRC")]
     pub source: Option<String>,
-    /// Files to make (mp4, m4v, mkv, ts, m2ts, mts); {stem}, {ext} and {dir} stand for parts of SRC
+    /// Files to make, such as film.mp4 or sound.mp3; {stem}, {ext} and {dir} stand for parts of SRC
     #[arg(value_name = "OUT")]
     pub outputs: Vec<String>,
     /// Take source, outputs and settings from a YAML or JSON file
@@ -107,7 +107,7 @@ pub struct FilmArgs {
 #[derive(Debug, Args)]
 #[group(multiple = true)]
 pub struct ContainerArgs {
-    /// Container of every OUT: mp4, mkv or ts [default: from the extension of OUT]
+    /// Container of every OUT: mp4, mov, mkv, webm, ts, flv, avi, m4a, mp3, ogg, flac or wav [default: from the extension of OUT]
     #[arg(long, value_name = "NAME")]
     pub container: Option<String>,
 }
@@ -128,13 +128,13 @@ pub struct PackageArgs {
 #[group(multiple = true)]
 #[command(next_help_heading = "Pictures")]
 pub struct VideoArgs {
-    /// h264, hevc or none [default: h264]
+    /// h264, hevc, vp8, vp9, av1, mpeg4 or none [default: h264; vp9 in webm, mpeg4 in avi]
     #[arg(long, value_name = "CODEC")]
     pub video_codec: Option<String>,
     /// Speed against size, ultrafast to veryslow [default: medium]
     #[arg(long, value_name = "NAME")]
     pub preset: Option<String>,
-    /// Constant quality, 0 to 51 [default: 23 for h264, 28 for hevc]
+    /// Constant quality: 0 to 51 for h264 (default 23) and hevc (28), 0 to 63 for vp8, vp9 (31) and av1 (32), 1 to 31 for mpeg4 (4)
     #[arg(long, value_name = "N")]
     pub crf: Option<String>,
     /// Average bits per second instead of constant quality, such as 2500k
@@ -155,10 +155,10 @@ pub struct VideoArgs {
 #[group(multiple = true)]
 #[command(next_help_heading = "Sound")]
 pub struct AudioArgs {
-    /// aac or none [default: aac]
+    /// aac, mp3, opus, vorbis, flac, pcm, ac3 or none [default: the first that the container holds]
     #[arg(long, value_name = "CODEC")]
     pub audio_codec: Option<String>,
-    /// Bits per second over all channels [default: 128k, or 64k for each of --channels]
+    /// Bits per second over all channels [default: 128k, or 64k for each of --channels; ac3 192k and 96k]
     #[arg(long, value_name = "RATE")]
     pub audio_bitrate: Option<String>,
     /// Samples per second [default: as SRC]

@@ -108,8 +108,8 @@ fn rendition_second_ns(rendition: &VideoRendition) -> u64 {
     (picture_ps / 1_000).saturating_mul(rate.num().into()) / u64::from(rate.den())
 }
 
-/// Picoseconds of one core a pixel: measured for H.264 at medium and veryfast, in x264's and x265's own proportions
-/// for the rest.
+/// Picoseconds of one core a pixel: measured for H.264 at medium and veryfast, in the encoders' own proportions for the
+/// rest.
 fn pixel_ps(codec: VideoCodec, preset: Preset) -> u64 {
     match codec {
         VideoCodec::H264 => match preset {
@@ -134,6 +134,25 @@ fn pixel_ps(codec: VideoCodec, preset: Preset) -> u64 {
             Preset::Slower => 1_200_000,
             Preset::Veryslow => 2_500_000,
         },
+        VideoCodec::Vp8 => vpx_ps(preset),
+        VideoCodec::Vp9 => 2 * vpx_ps(preset),
+        VideoCodec::Av1 => 4 * vpx_ps(preset),
+        VideoCodec::Mpeg4 => 12_000,
+    }
+}
+
+/// As measured for VP8.
+fn vpx_ps(preset: Preset) -> u64 {
+    match preset {
+        Preset::Ultrafast => 12_000,
+        Preset::Superfast => 18_000,
+        Preset::Veryfast => 30_000,
+        Preset::Faster => 60_000,
+        Preset::Fast => 70_000,
+        Preset::Medium => 90_000,
+        Preset::Slow => 200_000,
+        Preset::Slower => 400_000,
+        Preset::Veryslow => 800_000,
     }
 }
 

@@ -6,6 +6,8 @@ pub mod board;
 pub mod cost;
 /// What goes wrong, whose fault it is, and whether it is tried again.
 pub mod fault;
+/// Which codecs a container holds.
+pub mod holds;
 /// Names of jobs, tasks, attempts and contents.
 pub mod id;
 /// The film's only time line, access unit by access unit.

@@ -11,20 +11,43 @@ use crate::time::{MediaTime, Rational};
 pub enum VideoCodec {
     H264,
     Hevc,
+    Vp8,
+    Vp9,
+    Av1,
+    /// MPEG-4 part 2, simple profile.
+    Mpeg4,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AudioCodec {
+    /// AAC-LC.
     Aac,
+    /// MPEG-1 or MPEG-2 layer III.
+    Mp3,
+    Opus,
+    Vorbis,
+    Flac,
+    /// Signed samples of 16 bits, little-endian.
+    Pcm,
+    Ac3,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Container {
     Mp4,
+    Mov,
     Mkv,
+    Webm,
     Ts,
+    Flv,
+    Avi,
+    M4a,
+    Mp3,
+    Ogg,
+    Flac,
+    Wav,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -146,52 +169,63 @@ impl Geometry {
     }
 }
 
-impl Container {
-    pub const ALL: [Self; 3] = [Self::Mp4, Self::Mkv, Self::Ts];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Mp4 => "mp4",
-            Self::Mkv => "mkv",
-            Self::Ts => "ts",
-        }
-    }
-
-    /// The container that a file name's extension means.
-    pub fn of_extension(extension: &str) -> Option<Self> {
-        match extension.to_ascii_lowercase().as_str() {
-            "mp4" | "m4v" => Some(Self::Mp4),
-            "mkv" => Some(Self::Mkv),
-            "ts" | "m2ts" | "mts" => Some(Self::Ts),
-            _ => None,
-        }
-    }
-}
-
 impl VideoCodec {
-    pub const ALL: [Self; 2] = [Self::H264, Self::Hevc];
+    pub const ALL: [Self; 6] = [Self::H264, Self::Hevc, Self::Vp8, Self::Vp9, Self::Av1, Self::Mpeg4];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::H264 => "h264",
             Self::Hevc => "hevc",
+            Self::Vp8 => "vp8",
+            Self::Vp9 => "vp9",
+            Self::Av1 => "av1",
+            Self::Mpeg4 => "mpeg4",
         }
     }
 }
 
 impl AudioCodec {
-    pub const ALL: [Self; 1] = [Self::Aac];
+    pub const ALL: [Self; 7] = [Self::Aac, Self::Mp3, Self::Opus, Self::Vorbis, Self::Flac, Self::Pcm, Self::Ac3];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Aac => "aac",
+            Self::Mp3 => "mp3",
+            Self::Opus => "opus",
+            Self::Vorbis => "vorbis",
+            Self::Flac => "flac",
+            Self::Pcm => "pcm",
+            Self::Ac3 => "ac3",
         }
+    }
+
+    /// Whether what is heard is what went in: such codecs have no bit rate of their own.
+    pub fn is_lossless(self) -> bool {
+        matches!(self, Self::Flac | Self::Pcm)
     }
 
     /// Samples that a decoder puts out before the first one of the source (measured, see docs/adr).
     pub fn priming_samples(self) -> u32 {
         match self {
             Self::Aac => 1024,
+            // 576 of LAME's, 529 of every decoder's.
+            Self::Mp3 => 1105,
+            Self::Opus => 312,
+            Self::Ac3 => 256,
+            Self::Vorbis | Self::Flac | Self::Pcm => 0,
+        }
+    }
+
+    /// Samples of one channel in a unit at this rate; `None` where a unit says for itself.
+    pub fn unit_samples(self, rate: u32) -> Option<u32> {
+        match self {
+            Self::Aac => Some(1024),
+            Self::Mp3 => Some(if rate < 32_000 { 576 } else { 1152 }),
+            Self::Opus => Some(960),
+            Self::Ac3 => Some(1536),
+            Self::Flac => Some(4096),
+            Self::Pcm => Some(1024),
+            Self::Vorbis => None,
         }
     }
 }

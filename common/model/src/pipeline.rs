@@ -1,5 +1,7 @@
 //! What was asked for: one source, outputs and their settings, before anything is known of the film.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 
 use crate::media::{AudioCodec, Container, Geometry, VideoCodec};
@@ -83,7 +85,7 @@ pub struct VideoSettings {
 #[serde(deny_unknown_fields)]
 pub struct AudioSettings {
     pub codec: AudioCodec,
-    /// Bits per second over all channels.
+    /// Bits per second over all channels; 0 for codecs that lose nothing.
     pub bitrate: u32,
     /// `None`: the source's.
     pub sample_rate: Option<u32>,
@@ -109,7 +111,7 @@ pub enum Preset {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RateControl {
-    /// Constant quality, 0–51.
+    /// Constant quality, by the codec's own scale.
     Crf(u8),
     /// Average bits per second.
     Bitrate(u32),
@@ -196,6 +198,30 @@ impl VideoCodec {
         match self {
             Self::H264 => 23,
             Self::Hevc => 28,
+            Self::Vp8 | Self::Vp9 => 31,
+            Self::Av1 => 32,
+            Self::Mpeg4 => 4,
         }
+    }
+
+    /// Constant quality by the codec's own scale, the best first.
+    pub fn crf_range(self) -> RangeInclusive<u32> {
+        match self {
+            Self::H264 | Self::Hevc => 0..=51,
+            Self::Vp8 | Self::Vp9 | Self::Av1 => 0..=63,
+            Self::Mpeg4 => 1..=31,
+        }
+    }
+}
+
+impl AudioCodec {
+    /// Bits per second over all channels when none are asked for; 0 where the codec has none of its own.
+    pub fn default_bitrate(self, channels: Option<u32>) -> u32 {
+        let (all, each) = match self {
+            Self::Flac | Self::Pcm => return 0,
+            Self::Ac3 => (192_000, 96_000),
+            Self::Aac | Self::Mp3 | Self::Opus | Self::Vorbis => (128_000, 64_000),
+        };
+        channels.map_or(all, |channels| channels * each)
     }
 }

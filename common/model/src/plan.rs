@@ -140,6 +140,10 @@ pub struct AudioRendition {
     pub settings: AudioSettings,
     pub format: AudioFormat,
     pub language: Option<String>,
+    /// Where on the output's time line its first sample must stand, after silence if need be; `None`: where the source
+    /// begins. Containers without times begin at a place of their own.
+    #[serde(default)]
+    pub begins: Option<MediaTime>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,6 +155,13 @@ pub struct OutputPlan {
     pub video: Option<u32>,
     /// Number of its audio rendition.
     pub audio: Option<u32>,
+    /// How much later than on the output's time line everything stands in the file, where the container can only so keep
+    /// pictures and sound together.
+    #[serde(default)]
+    pub delay: MediaTime,
+    /// What the container makes of the settings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Where it is not one file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub package: Option<PackagePlan>,

@@ -145,6 +145,9 @@ pub struct MergeWork {
     /// Where the output is not one file: `video` is then none.
     #[serde(default)]
     pub package: Option<MergePackage>,
+    /// As in the plan.
+    #[serde(default)]
+    pub delay: MediaTime,
     pub tags: Tags,
     pub chapters: Vec<Chapter>,
     /// Name of the folder, as it stands in a URL, in which this attempt's files but the output's own come to lie, if it

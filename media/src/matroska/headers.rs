@@ -1,15 +1,18 @@
 //! Everything before the first cluster, and the cues after the last.
 
-use framefleet_model::media::{Colour, ColourRange, ContentLight, MasteringDisplay, VideoCodec};
+use framefleet_model::media::{AudioCodec, Colour, ColourRange, ContentLight, MasteringDisplay, VideoCodec};
 use framefleet_model::time::{MediaTime, NS_PER_SECOND, scale_round};
 
 use super::ebml::Elements;
-use super::{SCALE_NS, id};
-use crate::muxing::{Audio, Film, Video, language};
+use super::{DocType, SCALE_NS, id};
+use crate::audio_files::flac_head;
+use crate::muxing::{Audio, Film, MuxError, Video, language, vp9};
 
 /// Seconds from 1970 to 2001, where Matroska's dates begin.
 const EPOCH: i64 = 978_307_200;
 const APP: &str = "framefleet";
+/// What a decoder of Opus needs to hear before it is right (RFC 7845, 4.6).
+const OPUS_PREROLL_NS: u64 = 80_000_000;
 /// Display sizes are a ratio, not pixels.
 const AS_RATIO: u64 = 3;
 
@@ -28,14 +31,30 @@ pub(crate) struct Cue {
     pub(crate) block: u64,
 }
 
-pub(crate) fn ebml_header() -> Vec<u8> {
+/// Refuses what has no codec id here.
+pub(crate) fn check(film: &Film) -> Result<(), MuxError> {
+    match film.video.as_ref().map(|video| video.codec) {
+        Some(VideoCodec::Mpeg4) => Err(MuxError::Codec { container: "matroska", codec: "mpeg4" }),
+        Some(VideoCodec::H264 | VideoCodec::Hevc | VideoCodec::Vp8 | VideoCodec::Vp9 | VideoCodec::Av1) | None => {
+            Ok(())
+        }
+    }
+}
+
+pub(crate) fn ebml_header(doc: DocType) -> Vec<u8> {
     let mut e = Elements::default();
     e.master(id::EBML, |e| {
         e.uint(0x4286, 1);
         e.uint(0x42f7, 1);
         e.uint(0x42f2, 4);
         e.uint(0x42f3, 8);
-        e.text(0x4282, "matroska");
+        e.text(
+            0x4282,
+            match doc {
+                DocType::Matroska => "matroska",
+                DocType::Webm => "webm",
+            },
+        );
         e.uint(0x4287, 4);
         e.uint(0x4285, 2);
     });
@@ -109,9 +128,16 @@ fn put_video(e: &mut Elements, video: &Video, uid: u64) {
         match video.codec {
             VideoCodec::H264 => "V_MPEG4/ISO/AVC",
             VideoCodec::Hevc => "V_MPEGH/ISO/HEVC",
+            VideoCodec::Vp8 => "V_VP8",
+            VideoCodec::Vp9 => "V_VP9",
+            VideoCodec::Av1 | VideoCodec::Mpeg4 => "V_AV1",
         },
     );
-    e.binary(0x63a2, &video.codec_data);
+    if video.codec == VideoCodec::Vp9 {
+        e.binary(0x63a2, &vp9_features(video));
+    } else if !video.codec_data.is_empty() {
+        e.binary(0x63a2, &video.codec_data);
+    }
     let frame = scale_round(NS_PER_SECOND, i64::from(video.rate.den()), i64::from(video.rate.num()));
     e.uint(0x23e383, frame.max(1).unsigned_abs());
     e.master(0xe0, |e| {
@@ -175,17 +201,42 @@ fn put_mastering(e: &mut Elements, mastering: &MasteringDisplay) {
     e.float(0x55da, f64::from(mastering.luminance_min) / 10_000.0);
 }
 
+/// Profile, level, depth and sampling, each as number, length, value (WebM's VP9 codec features).
+fn vp9_features(video: &Video) -> Vec<u8> {
+    let profile = if video.depth > 8 { 2 } else { 0 };
+    vec![1, 1, profile, 2, 1, vp9::level(video), 3, 1, video.depth, 4, 1, 1]
+}
+
 fn put_audio(e: &mut Elements, audio: &Audio, uid: u64) {
     put_common(e, AUDIO, uid, audio.language.as_deref());
-    e.text(0x86, "A_AAC");
-    e.binary(0x63a2, &audio.codec_data);
+    let (id, private) = match audio.codec {
+        AudioCodec::Aac => ("A_AAC", audio.codec_data.clone()),
+        AudioCodec::Mp3 => ("A_MPEG/L3", Vec::new()),
+        AudioCodec::Opus => ("A_OPUS", audio.codec_data.clone()),
+        AudioCodec::Vorbis => ("A_VORBIS", audio.codec_data.clone()),
+        AudioCodec::Flac => ("A_FLAC", flac_head(audio)),
+        AudioCodec::Pcm => ("A_PCM/INT/LIT", Vec::new()),
+        AudioCodec::Ac3 => ("A_AC3", Vec::new()),
+    };
+    e.text(0x86, id);
+    if !private.is_empty() {
+        e.binary(0x63a2, &private);
+    }
     let rate = i64::from(audio.format.rate.max(1));
-    let ns = |samples: u32| scale_round(i64::from(samples), NS_PER_SECOND, rate).unsigned_abs();
-    e.uint(0x56bb, ns(audio.unit_samples));
-    e.uint(0x23e383, ns(audio.unit_samples).max(1));
+    let ns = |samples: u64| scale_round(samples.cast_signed(), NS_PER_SECOND, rate).unsigned_abs();
+    if audio.codec == AudioCodec::Opus {
+        e.uint(0x56aa, ns(u64::from(audio.priming)));
+        e.uint(0x56bb, OPUS_PREROLL_NS);
+    } else if let Some(length) = audio.units.length() {
+        e.uint(0x56bb, if audio.codec == AudioCodec::Aac { ns(length) } else { 0 });
+        e.uint(0x23e383, ns(length).max(1));
+    }
     e.master(0xe1, |e| {
         e.float(0xb5, f64::from(audio.format.rate));
         e.uint(0x9f, u64::from(audio.format.channels));
+        if audio.codec == AudioCodec::Pcm {
+            e.uint(0x6264, 16);
+        }
     });
 }
 

@@ -24,6 +24,7 @@ mod headers;
 use std::io::{Seek, SeekFrom, Write};
 
 use framefleet_model::index::Key;
+use framefleet_model::media::AudioCodec;
 use framefleet_model::time::MediaTime;
 
 use self::ebml::{Elements, WIDE_SIZE, wide_size};
@@ -39,6 +40,13 @@ const CLUSTER_TICKS_MIN: i64 = 1000;
 /// A block's time is a signed 16-bit distance from its cluster's.
 const REACH: i64 = 32_000;
 const KEY_FLAG: u8 = 0x80;
+/// Which of the family a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DocType {
+    Matroska,
+    Webm,
+}
+
 /// Each unit takes its own turn.
 const RUN: MediaTime = MediaTime(1);
 
@@ -61,7 +69,7 @@ pub struct MatroskaWriter<W> {
     sounds: Option<Sounds>,
     turns: Turns,
     pushed_pictures: usize,
-    pushed_sounds: u32,
+    pushed_sounds: usize,
     layout: Layout,
     cluster: Option<Cluster>,
     cues: Vec<Cue>,
@@ -97,7 +105,8 @@ struct Unit<'a> {
 }
 
 impl<W: Write + Seek> MatroskaWriter<W> {
-    pub fn begin(mut sink: W, film: Film) -> Result<Self, MuxError> {
+    pub fn begin(mut sink: W, film: Film, doc: DocType) -> Result<Self, MuxError> {
+        headers::check(&film)?;
         let pictures = film.video.as_ref().map(|video| Pictures::new(video, TICKS_PER_SECOND)).transpose()?;
         let sounds = film.audio.as_ref().map(Sounds::new).transpose()?;
         let turns = Turns::new(runs(&film, pictures.as_ref(), RUN)?);
@@ -105,7 +114,7 @@ impl<W: Write + Seek> MatroskaWriter<W> {
             return Err(MuxError::Empty);
         }
         let start = sink.stream_position()?;
-        let (bytes, layout) = head(&film, start);
+        let (bytes, layout) = head(&film, (doc, start));
         sink.write_all(&bytes)?;
         let at = start + bytes.len() as u64;
         let (cluster, cues) = (None, Vec::new());
@@ -226,12 +235,14 @@ impl<W: Write + Seek> Muxer<W> for MatroskaWriter<W> {
 
     fn push_sound(&mut self, data: &[u8]) -> Result<(), MuxError> {
         self.turns.take(Track::Audio)?;
-        let (Some(audio), Some(sounds)) = (&self.film.audio, self.sounds) else {
+        let (Some(audio), Some(sounds)) = (&self.film.audio, &self.sounds) else {
             return Err(MuxError::Turn(Track::Audio));
         };
         let number = self.pushed_sounds;
         let discard = discard_ns(audio, number);
-        let at = audio.first - samples_time(audio, u64::from(audio.priming)) + sounds.begins(number);
+        // A codec delay is told for Opus, and taken off every stamp by those who read it.
+        let told = if audio.codec == AudioCodec::Opus { 0 } else { audio.priming };
+        let at = audio.first - samples_time(audio, u64::from(told)) + sounds.begins(number);
         let ticks = at.to_ticks(TICKS_PER_SECOND);
         self.pushed_sounds += 1;
         self.put(&Unit { track: AUDIO, data, ticks, not_before: ticks, key: Key::Yes, discard })
@@ -261,9 +272,9 @@ impl<W: Write + Seek> Muxer<W> for MatroskaWriter<W> {
 const CLUSTER_HEAD: u64 = 4 + WIDE_SIZE as u64;
 
 /// Everything before the first cluster.
-fn head(film: &Film, start: u64) -> (Vec<u8>, Layout) {
+fn head(film: &Film, (doc, start): (DocType, u64)) -> (Vec<u8>, Layout) {
     let mut e = Elements::default();
-    e.raw(&headers::ebml_header());
+    e.raw(&headers::ebml_header(doc));
     e.wide_head(id::SEGMENT, 0);
     let segment = e.len();
     let sections =
@@ -312,14 +323,14 @@ fn discard_tail(discard: i64) -> Vec<u8> {
 }
 
 /// What is not to be heard of a unit: all of one that is priming, the end of the last.
-fn discard_ns(audio: &Audio, number: u32) -> i64 {
-    let unit = u64::from(audio.unit_samples);
-    let coded = u64::from(audio.units) * unit;
-    let padding = coded.saturating_sub(u64::from(audio.priming) + audio.samples).min(unit);
-    let samples = if (u64::from(number) + 1) * unit <= u64::from(audio.priming) {
-        unit
-    } else if number + 1 == audio.units {
-        padding
+fn discard_ns(audio: &Audio, number: usize) -> i64 {
+    let (units, priming) = (&audio.units, u64::from(audio.priming));
+    let begins = units.begins.get(number).copied().unwrap_or(units.end);
+    let ends = units.begins.get(number + 1).copied().unwrap_or(units.end);
+    let samples = if ends <= priming {
+        ends - begins
+    } else if number + 1 == units.begins.len() {
+        units.end.saturating_sub(priming + audio.samples).min(ends - begins)
     } else {
         0
     };

@@ -3,18 +3,16 @@
 use std::sync::Arc;
 
 use framefleet_model::fault::{Fault, FaultKind};
-use framefleet_model::media::AudioCodec;
 use framefleet_model::plan::{AudioRendition, VideoRendition};
 use framefleet_model::task::{MergeVideo, MergeWork};
 use framefleet_model::time::{MediaTime, NS_PER_SECOND, scale_round};
 
 use crate::merge::schedule::Schedule;
-use crate::muxing::{Audio, Film, Video};
+use crate::muxing::{Audio, Film, SoundUnits, Video};
 use crate::pipe::internal;
 use crate::read_at::ReadAt;
 use crate::reader::Reader;
 use crate::segment::{Entry, SegmentReader};
-use crate::sound::UNIT_SAMPLES;
 
 pub(crate) struct Inputs {
     pub(crate) pictures: Option<PictureInput>,
@@ -62,13 +60,14 @@ impl Inputs {
 
     /// The output as a muxer is told of it.
     pub(crate) fn film(&self, work: &MergeWork) -> Result<Film, Fault> {
-        Ok(Film {
+        let film = Film {
             video: self.pictures.as_ref().map(PictureInput::track).transpose()?,
             audio: self.sound.as_ref().map(SoundInput::track).transpose()?,
             tags: work.tags.clone(),
             chapters: work.chapters.clone(),
             plan: work.plan.clone(),
-        })
+        };
+        Ok(film.later(work.delay))
     }
 }
 
@@ -121,6 +120,7 @@ impl PictureInput {
         Ok(Video {
             codec: self.rendition.settings.codec,
             codec_data: codec_data(&self.caps)?,
+            depth: if format.layout.contains("_10") { 10 } else { 8 },
             geometry: format.geometry,
             pixel_aspect: format.pixel_aspect,
             colour: format.colour,
@@ -138,23 +138,36 @@ impl PictureInput {
 impl SoundInput {
     pub(crate) fn first(&self) -> MediaTime {
         let rate = i64::from(self.rendition.format.rate);
-        let priming = scale_round(i64::from(AudioCodec::Aac.priming_samples()), NS_PER_SECOND, rate);
+        let codec = self.rendition.settings.codec;
+        let priming = scale_round(i64::from(codec.priming_samples()), NS_PER_SECOND, rate);
         let first = self.track.entries.first().map_or(MediaTime::ZERO, |e| e.pts + MediaTime(priming));
-        first.max(MediaTime::ZERO)
+        if self.rendition.begins.is_some() { first } else { first.max(MediaTime::ZERO) }
     }
 
     fn track(&self) -> Result<Audio, Fault> {
+        let codec = self.rendition.settings.codec;
         Ok(Audio {
+            codec,
             codec_data: codec_data(&self.track.caps)?,
             format: self.rendition.format,
             language: self.rendition.language.clone(),
             bitrate: self.rendition.settings.bitrate,
             first: self.first(),
-            priming: AudioCodec::Aac.priming_samples(),
+            priming: codec.priming_samples(),
             samples: self.track.extent.samples,
-            units: u32::try_from(self.track.entries.len()).unwrap_or(u32::MAX),
-            unit_samples: u32::try_from(UNIT_SAMPLES).unwrap_or(1024),
+            units: self.units(),
         })
+    }
+
+    fn units(&self) -> SoundUnits {
+        let (format, codec) = (self.rendition.format, self.rendition.settings.codec);
+        let begin = self.track.entries.first().map_or(MediaTime::ZERO, |e| e.pts);
+        let samples = |at: MediaTime| scale_round((at - begin).ns(), i64::from(format.rate), NS_PER_SECOND);
+        let begins: Vec<u64> = self.track.entries.iter().map(|e| samples(e.pts).unsigned_abs()).collect();
+        let whole = u64::from(codec.priming_samples()) + self.track.extent.samples;
+        let unit = codec.unit_samples(format.rate).filter(|_| !codec.is_lossless());
+        let end = unit.map_or(whole, |unit| begins.last().copied().unwrap_or(0) + u64::from(unit));
+        SoundUnits { begins, end: end.max(whole) }
     }
 }
 
@@ -169,12 +182,12 @@ pub(crate) fn open_object(object: u32, reader: &Reader) -> Result<Arc<dyn ReadAt
     ))
 }
 
-/// The avcC, hvcC or AudioSpecificConfig record.
+/// What the encoder's side put down for the muxer; nothing where units say it all.
 fn codec_data(caps: &str) -> Result<Vec<u8>, Fault> {
     let caps: gst::Caps = caps.parse().map_err(|_| internal(format!("caps that do not parse: {caps}")))?;
     let data = caps.structure(0).and_then(|s| s.get::<gst::Buffer>("codec_data").ok());
     let map = data.as_ref().and_then(|d| d.map_readable().ok());
-    map.map(|m| m.to_vec()).ok_or_else(|| internal("an encoder gave no codec data"))
+    Ok(map.map(|m| m.to_vec()).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -316,6 +329,7 @@ mod tests {
             video: Some(video),
             audio: None,
             package: None,
+            delay: MediaTime::ZERO,
             tags: Tags::default(),
             chapters: Vec::new(),
             folder: String::new(),

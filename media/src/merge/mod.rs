@@ -16,7 +16,7 @@ mod schedule;
 mod transport;
 
 use std::fs::File;
-use std::io::{BufWriter, Seek, Write};
+use std::io::BufWriter;
 use std::path::Path;
 
 use framefleet_model::fault::{Fault, FaultKind};
@@ -24,13 +24,17 @@ use framefleet_model::index::Key;
 use framefleet_model::ledger::OutputProof;
 use framefleet_model::media::Container;
 use framefleet_model::task::MergeWork;
+use framefleet_model::time::MediaTime;
 
+use crate::audio_files::{FlacWriter, Mp3Writer, OggWriter, WavWriter};
+use crate::avi::AviWriter;
 use crate::child::Teller;
+use crate::flv::FlvWriter;
 use crate::indexing::scratch_fault;
-use crate::isobmff::writer::Mp4Writer;
-use crate::matroska::MatroskaWriter;
+use crate::isobmff::writer::{Brand, Mp4Writer};
+use crate::matroska::{DocType, MatroskaWriter};
 use crate::merge::inputs::Inputs;
-use crate::muxing::{MuxError, Muxer, Picture, Track};
+use crate::muxing::{Film, MuxError, Muxer, Picture, Track};
 use crate::package;
 use crate::pipe::internal;
 use crate::reader::Reader;
@@ -44,32 +48,51 @@ pub(crate) fn run(work: &MergeWork, reader: &Reader, scratch: &Path, teller: &Te
     let name = format!("output-{}.{}", work.output, work.container.name());
     let path = scratch.join(&name);
     match work.container {
-        Container::Mp4 => {
-            let writer = Mp4Writer::begin(sink(&path)?, inputs.film(work)?).map_err(mux_fault)?;
-            mux(Box::new(writer), &mut inputs, teller)?;
-        }
-        Container::Mkv => {
-            let writer = MatroskaWriter::begin(sink(&path)?, inputs.film(work)?).map_err(mux_fault)?;
-            mux(Box::new(writer), &mut inputs, teller)?;
-        }
         Container::Ts => transport::mux(&mut inputs, &path, teller)?,
+        container => {
+            let writer = writer(container, sink(&path)?, inputs.film(work)?).map_err(mux_fault)?;
+            mux(writer, (&mut inputs, work.delay), teller)?;
+        }
     }
     proof::of(work, &inputs, &path, name)
 }
 
-fn sink(path: &Path) -> Result<BufWriter<File>, Fault> {
+type Sink = BufWriter<File>;
+
+fn sink(path: &Path) -> Result<Sink, Fault> {
     let file = File::create(path).map_err(|e| scratch_fault(&e))?;
     Ok(BufWriter::with_capacity(1 << 20, file))
 }
 
-fn mux<W: Write + Seek>(mut writer: Box<dyn Muxer<W> + '_>, inputs: &mut Inputs, teller: &Teller) -> Result<(), Fault> {
+fn writer(container: Container, sink: Sink, film: Film) -> Result<Box<dyn Muxer<Sink>>, MuxError> {
+    Ok(match container {
+        Container::Mp4 => Box::new(Mp4Writer::begin(sink, film, Brand::Mp4)?),
+        Container::M4a => Box::new(Mp4Writer::begin(sink, film, Brand::Sound)?),
+        Container::Mov => Box::new(Mp4Writer::begin(sink, film, Brand::QuickTime)?),
+        Container::Mkv => Box::new(MatroskaWriter::begin(sink, film, DocType::Matroska)?),
+        Container::Webm => Box::new(MatroskaWriter::begin(sink, film, DocType::Webm)?),
+        Container::Flv => Box::new(FlvWriter::begin(sink, film)?),
+        Container::Avi => Box::new(AviWriter::begin(sink, film)?),
+        Container::Mp3 => Box::new(Mp3Writer::begin(sink, film)?),
+        Container::Ogg => Box::new(OggWriter::begin(sink, film)?),
+        Container::Flac => Box::new(FlacWriter::begin(sink, film)?),
+        Container::Wav => Box::new(WavWriter::begin(sink, film)?),
+        Container::Ts => return Err(MuxError::Empty),
+    })
+}
+
+fn mux(
+    mut writer: Box<dyn Muxer<Sink>>,
+    (inputs, delay): (&mut Inputs, MediaTime),
+    teller: &Teller,
+) -> Result<(), Fault> {
     let mut done = 0;
     while let Some(track) = writer.wants() {
         match track {
             Track::Video => {
                 let (entry, data) = inputs.next_picture()?.ok_or_else(|| internal("the pictures end too early"))?;
                 let key = if entry.sync == Sync::Yes { Key::Yes } else { Key::No };
-                writer.push_picture(Picture { data, pts: entry.pts, key }).map_err(mux_fault)?;
+                writer.push_picture(Picture { data, pts: entry.pts + delay, key }).map_err(mux_fault)?;
                 done += 1;
                 teller.step(done, entry.pts);
             }

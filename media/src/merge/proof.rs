@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::Digest;
+use framefleet_model::index::Unit;
 use framefleet_model::ledger::{AudioReadback, OutputProof, Produced, Stand, VideoReadback};
+use framefleet_model::media::{AudioCodec, Container};
 use framefleet_model::task::MergeWork;
 use framefleet_model::time::MediaTime;
 use sha2::{Digest as _, Sha256};
@@ -17,6 +19,7 @@ use crate::isobmff::reader::Presented;
 use crate::merge::inputs::{Inputs, PictureInput, SoundInput};
 use crate::pass::{self, Until};
 use crate::read_at::ReadAt;
+use crate::sound_coding;
 use crate::tap::{Heard, Kind};
 
 /// What a container's clock may round off a picture's time.
@@ -28,7 +31,7 @@ const TRACKS: u32 = 8;
 pub(crate) fn of(work: &MergeWork, inputs: &Inputs, path: &Path, name: String) -> Result<OutputProof, Fault> {
     let file = File::open(path).map_err(|e| scratch_fault(&e))?;
     let produced = produced(&file, name).map_err(|e| scratch_fault(&e))?;
-    let (video, audio) = readback(inputs, Arc::new(file))?;
+    let (video, audio) = readback((inputs, work.container), Arc::new(file))?;
     let shown = inputs.pictures.as_ref().map(|pictures| pictures.schedule.end);
     let heard = inputs.sound.as_ref().map(|sound| sound.track.extent.end);
     Ok(OutputProof {
@@ -45,7 +48,7 @@ pub(crate) fn of(work: &MergeWork, inputs: &Inputs, path: &Path, name: String) -
 
 /// What a demuxer finds in a finished output of one variant.
 pub(crate) fn readback(
-    inputs: &Inputs,
+    (inputs, container): (&Inputs, Container),
     file: Arc<dyn ReadAt>,
 ) -> Result<(Option<VideoReadback>, Option<AudioReadback>), Fault> {
     let film = Arc::new(Presented::of(file));
@@ -63,13 +66,13 @@ pub(crate) fn readback(
             let message = format!("the output's edit list ends at {end}, before its last picture at {last}");
             return Err(Fault::new(FaultKind::LedgerOpen, message));
         }
-        video = Some(pictures_of(&tap.heard(), pictures)?);
+        video = Some(pictures_of(&shown(&tap.heard(), container), pictures)?);
     }
     if let Some(sound) = &inputs.sound {
         let tap = track(Kind::Audio).ok_or_else(|| missing("audio"))?;
         let beside = inputs.pictures.as_ref().and_then(|p| p.schedule.times.first().copied());
-        let shown = track(Kind::Video).and_then(|tap| first_shown(&tap.heard()));
-        audio = Some(sound_of(&tap.heard(), sound, shown.zip(beside))?);
+        let first = track(Kind::Video).and_then(|tap| shown(&tap.heard(), container).first().copied());
+        audio = Some(sound_of(&tap.heard(), sound, first.zip(beside))?);
     }
     Ok((video, audio))
 }
@@ -89,13 +92,16 @@ fn produced(mut file: &File, name: String) -> std::io::Result<Produced> {
     Ok(Produced { name, size, digest: Digest::from_bytes(hasher.finalize().into()) })
 }
 
-fn first_shown(heard: &Heard) -> Option<MediaTime> {
-    heard.units.iter().filter(|u| u.shows > 0).filter_map(|u| u.pts).min()
+/// When the file shows its pictures, ascending.
+fn shown(heard: &Heard, container: Container) -> Vec<MediaTime> {
+    // AVI tells only when pictures are decoded, which is when they are shown: none waits for a later one.
+    let time = |unit: &Unit| if container == Container::Avi { unit.pts.or(unit.dts) } else { unit.pts };
+    let mut times: Vec<MediaTime> = heard.units.iter().filter(|u| u.shows > 0).filter_map(time).collect();
+    times.sort_unstable();
+    times
 }
 
-fn pictures_of(heard: &Heard, input: &PictureInput) -> Result<VideoReadback, Fault> {
-    let mut times: Vec<MediaTime> = heard.units.iter().filter(|u| u.shows > 0).filter_map(|u| u.pts).collect();
-    times.sort_unstable();
+fn pictures_of(times: &[MediaTime], input: &PictureInput) -> Result<VideoReadback, Fault> {
     let open = |what: String| Err(Fault::new(FaultKind::LedgerOpen, what));
     if times.len() != input.schedule.times.len() {
         return open(format!(
@@ -128,13 +134,24 @@ fn sound_of(
     // clock reference, which comes with the first picture: nothing that stands later may be missing.
     let begins = pictures.map_or(MediaTime::ZERO, |(_, due_at)| due_at).max(input.first());
     let early = input.track.entries.iter().filter(|e| e.pts < begins).count() as u64;
-    if heard.count > due || heard.count + early < due {
+    let settings = &input.rendition.settings;
+    // GStreamer's parser gives the frame with the tag for sound.
+    let extra = u8::from(settings.codec == AudioCodec::Mp3 && pictures.is_none());
+    if settings.codec == AudioCodec::Pcm {
+        // PCM has no units of its own: a demuxer gives it in blocks of any length.
+        let frame = u64::from(input.rendition.format.channels) * sound_coding::layout(settings.codec).1;
+        let (got, bytes) = (heard.bytes, input.track.extent.samples * frame);
+        if got != bytes {
+            return open(format!("{got} bytes of sound read back from the output, {bytes} went in"));
+        }
+    } else if heard.count > due + u64::from(extra) || heard.count + early < due {
         return open(format!("{} sound units read back from the output, {due} went in", heard.count));
     }
+    let count_of = if settings.codec == AudioCodec::Pcm { due } else { heard.count.min(due) };
     let mut off_max = MediaTime::ZERO;
     if let (Some((heard_at, due_at)), Some(span)) = (pictures, heard.span) {
         let stands = span.start - heard_at + due_at;
-        let left_out = usize::try_from(due - heard.count).unwrap_or(0);
+        let left_out = usize::try_from(due - count_of).unwrap_or(0);
         let must = input.track.entries.get(left_out).map_or(MediaTime::ZERO, |e| e.pts);
         // A unit of priming that would stand before zero, or before its edit, is put where that begins; a unit that
         // holds nothing but padding may be left out at the end instead.
@@ -148,5 +165,5 @@ fn sound_of(
         }
     }
     let count = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
-    Ok(AudioReadback { units: count(heard.count), left_out: count(due - heard.count), first: input.first(), off_max })
+    Ok(AudioReadback { units: count(count_of), left_out: count(due - count_of), first: input.first(), off_max })
 }

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use framefleet_model::fault::Fault;
-use framefleet_model::media::VideoCodec;
+use framefleet_model::fault::{Fault, FaultKind};
+use framefleet_model::media::{AudioCodec, VideoCodec};
 use framefleet_model::time::MediaTime;
 use gst::prelude::*;
 
@@ -16,6 +16,9 @@ use crate::segment::{Entry, Sync};
 /// DTS and priming lie before zero; a pipeline's clock does not.
 const BASE: MediaTime = MediaTime::from_secs(1000 * 3600);
 const AHEAD_BYTES: u64 = 8 << 20;
+/// What stands before the stream's zero is left out. AAC's first unit is all priming; others' hold sound, and zero comes as
+/// much earlier.
+const HEADROOM: MediaTime = MediaTime::from_secs(1);
 
 /// ```text
 /// pictures ─▶ {appsrc} ! {h264parse} ! byte-stream ! {queue} ! sink_256 {mpegtsmux} ! {filesink}
@@ -31,12 +34,14 @@ pub(crate) fn mux(inputs: &mut Inputs, path: &Path, teller: &Teller) -> Result<(
     let pictures = inputs.pictures.as_mut().map(|p| Ok::<_, Fault>((video_row(&pipe, &muxer, p)?, p))).transpose()?;
     let sound = inputs.sound.as_mut().map(|s| Ok::<_, Fault>((audio_row(&pipe, &muxer, s)?, s))).transpose()?;
     pipe.play()?;
+    let zero = inputs_zero(sound.as_ref().map(|(_, input)| &**input));
     let pushed = AtomicU64::new(0);
     std::thread::scope(|scope| {
         let (pipe, pushed) = (&pipe, &pushed);
-        let video =
-            pictures.map(|(source, input)| scope.spawn(move || pipe.or_end(push_pictures((&source, pushed), input))));
-        let audio = sound.map(|(source, input)| scope.spawn(move || pipe.or_end(push_sound((&source, pushed), input))));
+        let video = pictures
+            .map(|(source, input)| scope.spawn(move || pipe.or_end(push_pictures((&source, pushed, zero), input))));
+        let audio =
+            sound.map(|(source, input)| scope.spawn(move || pipe.or_end(push_sound((&source, pushed, zero), input))));
         let ended = pipe.wait_end(|| teller.step(pushed.load(Ordering::Relaxed), MediaTime::ZERO));
         // Pushing threads may wait for room in a pipeline that no longer moves.
         let _ = pipe.element().set_state(gst::State::Null);
@@ -53,6 +58,9 @@ fn video_row(pipe: &Pipe, muxer: &gst::Element, input: &PictureInput) -> Result<
     let (parser, media_type) = match input.rendition.settings.codec {
         VideoCodec::H264 => ("h264parse", "video/x-h264"),
         VideoCodec::Hevc => ("h265parse", "video/x-h265"),
+        codec @ (VideoCodec::Vp8 | VideoCodec::Vp9 | VideoCodec::Av1 | VideoCodec::Mpeg4) => {
+            return Err(Fault::new(FaultKind::Settings, format!("ts holds no {}", codec.name())));
+        }
     };
     let parser = make(parser)?;
     parser.set_property("config-interval", -1_i32);
@@ -61,8 +69,16 @@ fn video_row(pipe: &Pipe, muxer: &gst::Element, input: &PictureInput) -> Result<
 }
 
 fn audio_row(pipe: &Pipe, muxer: &gst::Element, input: &SoundInput) -> Result<gst_app::AppSrc, Fault> {
-    let stream = gst::Caps::builder("audio/mpeg").field("mpegversion", 4_i32).field("stream-format", "adts").build();
-    row(pipe, (&input.track.caps, &make("aacparse")?, &stream), (muxer, "sink_257"))
+    let mpeg = |version: i32| gst::Caps::builder("audio/mpeg").field("mpegversion", version);
+    let (parser, stream) = match input.rendition.settings.codec {
+        AudioCodec::Aac => ("aacparse", mpeg(4).field("stream-format", "adts").build()),
+        AudioCodec::Mp3 => ("mpegaudioparse", mpeg(1).build()),
+        AudioCodec::Ac3 => ("ac3parse", gst::Caps::builder("audio/x-ac3").build()),
+        codec @ (AudioCodec::Opus | AudioCodec::Vorbis | AudioCodec::Flac | AudioCodec::Pcm) => {
+            return Err(Fault::new(FaultKind::Settings, format!("ts holds no {}", codec.name())));
+        }
+    };
+    row(pipe, (&input.track.caps, &make(parser)?, &stream), (muxer, "sink_257"))
 }
 
 fn row(
@@ -86,17 +102,25 @@ fn row(
     Ok(source)
 }
 
-/// A track's way into the pipeline, and how much went it on any.
-type Way<'a> = (&'a gst_app::AppSrc, &'a AtomicU64);
+/// A track's way into the pipeline, how much went it on any, and what stands at the stream's zero.
+type Way<'a> = (&'a gst_app::AppSrc, &'a AtomicU64, MediaTime);
 
-fn push_pictures((source, pushed): Way<'_>, input: &mut PictureInput) -> Result<(), Fault> {
+fn inputs_zero(sound: Option<&SoundInput>) -> MediaTime {
+    let holds_sound = sound.is_some_and(|sound| {
+        let codec = sound.rendition.settings.codec;
+        codec.unit_samples(sound.rendition.format.rate).is_some_and(|unit| unit > codec.priming_samples())
+    });
+    if holds_sound { MediaTime::ZERO - HEADROOM } else { MediaTime::ZERO }
+}
+
+fn push_pictures((source, pushed, zero): Way<'_>, input: &mut PictureInput) -> Result<(), Fault> {
     let schedule = input.schedule.clone();
     let mut number = 0;
     while let Some((entry, data)) = input.next()? {
         let dts = schedule.times.get(number).copied().unwrap_or(entry.pts) - schedule.dts_delay;
         number += 1;
         pushed.fetch_add(1, Ordering::Relaxed);
-        if !push(source, (entry, dts), data) {
+        if !push((source, zero), (entry, dts), data) {
             break;
         }
     }
@@ -105,10 +129,10 @@ fn push_pictures((source, pushed): Way<'_>, input: &mut PictureInput) -> Result<
     Ok(())
 }
 
-fn push_sound((source, pushed): Way<'_>, input: &mut SoundInput) -> Result<(), Fault> {
+fn push_sound((source, pushed, zero): Way<'_>, input: &mut SoundInput) -> Result<(), Fault> {
     while let Some((entry, data)) = input.track.next()? {
         pushed.fetch_add(1, Ordering::Relaxed);
-        if !push(source, (entry, entry.pts), data) {
+        if !push((source, zero), (entry, entry.pts), data) {
             break;
         }
     }
@@ -117,7 +141,7 @@ fn push_sound((source, pushed): Way<'_>, input: &mut SoundInput) -> Result<(), F
 }
 
 /// `false` where the pipeline takes no more.
-fn push(source: &gst_app::AppSrc, (entry, dts): (Entry, MediaTime), data: &[u8]) -> bool {
+fn push((source, zero): (&gst_app::AppSrc, MediaTime), (entry, dts): (Entry, MediaTime), data: &[u8]) -> bool {
     let clock = |time: MediaTime| gst::ClockTime::from_nseconds(u64::try_from((time + BASE).ns()).unwrap_or(0));
     let mut buffer = gst::Buffer::from_mut_slice(data.to_vec());
     if let Some(buffer) = buffer.get_mut() {
@@ -128,8 +152,8 @@ fn push(source: &gst_app::AppSrc, (entry, dts): (Entry, MediaTime), data: &[u8])
         }
     }
     let mut segment = gst::FormattedSegment::<gst::format::Time>::new();
-    segment.set_start(clock(MediaTime::ZERO));
-    segment.set_position(clock(MediaTime::ZERO));
+    segment.set_start(clock(zero));
+    segment.set_position(clock(zero));
     let Some(caps) = source.caps() else { return false };
     let sample = gst::Sample::builder().buffer(&buffer).segment(&segment).caps(&caps).build();
     source.push_sample(&sample).is_ok()

@@ -2,7 +2,7 @@
 
 use framefleet_model::time::{MediaTime, NS_PER_SECOND, Rational, scale_round};
 
-use super::{Audio, MuxError, Video};
+use super::{Audio, MuxError, SoundUnits, Video};
 
 /// The clock of a container whose rate no picture rate decides.
 const COMMON_TIMESCALE: u32 = 90_000;
@@ -21,11 +21,10 @@ pub(crate) struct Pictures {
 }
 
 /// When sound units are decoded, in samples; the first at zero.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Sounds {
     pub(crate) rate: u32,
-    pub(crate) units: u32,
-    pub(crate) unit_samples: u32,
+    pub(crate) units: SoundUnits,
 }
 
 /// The clock on which a constant rate has exact times: a multiple of its numerator between 10 000 and 100 000 ticks
@@ -76,14 +75,13 @@ impl Sounds {
         if audio.first < MediaTime::ZERO {
             return Err(MuxError::Negative(audio.first));
         }
-        let (rate, unit_samples) = (audio.format.rate.max(1), audio.unit_samples.max(1));
-        Ok(Self { rate, units: audio.units, unit_samples })
+        Ok(Self { rate: audio.format.rate.max(1), units: audio.units.clone() })
     }
 
     /// When the n-th unit begins, counted from the first.
-    pub(crate) fn begins(&self, number: u32) -> MediaTime {
-        let samples = i64::from(number) * i64::from(self.unit_samples);
-        MediaTime(scale_round(samples, NS_PER_SECOND, i64::from(self.rate)))
+    pub(crate) fn begins(&self, number: usize) -> MediaTime {
+        let samples = self.units.begins.get(number).copied().unwrap_or(self.units.end);
+        MediaTime(scale_round(samples.cast_signed(), NS_PER_SECOND, i64::from(self.rate)))
     }
 }
 

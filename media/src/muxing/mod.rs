@@ -15,6 +15,7 @@
 mod clock;
 pub(crate) mod language;
 mod order;
+pub(crate) mod vp9;
 
 pub(crate) use clock::{Pictures, Sounds, timescale_of};
 pub(crate) use order::{InRun, Run, Turns, runs};
@@ -24,7 +25,7 @@ use std::io;
 use framefleet_model::id::Digest;
 use framefleet_model::index::Key;
 use framefleet_model::media::{
-    AudioFormat, Chapter, Colour, ContentLight, Geometry, MasteringDisplay, Tags, VideoCodec,
+    AudioCodec, AudioFormat, Chapter, Colour, ContentLight, Geometry, MasteringDisplay, Tags, VideoCodec,
 };
 use framefleet_model::time::{MediaTime, Rational};
 
@@ -42,9 +43,11 @@ pub struct Film {
 #[derive(Clone, Debug)]
 pub struct Video {
     pub codec: VideoCodec,
-    /// The avcC or hvcC record; units are length-prefixed accordingly.
+    /// The avcC or hvcC record, and units are length-prefixed accordingly; the av1C record; empty for the others.
     pub codec_data: Vec<u8>,
     pub geometry: Geometry,
+    /// Bits of a sample.
+    pub depth: u8,
     pub pixel_aspect: Rational,
     pub colour: Colour,
     pub mastering: Option<MasteringDisplay>,
@@ -60,24 +63,31 @@ pub struct Video {
     pub dts_delay: MediaTime,
 }
 
-/// AAC.
 #[derive(Clone, Debug)]
 pub struct Audio {
-    /// The AudioSpecificConfig.
+    pub codec: AudioCodec,
+    /// AAC's AudioSpecificConfig, the payload of AC-3's `dac3`, Opus' identification header, FLAC's STREAMINFO, Vorbis'
+    /// three headers laced as in Matroska; empty for MP3 and PCM.
     pub codec_data: Vec<u8>,
     pub format: AudioFormat,
     pub language: Option<String>,
     /// Bits per second, as it was asked for.
     pub bitrate: u32,
-    /// The place of the first sample of the source, after priming; not before zero.
+    /// The place of the first sample that was encoded, after priming; before zero only in containers without times.
     pub first: MediaTime,
     /// Samples of one channel that a decoder gives before that one.
     pub priming: u32,
     /// Samples of one channel without priming and without the last unit's padding.
     pub samples: u64,
-    pub units: u32,
-    /// 1024 for AAC-LC.
-    pub unit_samples: u32,
+    pub units: SoundUnits,
+}
+
+/// Where the units of a sound track lie, in samples from the beginning of the first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SoundUnits {
+    pub begins: Vec<u64>,
+    /// Where the last one ends, with its padding.
+    pub end: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +103,35 @@ pub struct Picture<'a> {
     /// One of the film's `times`.
     pub pts: MediaTime,
     pub key: Key,
+}
+
+impl Film {
+    /// Everything as much later, pictures' times as they are pushed too.
+    pub(crate) fn later(mut self, by: MediaTime) -> Self {
+        if let Some(video) = &mut self.video {
+            video.times.iter_mut().for_each(|time| *time = *time + by);
+            video.end = video.end + by;
+        }
+        if let Some(audio) = &mut self.audio {
+            audio.first = audio.first + by;
+        }
+        self
+    }
+}
+
+impl SoundUnits {
+    /// Units of one length each.
+    pub fn equal(units: u64, samples: u32) -> Self {
+        let begins = (0..units).map(|unit| unit * u64::from(samples)).collect();
+        Self { begins, end: units * u64::from(samples) }
+    }
+
+    /// The length that all have, if they have one; the last may be cut short.
+    pub(crate) fn length(&self) -> Option<u64> {
+        let mut lengths = self.begins.windows(2).map(|pair| pair[1] - pair[0]);
+        let first = lengths.next().unwrap_or(self.end);
+        lengths.all(|length| length == first).then_some(first)
+    }
 }
 
 pub trait Muxer<W> {
@@ -124,4 +163,6 @@ pub enum MuxError {
     TooLarge { what: &'static str, value: u64, bound: u64 },
     #[error("{0} is no codec data of this codec")]
     CodecData(&'static str),
+    #[error("{container} holds no {codec}")]
+    Codec { container: &'static str, codec: &'static str },
 }

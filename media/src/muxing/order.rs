@@ -55,9 +55,9 @@ impl Turns {
 pub(crate) fn runs(film: &Film, pictures: Option<&Pictures>, length: MediaTime) -> Result<Vec<Run>, MuxError> {
     let sounds = film.audio.as_ref().map(Sounds::new).transpose()?;
     let mut video = Cursor { track: Track::Video, next: 0, units: pictures.map_or(0, |p| p.dts.len()) };
-    let mut audio = Cursor { track: Track::Audio, next: 0, units: sounds.map_or(0, |s| s.units as usize) };
+    let mut audio = Cursor { track: Track::Audio, next: 0, units: sounds.as_ref().map_or(0, |s| s.units.begins.len()) };
     let video_at = |n: usize| pictures.map_or(MediaTime::MAX, |p| p.decoded_at(n));
-    let audio_at = |n: usize| sound_at(film.audio.as_ref(), sounds, n);
+    let audio_at = |n: usize| sound_at(film.audio.as_ref(), sounds.as_ref(), n);
     let mut runs = Vec::new();
     let mut until = video.peek(video_at).min(audio.peek(audio_at));
     while video.is_left() || audio.is_left() {
@@ -69,8 +69,7 @@ pub(crate) fn runs(film: &Film, pictures: Option<&Pictures>, length: MediaTime) 
     Ok(runs)
 }
 
-fn sound_at(audio: Option<&Audio>, sounds: Option<Sounds>, number: usize) -> MediaTime {
-    let number = u32::try_from(number).unwrap_or(u32::MAX);
+fn sound_at(audio: Option<&Audio>, sounds: Option<&Sounds>, number: usize) -> MediaTime {
     match (audio, sounds) {
         (Some(audio), Some(sounds)) => {
             let lead = MediaTime::from_ticks(i64::from(audio.priming), sounds.rate);

@@ -16,6 +16,9 @@ pub(crate) fn video(video: &Video) -> Result<String, MuxError> {
             Ok(format!("avc1.{profile:02x}{constraints:02x}{level:02x}"))
         }
         VideoCodec::Hevc => hevc(&video.codec_data).ok_or(MuxError::CodecData("hvcC")),
+        codec @ (VideoCodec::Vp8 | VideoCodec::Vp9 | VideoCodec::Av1 | VideoCodec::Mpeg4) => {
+            Err(MuxError::Codec { container: "ts", codec: codec.name() })
+        }
     }
 }
 

@@ -44,7 +44,7 @@ pub(crate) fn of_transport(
     }
     stream.finish(inputs)?;
     let chain = Chain::of(packaging.scratch, &files);
-    let (video, audio) = proof::readback(inputs, Arc::new(chain))?;
+    let (video, audio) = proof::readback((inputs, packaging.work.container), Arc::new(chain))?;
     let video = video.ok_or_else(|| internal("a variant without pictures"))?;
     Ok(Read { files, readback: VariantReadback { rendition: pictures.rendition.number, video, audio, segments } })
 }

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use framefleet_media::muxing::{Audio, Film, Muxer, Picture, Track, Video};
+use framefleet_media::muxing::{Audio, Film, Muxer, Picture, SoundUnits, Track, Video};
 use framefleet_model::id::Digest;
 use framefleet_model::index::Key;
-use framefleet_model::media::{AudioFormat, Colour, Geometry, Tags, VideoCodec};
+use framefleet_model::media::{AudioCodec, AudioFormat, Colour, Geometry, Tags, VideoCodec};
 use framefleet_model::time::{MediaTime, Rational};
 
 /// One unit as ffprobe lists it.
@@ -89,11 +89,13 @@ pub fn take_apart(path: &Path, codec: VideoCodec, rate: Rational) -> Coded {
     let record = match codec {
         VideoCodec::H264 => b"avcC",
         VideoCodec::Hevc => b"hvcC",
+        other => panic!("no clip of {} is taken apart", other.name()),
     };
     let video = Video {
         codec,
         codec_data: box_payload(&bytes, record),
         geometry: Geometry { width: 320, height: 180 },
+        depth: 8,
         pixel_aspect: Rational::ONE,
         colour: Colour::UNSPECIFIED,
         mastering: None,
@@ -105,6 +107,7 @@ pub fn take_apart(path: &Path, codec: VideoCodec, rate: Rational) -> Coded {
         dts_delay: delay,
     };
     let audio = Audio {
+        codec: AudioCodec::Aac,
         codec_data: audio_config(&bytes),
         format: AudioFormat { rate: 48_000, channels: 2 },
         language: Some("de".into()),
@@ -112,8 +115,7 @@ pub fn take_apart(path: &Path, codec: VideoCodec, rate: Rational) -> Coded {
         first: MediaTime::ZERO,
         priming: 1024,
         samples: sounds.len() as u64 * 1024 - 1024 - 300,
-        units: sounds.len() as u32,
-        unit_samples: 1024,
+        units: SoundUnits::equal(sounds.len() as u64, 1024),
     };
     let film = Film {
         video: Some(video),

@@ -107,24 +107,32 @@ fn render(outputs: &[OutputRequest], tracks: Tracks<'_>) -> Result<Rendered, Fau
         if same > 1 {
             return Err(Fault::new(FaultKind::Settings, format!("{same} outputs go to {}", output.to)));
         }
+        let container = output.container;
         let videos = match &output.package {
             Some(package) => packages::videos((output, package), tracks.film, &mut rendered.video)?,
             None => {
                 let video = output.video.as_ref().zip(tracks.film);
-                let video = video.map(|(settings, film)| pictures::rendition(settings, film, &mut rendered.video));
+                let video =
+                    video.map(|(settings, film)| pictures::rendition(settings, film, container, &mut rendered.video));
                 video.transpose()?.into_iter().collect()
             }
         };
         let video = videos.first().copied();
+        let made = video.and_then(|number| rendered.video.get(number as usize));
         let audio = output.audio.as_ref().zip(tracks.audio);
-        let audio =
-            audio.map(|(settings, track)| sound::rendition(settings, track, &mut rendered.audio)).transpose()?;
+        let picture = made.map_or(MediaTime::ZERO, |made| made.format.rate.time_of(1));
+        let delay = audio.map_or(MediaTime::ZERO, |(settings, _)| sound::delay(container, settings, picture));
+        let notes = made.map(|made| pictures::notes(container, made)).unwrap_or_default();
+        let within = sound::Within { container, delay };
+        let audio = audio
+            .map(|(settings, track)| sound::rendition(settings, track, within, &mut rendered.audio))
+            .transpose()?;
         if video.is_none() && audio.is_none() {
             return Err(nothing_in(output, tracks.audio));
         }
-        let (to, container) = (output.to.clone(), output.container);
+        let to = output.to.clone();
         let package = output.package.as_ref().map(|_| PackagePlan { videos, starts: Vec::new() });
-        rendered.outputs.push(OutputPlan { number, to, container, video, audio, package });
+        rendered.outputs.push(OutputPlan { number, to, container, video, audio, delay, notes, package });
     }
     if rendered.outputs.is_empty() {
         return Err(Fault::new(FaultKind::Settings, "the job has 0 outputs, 1 at least"));

@@ -47,7 +47,7 @@ pub(crate) fn videos(
     };
     let mut videos = Vec::new();
     for settings in variants(settings, &package.ladder, film)? {
-        let number = pictures::rendition(&settings, film, known)?;
+        let number = pictures::rendition(&settings, film, output.container, known)?;
         if !videos.contains(&number) {
             videos.push(number);
         }
@@ -59,11 +59,8 @@ pub(crate) fn videos(
 fn check(output: &OutputRequest) -> Result<(), Fault> {
     let refuse = |text: String| Err(Fault::new(FaultKind::Settings, text));
     let to = &output.to;
-    match output.container {
-        Container::Ts => {}
-        Container::Mp4 | Container::Mkv => {
-            return refuse(format!("{to}: segments of {} cannot be made, those of ts can", output.container.name()));
-        }
+    if output.container != Container::Ts {
+        return refuse(format!("{to}: segments of {} cannot be made, those of ts can", output.container.name()));
     }
     match output.video.as_ref().map(|video| video.codec) {
         Some(VideoCodec::H264) | None => {}
@@ -73,6 +70,7 @@ fn check(output: &OutputRequest) -> Result<(), Fault> {
     }
     match output.audio.as_ref().map(|audio| audio.codec) {
         Some(AudioCodec::Aac) | None => Ok(()),
+        Some(codec) => refuse(format!("{to}: segments hold no {}, they hold aac", codec.name())),
     }
 }
 

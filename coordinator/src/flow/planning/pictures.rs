@@ -1,7 +1,7 @@
 //! Video renditions: what is encoded, from the film's format and the settings asked for. Equal ones are encoded once.
 
 use framefleet_model::fault::{Fault, FaultKind};
-use framefleet_model::media::{Colour, ColourRange, Geometry, Orientation, Scan, VideoCodec, VideoFormat};
+use framefleet_model::media::{Colour, ColourRange, Container, Geometry, Orientation, Scan, VideoCodec, VideoFormat};
 use framefleet_model::pipeline::{Preset, RateControl, VideoSettings};
 use framefleet_model::plan::{EncodeFormat, VideoRendition};
 use framefleet_model::time::{MediaTime, NS_PER_SECOND, Rational, scale_round};
@@ -10,7 +10,6 @@ use crate::flow::planning::film::Film;
 
 const SIDE_MIN: u32 = 16;
 const SIDE_MAX: u32 = 8192;
-const CRF_MAX: u8 = 51;
 const BITRATE_MIN: u32 = 10_000;
 const BITRATE_MAX: u32 = 400_000_000;
 const RATE_MAX: u32 = 240;
@@ -25,11 +24,14 @@ const MATRIX_BT601: u8 = 6;
 pub(crate) fn rendition(
     settings: &VideoSettings,
     film: &Film<'_>,
+    container: Container,
     known: &mut Vec<VideoRendition>,
 ) -> Result<u32, Fault> {
     check(settings)?;
-    let made = make(settings, film)?;
-    let same = |r: &&VideoRendition| r.settings == made.settings && r.format == made.format;
+    let made = make(settings, film, container)?;
+    let same = |r: &&VideoRendition| {
+        r.settings == made.settings && r.format == made.format && r.reorder_depth == made.reorder_depth
+    };
     if let Some(same) = known.iter().find(same) {
         return Ok(same.number);
     }
@@ -38,9 +40,25 @@ pub(crate) fn rendition(
     Ok(number)
 }
 
-fn make(settings: &VideoSettings, film: &Film<'_>) -> Result<VideoRendition, Fault> {
+/// What the container makes of the settings, for people.
+pub(crate) fn notes(container: Container, made: &VideoRendition) -> Vec<String> {
+    if container != Container::Avi {
+        return Vec::new();
+    }
+    let grid = format!("avi keeps no times: pictures are put on a grid of {} a second", made.format.rate);
+    let ahead = reorder_depth(made.settings.codec, made.settings.preset) > 0;
+    let order = ahead.then(|| "avi keeps no order of showing: B-pictures are off".to_owned());
+    [grid].into_iter().chain(order).collect()
+}
+
+fn make(settings: &VideoSettings, film: &Film<'_>, container: Container) -> Result<VideoRendition, Fault> {
     let source = &film.track.format;
-    let format = encode_format(settings, source, film.distance)?;
+    let mut format = encode_format(settings, source, film.distance)?;
+    let mut depth = reorder_depth(settings.codec, settings.preset);
+    if container == Container::Avi {
+        format.grid = Some(format.rate);
+        depth = 0;
+    }
     let rate = format.rate;
     let interval = settings.keyframe_interval.map(|interval| {
         let pictures = rate.nearest(interval);
@@ -49,8 +67,8 @@ fn make(settings: &VideoSettings, film: &Film<'_>) -> Result<VideoRendition, Fau
     Ok(VideoRendition {
         number: 0,
         keyframes_max: interval.map_or(KEYFRAMES_MAX, |n| u32::try_from(n).unwrap_or(u32::MAX)),
-        reorder_depth: reorder_depth(settings.codec, settings.preset),
-        warm_up: warm_up(settings.rate),
+        reorder_depth: depth,
+        warm_up: warm_up(settings),
         turn: source.orientation,
         dts_delay: None,
         settings: settings.clone(),
@@ -66,31 +84,49 @@ pub(crate) fn geometry(settings: &VideoSettings, film: &Film<'_>) -> Geometry {
 
 /// Constant quality finds its level within a few pictures, whatever they show (docs/SEAMS.md). A bit rate is an account
 /// that still pictures would fill.
-fn warm_up(rate: RateControl) -> u8 {
-    match rate {
-        RateControl::Crf(_) => 8,
-        RateControl::Bitrate(_) => 0,
+fn warm_up(settings: &VideoSettings) -> u8 {
+    match (settings.codec, settings.rate) {
+        (VideoCodec::H264 | VideoCodec::Hevc, RateControl::Crf(_)) => 8,
+        (VideoCodec::H264 | VideoCodec::Hevc, RateControl::Bitrate(_)) => 0,
+        // Their constant quality has no state.
+        (VideoCodec::Vp8 | VideoCodec::Vp9 | VideoCodec::Av1 | VideoCodec::Mpeg4, _) => 0,
     }
 }
 
 fn encode_format(settings: &VideoSettings, source: &VideoFormat, distance: MediaTime) -> Result<EncodeFormat, Fault> {
-    let deep = depth(&source.layout) == Depth::Ten;
+    let deep = depth(&source.layout) == Depth::Ten && takes_ten_bits(settings.codec);
     let (geometry, pixel_aspect) = match settings.size {
         Some(size) => (size, aspect_for(size, source)?),
         None => (even(upright(source.geometry, source.orientation)), upright_aspect(source)),
     };
-    let hdr = deep && settings.codec == VideoCodec::Hevc;
+    let hdr = deep && settings.codec != VideoCodec::H264;
     Ok(EncodeFormat {
         geometry,
         layout: if deep { "I420_10LE" } else { "I420" }.to_owned(),
         pixel_aspect,
         rate: settings.fps.unwrap_or_else(|| source.rate.filter(|r| bounded(*r)).unwrap_or_else(|| rate_of(distance))),
         grid: settings.fps,
-        scan: if source.orientation.swaps_axes() { Scan::Progressive } else { source.scan },
+        scan: if source.orientation.swaps_axes() || !keeps_fields(settings.codec) {
+            Scan::Progressive
+        } else {
+            source.scan
+        },
         colour: colour(source),
         mastering: source.mastering.filter(|_| hdr),
         light: source.light.filter(|_| hdr),
     })
+}
+
+fn takes_ten_bits(codec: VideoCodec) -> bool {
+    match codec {
+        VideoCodec::H264 | VideoCodec::Hevc | VideoCodec::Vp9 | VideoCodec::Av1 => true,
+        VideoCodec::Vp8 | VideoCodec::Mpeg4 => false,
+    }
+}
+
+/// Whether an encoder can say that its pictures are woven of fields.
+fn keeps_fields(codec: VideoCodec) -> bool {
+    matches!(codec, VideoCodec::H264 | VideoCodec::Hevc)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -188,6 +224,7 @@ fn reorder_depth(codec: VideoCodec, preset: Preset) -> u8 {
     match codec {
         VideoCodec::H264 if preset == Preset::Ultrafast => 0,
         VideoCodec::H264 | VideoCodec::Hevc => 2,
+        VideoCodec::Vp8 | VideoCodec::Vp9 | VideoCodec::Av1 | VideoCodec::Mpeg4 => 0,
     }
 }
 
@@ -200,8 +237,9 @@ fn check(settings: &VideoSettings) -> Result<(), Fault> {
         }
     }
     match settings.rate {
-        RateControl::Crf(crf) if crf > CRF_MAX => {
-            return refuse(format!("a crf of {crf} is over the bound of {CRF_MAX}"));
+        RateControl::Crf(crf) if !settings.codec.crf_range().contains(&u32::from(crf)) => {
+            let (codec, range) = (settings.codec.name(), settings.codec.crf_range());
+            return refuse(format!("a crf of {crf} is not within {codec}'s {} to {}", range.start(), range.end()));
         }
         RateControl::Bitrate(rate) if !(BITRATE_MIN..=BITRATE_MAX).contains(&rate) => {
             return refuse(format!("a video bitrate of {rate} bit/s is not from {BITRATE_MIN} to {BITRATE_MAX}"));

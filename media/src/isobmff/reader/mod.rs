@@ -226,6 +226,8 @@ fn check_headers(pictures: &Pictures) -> Result<(), Refusal> {
                 return Err(odd(reason));
             }
         }
+        // No sample entry that is read here names another.
+        VideoCodec::Vp8 | VideoCodec::Vp9 | VideoCodec::Av1 | VideoCodec::Mpeg4 => {}
     }
     Ok(())
 }

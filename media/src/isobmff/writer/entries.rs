@@ -1,20 +1,41 @@
 //! Sample entries: how the samples of a track are to be decoded and shown.
 
-use framefleet_model::media::{Colour, ColourRange, ContentLight, MasteringDisplay, VideoCodec};
+use framefleet_model::media::{AudioCodec, Colour, ColourRange, ContentLight, MasteringDisplay, VideoCodec};
 
+use super::Brand;
 use super::boxes::Boxes;
-use crate::muxing::{Audio, Video};
+use crate::muxing::{Audio, Film, MuxError, Video, vp9};
 
+/// Object types of ISO/IEC 14496-1, table 5.
 const AAC: u8 = 0x40;
+const MPEG2_SOUND: u8 = 0x69;
+const MPEG1_SOUND: u8 = 0x6b;
 const AUDIO_STREAM: u8 = 0x15;
 /// 72 dots an inch, in 16.16.
 const RESOLUTION: u32 = 0x0048_0000;
 const DEPTH: u16 = 0x18;
 
+/// Refuses what has no sample entry here.
+pub(crate) fn check(film: &Film) -> Result<(), MuxError> {
+    let refuse = |codec| Err(MuxError::Codec { container: "mp4", codec });
+    match film.video.as_ref().map(|video| video.codec) {
+        Some(codec @ (VideoCodec::Vp8 | VideoCodec::Mpeg4)) => return refuse(codec.name()),
+        Some(VideoCodec::H264 | VideoCodec::Hevc | VideoCodec::Vp9 | VideoCodec::Av1) | None => {}
+    }
+    match film.audio.as_ref().map(|audio| audio.codec) {
+        Some(codec @ (AudioCodec::Opus | AudioCodec::Vorbis | AudioCodec::Flac | AudioCodec::Pcm)) => {
+            refuse(codec.name())
+        }
+        Some(AudioCodec::Aac | AudioCodec::Mp3 | AudioCodec::Ac3) | None => Ok(()),
+    }
+}
+
 pub(crate) fn put_video(b: &mut Boxes, video: &Video) {
     let (entry, record) = match video.codec {
         VideoCodec::H264 => (b"avc1", b"avcC"),
         VideoCodec::Hevc => (b"hvc1", b"hvcC"),
+        VideoCodec::Av1 => (b"av01", b"av1C"),
+        VideoCodec::Vp9 | VideoCodec::Vp8 | VideoCodec::Mpeg4 => (b"vp09", b"vpcC"),
     };
     b.nest(entry, |b| {
         b.zeros(6);
@@ -29,7 +50,11 @@ pub(crate) fn put_video(b: &mut Boxes, video: &Video) {
         b.zeros(32);
         b.u16(DEPTH);
         b.u16(u16::MAX);
-        b.nest(record, |b| b.raw(&video.codec_data));
+        if video.codec == VideoCodec::Vp9 {
+            b.full(record, 1, |b| b.raw(&vp9::record(video)));
+        } else {
+            b.nest(record, |b| b.raw(&video.codec_data));
+        }
         b.nest(b"pasp", |b| {
             b.u32(video.pixel_aspect.num());
             b.u32(video.pixel_aspect.den());
@@ -79,34 +104,56 @@ fn put_light(b: &mut Boxes, light: ContentLight) {
     });
 }
 
-pub(crate) fn put_audio(b: &mut Boxes, audio: &Audio) {
-    b.nest(b"mp4a", |b| {
+pub(crate) fn put_audio(b: &mut Boxes, audio: &Audio, brand: Brand) {
+    let entry = if audio.codec == AudioCodec::Ac3 { b"ac-3" } else { b"mp4a" };
+    b.nest(entry, |b| {
         b.zeros(6);
         b.u16(1);
-        b.zeros(8);
+        // QuickTime knows compressed sound by the second version of its entry.
+        b.u16(u16::from(brand == Brand::QuickTime));
+        b.zeros(6);
         b.u16(audio.format.channels);
         b.u16(16);
-        b.u32(0);
+        b.u32(if brand == Brand::QuickTime { 0xfffe_0000 } else { 0 });
         // A rate that does not fit stands in the codec data alone.
         b.u16(u16::try_from(audio.format.rate).unwrap_or(0));
         b.u16(0);
-        b.full(b"esds", 0, |b| put_elementary_stream(b, audio));
+        if audio.codec == AudioCodec::Ac3 {
+            return b.nest(b"dac3", |b| b.raw(&audio.codec_data));
+        }
+        if brand != Brand::QuickTime {
+            return b.full(b"esds", 0, |b| put_elementary_stream(b, audio));
+        }
+        [u32::try_from(audio.units.length().unwrap_or(0)).unwrap_or(0), 0, 0, 2].into_iter().for_each(|v| b.u32(v));
+        b.nest(b"wave", |b| {
+            b.nest(b"frma", |b| b.raw(b"mp4a"));
+            b.nest(b"mp4a", |b| b.u32(0));
+            b.full(b"esds", 0, |b| put_elementary_stream(b, audio));
+            b.nest(&[0; 4], |_| {});
+        });
     });
 }
 
 fn put_elementary_stream(b: &mut Boxes, audio: &Audio) {
     let specific = audio.codec_data.len();
-    put_descriptor(b, 3, 3 + 5 + 13 + 5 + specific + 5 + 1);
+    let told = if specific > 0 { 5 + specific } else { 0 };
+    put_descriptor(b, 3, 3 + 5 + 13 + told + 5 + 1);
     b.u16(0);
     b.u8(0);
-    put_descriptor(b, 4, 13 + 5 + specific);
-    b.u8(AAC);
+    put_descriptor(b, 4, 13 + told);
+    b.u8(match audio.codec {
+        AudioCodec::Mp3 if audio.format.rate < 32_000 => MPEG2_SOUND,
+        AudioCodec::Mp3 => MPEG1_SOUND,
+        _ => AAC,
+    });
     b.u8(AUDIO_STREAM);
     b.zeros(3);
     b.u32(audio.bitrate);
     b.u32(audio.bitrate);
-    put_descriptor(b, 5, specific);
-    b.raw(&audio.codec_data);
+    if specific > 0 {
+        put_descriptor(b, 5, specific);
+        b.raw(&audio.codec_data);
+    }
     put_descriptor(b, 6, 1);
     b.u8(2);
 }

@@ -39,9 +39,19 @@ const SAMPLES_MAX: u64 = 100_000_000;
 const FREE_HEADER: usize = 8;
 const MDAT_HEADER: u64 = 16;
 
+/// Which of the family a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Brand {
+    Mp4,
+    /// MP4 of sound alone, as players of music name it.
+    Sound,
+    QuickTime,
+}
+
 pub struct Mp4Writer<W> {
     sink: W,
     film: Film,
+    brand: Brand,
     timescale: u32,
     tracks: Vec<TrackPlan>,
     /// In the order of `tracks`.
@@ -57,7 +67,8 @@ pub struct Mp4Writer<W> {
 }
 
 impl<W: Write + Seek> Mp4Writer<W> {
-    pub fn begin(mut sink: W, film: Film) -> Result<Self, MuxError> {
+    pub fn begin(mut sink: W, film: Film, brand: Brand) -> Result<Self, MuxError> {
+        entries::check(&film)?;
         let timescale = film.video.as_ref().map(|video| timescale_of(video.rate));
         let pictures = match (&film.video, timescale) {
             (Some(video), Some(timescale)) => Some(Pictures::new(video, timescale)?),
@@ -67,12 +78,12 @@ impl<W: Write + Seek> Mp4Writer<W> {
         let tracks = plan_tracks(&film, pictures.as_ref().zip(timescale), &runs)?;
         let timescale = movie_timescale(&tracks);
         let largest: Vec<Tables> = tracks.iter().map(|t| Tables::largest(&t.layout, t.kind.reorders())).collect();
-        let movie = Movie { film: &film, timescale, tracks: &tracks };
+        let movie = Movie { film: &film, timescale, tracks: &tracks, brand };
         let reserved = movie.to_bytes(&largest).len() + FREE_HEADER;
         drop(largest);
 
         let start = sink.stream_position()?;
-        let ftyp = file_type(&film);
+        let ftyp = file_type(&film, brand);
         sink.write_all(&ftyp)?;
         let moov_at = start + ftyp.len() as u64;
         let mdat_at = moov_at + reserved as u64;
@@ -82,7 +93,7 @@ impl<W: Write + Seek> Mp4Writer<W> {
         let turns = Turns::new(runs);
         let at = mdat_at + MDAT_HEADER;
         let mut writer =
-            Self { sink, film, timescale, tracks, tables, pictures, turns, reserved, moov_at, mdat_at, at };
+            Self { sink, film, brand, timescale, tracks, tables, pictures, turns, reserved, moov_at, mdat_at, at };
         writer.put_titles()?;
         Ok(writer)
     }
@@ -156,7 +167,7 @@ impl<W: Write + Seek> Muxer<W> for Mp4Writer<W> {
         for tables in &mut self.tables {
             tables.forget_the_obvious();
         }
-        let movie = Movie { film: &self.film, timescale: self.timescale, tracks: &self.tracks };
+        let movie = Movie { film: &self.film, timescale: self.timescale, tracks: &self.tracks, brand: self.brand };
         let mut moov = movie.to_bytes(&self.tables);
         let free = self.reserved - moov.len();
         moov.extend_from_slice(&u32::try_from(free).unwrap_or(u32::MAX).to_be_bytes());
@@ -241,15 +252,18 @@ fn plan_tracks(film: &Film, pictures: Option<(&Pictures, u32)>, runs: &[Run]) ->
 /// The last unit lasts as long as the source: what it holds beyond is padding.
 fn plan_sound(audio: &Audio, runs: &[Run]) -> Result<TrackPlan, MuxError> {
     let sounds = Sounds::new(audio)?;
-    let total = u64::from(audio.priming) + audio.samples;
-    let before_last = u64::from(sounds.units.saturating_sub(1)) * u64::from(sounds.unit_samples);
-    let last = u32::try_from(total.saturating_sub(before_last)).unwrap_or(u32::MAX).min(sounds.unit_samples);
-    let deltas = (1..=sounds.units).map(|n| if n == sounds.units { last } else { sounds.unit_samples });
+    let total = (u64::from(audio.priming) + audio.samples).min(sounds.units.end);
+    let begins = &sounds.units.begins;
+    let before_last = begins.last().copied().unwrap_or(0);
+    let last = total.saturating_sub(before_last);
+    let lengths = begins.windows(2).map(|pair| pair[1] - pair[0]).chain([last]);
+    let deltas = lengths.map(|length| u32::try_from(length).unwrap_or(u32::MAX)).take(begins.len());
     let layout = Layout::of_runs(run_lengths(deltas), runs.iter().filter(|run| run.track == Track::Audio));
     let samples = i64::try_from(audio.samples).unwrap_or(i64::MAX);
     let duration = MediaTime::from_ticks(samples, sounds.rate);
     let edit = Edit { hole: audio.first, from: i64::from(audio.priming), duration };
-    let media_duration = i64::try_from(before_last).unwrap_or(i64::MAX).saturating_add(i64::from(last));
+    let media_duration =
+        i64::try_from(before_last).unwrap_or(i64::MAX).saturating_add(i64::try_from(last).unwrap_or(0));
     Ok(TrackPlan { kind: TrackKind::Audio, timescale: sounds.rate, media_duration, edit, layout })
 }
 
@@ -265,16 +279,27 @@ fn gcd(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-fn file_type(film: &Film) -> Vec<u8> {
+fn file_type(film: &Film, brand: Brand) -> Vec<u8> {
     let mut b = Boxes::default();
     b.nest(b"ftyp", |b| {
-        b.raw(b"isom");
+        match brand {
+            Brand::Mp4 => b.raw(b"isom"),
+            Brand::Sound => b.raw(b"M4A "),
+            Brand::QuickTime => b.raw(b"qt  "),
+        }
         b.u32(512);
+        if brand == Brand::QuickTime {
+            return b.raw(b"qt  ");
+        }
+        if brand == Brand::Sound {
+            b.raw(b"M4A ");
+        }
         b.raw(b"isomiso2");
         match film.video.as_ref().map(|video| video.codec) {
             Some(VideoCodec::H264) => b.raw(b"avc1"),
             Some(VideoCodec::Hevc) => b.raw(b"hvc1"),
-            None => {}
+            Some(VideoCodec::Av1) => b.raw(b"av01"),
+            Some(VideoCodec::Vp8 | VideoCodec::Vp9 | VideoCodec::Mpeg4) | None => {}
         }
         b.raw(b"mp41");
     });

@@ -3,6 +3,7 @@
 use framefleet_model::media::Tags;
 use framefleet_model::time::MediaTime;
 
+use super::Brand;
 use super::boxes::Boxes;
 use super::chapters;
 use super::entries;
@@ -46,6 +47,7 @@ pub(crate) struct Movie<'a> {
     /// Ticks a second of the movie.
     pub(crate) timescale: u32,
     pub(crate) tracks: &'a [TrackPlan],
+    pub(crate) brand: Brand,
 }
 
 impl Movie<'_> {
@@ -108,7 +110,7 @@ impl Movie<'_> {
                 b.nest(b"stbl", |b| {
                     self.put_entry(b, track.kind);
                     tables.put(b, &track.layout);
-                    if track.kind == TrackKind::Audio {
+                    if track.kind == TrackKind::Audio && self.film.audio.as_ref().is_some_and(|a| a.priming > 0) {
                         put_preroll(b, tables.sizes.len());
                     }
                 });
@@ -193,7 +195,7 @@ impl Movie<'_> {
             b.u32(1);
             match (kind, &self.film.video, &self.film.audio) {
                 (TrackKind::Video, Some(video), _) => entries::put_video(b, video),
-                (TrackKind::Audio, _, Some(audio)) => entries::put_audio(b, audio),
+                (TrackKind::Audio, _, Some(audio)) => entries::put_audio(b, audio, self.brand),
                 _ => entries::put_text(b),
             }
         });

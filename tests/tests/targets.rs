@@ -1,0 +1,106 @@
+//! Every container with every codec that it holds: all pictures and beeps of a cut film are there, read by ffmpeg; and equal
+//! films are equal bytes, however many work on them.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use framefleet_model::holds::{HOLDS, Holds};
+use framefleet_model::media::{Container, VideoCodec};
+use framefleet_tests::{clip, film, oracle, place, product};
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// Sound may be off by what a container's clock rounds; an encoder's ringing moves where a beep is seen to begin.
+const BEEP_OFF_MAX: f64 = 0.002;
+
+/// Distances between a 45th and a 22nd of a second, and twice as long from the middle on.
+const UNEVEN: &str = "N*1000+mod(N*7\\,5)*60+if(gte(N\\,60)\\,(N-60)*1000\\,0)";
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let mut trials = Vec::new();
+    for row in &HOLDS {
+        let pictures = row.video.iter().map(|codec| vec!["--video-codec", codec.name()]);
+        let sounds = row.audio.iter().map(|codec| vec!["--audio-codec", codec.name()]);
+        for flags in pictures.chain(sounds) {
+            let name = format!("held::{}::{}", row.name, flags[1]);
+            trials.push(Trial::test(name, move || held(row, &flags).map_err(Failed::from)));
+        }
+        let name = format!("same_bytes::{}", row.name);
+        trials.push(Trial::test(name, move || same_bytes(row).map_err(Failed::from)));
+    }
+    for codec in VideoCodec::ALL {
+        let name = format!("uneven_times::{}", codec.name());
+        trials.push(Trial::test(name, move || uneven_times(codec).map_err(Failed::from)));
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn held(row: &'static Holds, flags: &[&str]) -> Result<(), String> {
+    let (home, source) = (place::scratch(), clip::plain("mp4"));
+    let made = transcode(home.path(), &source, (row, "1"), flags)?;
+    if row.video.is_empty() {
+        return beeps_stand(&source, &made);
+    }
+    oracle::check(&made, &facts_of(&source)?, &["--counted"])
+}
+
+/// The pictures of a film that keeps no rate; where the container knows no times, on a grid.
+fn uneven_times(codec: VideoCodec) -> Result<(), String> {
+    let row = HOLDS.iter().find(|row| row.video.contains(&codec)).ok_or("no container holds it")?;
+    let coding = "-c:v libx264 -preset veryfast -threads 1 -bf 2 -g 20";
+    let source = clip::numbered("uneven.mkv", &["--seconds", "4", "--fps", "30", "--times", UNEVEN, "--vargs", coding]);
+    let home = place::scratch();
+    let made = transcode(home.path(), &source, (row, "2"), &["--video-codec", codec.name()])?;
+    let (was, is) = (oracle::read(&source)?, oracle::read(&made)?);
+    if row.container != Container::Avi {
+        return oracle::check(&made, &facts_of(&source)?, &[]);
+    }
+    let mut shown = is.numbers.clone();
+    shown.dedup();
+    let missed = was.numbers.iter().filter(|number| !shown.contains(number)).count();
+    let rising = shown.windows(2).all(|pair| pair[0] < pair[1]);
+    // Of two pictures nearest to one place of the grid only the later is shown.
+    if rising && missed * 10 <= was.numbers.len() { Ok(()) } else { Err(format!("{missed} missed: {shown:?}")) }
+}
+
+fn same_bytes(row: &'static Holds) -> Result<(), String> {
+    let source = clip::plain("mp4");
+    let bytes = |workers: &str| {
+        let home = place::scratch();
+        let made = transcode(home.path(), &source, (row, workers), &[])?;
+        std::fs::read(made).map_err(|e| e.to_string())
+    };
+    let (alone, together) = (bytes("1")?, bytes("3")?);
+    if alone == together { Ok(()) } else { Err(format!("{} bytes and {}", alone.len(), together.len())) }
+}
+
+fn transcode(home: &Path, source: &Path, (row, workers): (&Holds, &str), flags: &[&str]) -> Result<PathBuf, String> {
+    let made = home.join("out").with_extension(row.extensions[0]);
+    let state = home.join("state").display().to_string();
+    let cut = ["--segment-duration", "1s", "--workers", workers, "--state-dir", &state];
+    let flags: Vec<&str> = cut.into_iter().chain(flags.iter().copied()).collect();
+    product::transcode(home, source, &made, &flags).done()?;
+    Ok(made)
+}
+
+fn facts_of(source: &Path) -> Result<PathBuf, String> {
+    let name = source.file_name().and_then(|name| name.to_str()).ok_or("a clip without a name")?;
+    let told = oracle::read(source)?.json();
+    Ok(clip::kept(&format!("{name}.json"), |out| std::fs::write(out, told).map_err(|e| e.to_string())))
+}
+
+fn beeps_stand(source: &Path, made: &Path) -> Result<(), String> {
+    let (was, is) = (oracle::read(source)?, oracle::read(made)?);
+    let (was, is) = (was.beeps.unwrap_or_default(), is.beeps.unwrap_or_default());
+    // A file of sound begins with its first sample, whatever ffmpeg calls the time of it.
+    let begins = first_sample(made)?;
+    let off = was.iter().zip(&is).map(|(due, at)| (due - (at - begins)).abs()).fold(0.0, f64::max);
+    if was.len() == is.len() && off <= BEEP_OFF_MAX { Ok(()) } else { Err(format!("beeps at {is:?} for {was:?}")) }
+}
+
+fn first_sample(made: &Path) -> Result<f64, String> {
+    let show = ["-v", "error", "-show_entries", "format=start_time", "-of", "csv=p=0"];
+    let told = film::run(std::process::Command::new("ffprobe").args(show).arg(made))?;
+    // "N/A" where the container has no such thing.
+    Ok(String::from_utf8_lossy(&told).trim().parse().unwrap_or(0.0))
+}
