@@ -1,5 +1,7 @@
 //! What was asked for, by flags or by a job file: still text, not yet checked.
 
+use framefleet_model::holds::HOLDS;
+use framefleet_model::media::Container;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
@@ -111,10 +113,16 @@ impl Asked {
         // Said of all OUTs, and meant of the playlists among them.
         let is_list = |to: &&String| to.to_ascii_lowercase().ends_with(".m3u8");
         let lists = film.outputs.iter().filter(is_list).count();
+        let container = &film.container.container;
         let output = |to: &String| AskedOutput {
             to: to.clone(),
-            container: film.container.container.clone(),
-            video: video.clone(),
+            container: container.clone(),
+            // Settings of pictures are for those OUTs that have some.
+            video: if video.codec.is_none() && is_sound_alone(to, container.as_deref()) {
+                AskedVideo::default()
+            } else {
+                video.clone()
+            },
             audio: audio.clone(),
             hls: hls.clone().filter(|_| lists == 0 || is_list(&to)),
             ladder: ladder.clone().filter(|_| lists == 0 || is_list(&to)),
@@ -131,6 +139,13 @@ impl Asked {
             terms: AskedTerms::default(),
         }
     }
+}
+
+fn is_sound_alone(to: &str, container: Option<&str>) -> bool {
+    let named = |name: &str| HOLDS.iter().find(|row| row.name == name);
+    let meant = |name: &str| Container::of_extension(name).map(Container::holds);
+    let holds = container.map_or_else(|| to.rsplit_once('.').and_then(|(_, name)| meant(name)), named);
+    holds.is_some_and(|row| row.video.is_empty())
 }
 
 impl From<&VideoArgs> for AskedVideo {

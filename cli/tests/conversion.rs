@@ -122,16 +122,19 @@ fn values_out_of_bounds_are_refused_with_the_bound() {
     with(
         "--sample-rate 44000",
         "sample rate 44000 is not one of: 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, \
-         88200, 96000",
+         88200, 96000, 176400, 192000",
     );
 }
 
 #[test]
 fn unknown_names_are_refused_with_the_known_ones() {
     let with = |flags: &str, message: &str| refused(&format!("/n/in.mov /n/out.mp4 {flags}"), message);
-    with("--video-codec av1", "video codec \"av1\" is not one of: h264, hevc, none");
-    with("--audio-codec opus", "audio codec \"opus\" is not one of: aac, none");
-    with("--container webm", "container \"webm\" is not one of: mp4, mkv, ts");
+    with("--video-codec vvc", "video codec \"vvc\" is not one of: h264, hevc, vp8, vp9, av1, mpeg4, none");
+    with("--audio-codec dts", "audio codec \"dts\" is not one of: aac, mp3, opus, vorbis, flac, pcm, ac3, none");
+    with(
+        "--container asf",
+        "container \"asf\" is not one of: mp4, mov, mkv, webm, ts, flv, avi, m4a, mp3, ogg, flac, wav",
+    );
     with("--damaged ignore", "damaged \"ignore\" is not one of: fail, keep");
     with(
         "--audio-track english",
@@ -141,8 +144,9 @@ fn unknown_names_are_refused_with_the_known_ones() {
         "--preset placebo",
         "preset \"placebo\" is not one of: ultrafast, superfast, veryfast, faster, fast, medium, slow, slower, veryslow",
     );
-    refused("/n/a /n/out.avi", "output /n/out.avi has extension \"avi\", not one of: mp4, m4v, mkv, ts, m2ts, mts");
-    refused("/n/a /n/out", "output /n/out has no extension, not one of: mp4, m4v, mkv, ts, m2ts, mts");
+    let known = "mp4, m4v, mov, qt, mkv, mka, webm, ts, m2ts, mts, flv, avi, m4a, mp3, ogg, oga, opus, flac, wav";
+    refused("/n/a /n/out.asf", &format!("output /n/out.asf has extension \"asf\", not one of: {known}"));
+    refused("/n/a /n/out", &format!("output /n/out has no extension, not one of: {known}"));
     refused("s3://b/in.mov /n/out.mp4", "s3://b/in.mov: s3:// is not one of: a path, file://");
 }
 

@@ -21,7 +21,8 @@ use crate::decode::pull;
 use crate::demux::{self, Demux, FilmClock, pad_caps, track_id};
 use crate::isobmff::reader::Presented;
 use crate::pipe::{internal, make};
-use crate::sound::{Encoder, Run, SAMPLE_BYTES, samples_time};
+use crate::sound::Encoder;
+use crate::unbroken::{Run, SAMPLE_BYTES, samples_time};
 use crate::unheard::{Block, Given, Unheard};
 use crate::{decoder, formats};
 

@@ -53,5 +53,6 @@ mod sound_coding;
 mod stamps;
 mod tap;
 mod trial;
+mod unbroken;
 mod unheard;
 mod units;

@@ -11,7 +11,7 @@ const FIRST: u8 = 2;
 const LAST: u8 = 4;
 const CONTINUED: u8 = 1;
 const SEGMENTS_MAX: usize = 255;
-/// Pages are closed at about this size, or after so many samples' time.
+/// Pages are closed at about this size, or after a second.
 const PAGE_BYTES: usize = 16 << 10;
 const NO_GRANULE: u64 = u64::MAX;
 
@@ -19,6 +19,8 @@ pub struct OggWriter<W> {
     sink: W,
     only: Only,
     pages: Pages,
+    /// The sample at which the open page begins.
+    page_began: u64,
 }
 
 /// What becomes of packets: pages of one stream.
@@ -46,7 +48,7 @@ impl<W: Write + Seek> OggWriter<W> {
                 pages.flush(&mut sink)?;
             }
         }
-        Ok(Self { sink, only, pages })
+        Ok(Self { sink, only, pages, page_began: 0 })
     }
 }
 
@@ -62,7 +64,14 @@ impl<W: Write + Seek> Muxer<W> for OggWriter<W> {
     fn push_sound(&mut self, data: &[u8]) -> Result<(), MuxError> {
         let number = self.only.take()?;
         let granule = granule(&self.only.audio, number);
-        if self.only.wants().is_none() {
+        let begins = self.only.audio.units.begins.get(number).copied().unwrap_or(0);
+        let is_last = self.only.wants().is_none();
+        // A page that is the first and the last would not tell at which of its ends samples are left out.
+        if is_last && self.page_began == 0 || begins - self.page_began >= u64::from(self.only.audio.format.rate) {
+            self.pages.flush(&mut self.sink)?;
+            self.page_began = begins;
+        }
+        if is_last {
             self.pages.flags |= LAST;
         }
         self.pages.put(data, granule, &mut self.sink)

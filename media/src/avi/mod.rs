@@ -30,7 +30,7 @@ const CHUNK_HEAD: u64 = 8;
 
 /// A chunk in the part that is being written.
 #[derive(Clone, Copy)]
-struct Chunk {
+struct Placed {
     track: Track,
     /// Of its head.
     at: u64,
@@ -48,7 +48,7 @@ pub struct AviWriter<W> {
     /// Chunks of pictures, with the empty ones, and of sound.
     slots: u64,
     pushed_sounds: u64,
-    chunks: Vec<Chunk>,
+    chunks: Vec<Placed>,
     part: Part,
     parts: usize,
     at: u64,
@@ -108,7 +108,7 @@ impl<W: Write + Seek> AviWriter<W> {
             self.close_part()?;
             self.open_part()?;
         }
-        self.chunks.push(Chunk { track, at: self.at, size: size32, key });
+        self.chunks.push(Placed { track, at: self.at, size: size32, key });
         self.sink.write_all(&self.head.chunk_name(track))?;
         self.sink.write_all(&size32.to_le_bytes())?;
         for part in parts {
@@ -168,7 +168,7 @@ impl<W: Write + Seek> AviWriter<W> {
     /// OpenDML's index of one track's chunks in one part; it points at their payload.
     fn part_index(&self, track: Track) -> Vec<u8> {
         let base = self.part.movi;
-        let of_track: Vec<&Chunk> = self.chunks.iter().filter(|chunk| chunk.track == track).collect();
+        let of_track: Vec<&Placed> = self.chunks.iter().filter(|chunk| chunk.track == track).collect();
         let mut out = self.head.index_name(track).to_vec();
         out.extend_from_slice(&(24 + 8 * of_track.len() as u32).to_le_bytes());
         out.extend_from_slice(&2_u16.to_le_bytes());

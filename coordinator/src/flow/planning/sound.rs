@@ -12,6 +12,8 @@ const AAC_RATES: [u32; 13] =
     [7_350, 8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000];
 /// Of MPEG-1, MPEG-2 and its extension to low rates (ISO/IEC 11172-3, 13818-3).
 const MP3_RATES: [u32; 9] = [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000];
+/// The rates that FLV's sound tag can name (Adobe's specification, E.4.2.1).
+const FLV_MP3_RATES: [u32; 3] = [11_025, 22_050, 44_100];
 /// Opus always decodes to it; the lower ones are bandwidths (RFC 6716).
 const OPUS_RATES: [u32; 1] = [48_000];
 /// ATSC A/52, 5.4.1.3.
@@ -48,7 +50,7 @@ pub(crate) fn rendition(
     within: Within,
     known: &mut Vec<AudioRendition>,
 ) -> Result<u32, Fault> {
-    let format = format(settings, track.format)?;
+    let format = format(settings, track.format, within.container)?;
     let settings = AudioSettings { bitrate: bitrate(settings, format)?, ..settings.clone() };
     let begins = begins(settings.codec, format, within);
     let same = |r: &&AudioRendition| r.settings == settings && r.format == format && r.begins == begins;
@@ -68,7 +70,7 @@ pub(crate) fn delay(container: Container, settings: &AudioSettings, picture: Med
         return MediaTime::ZERO;
     }
     // The slowest rate that the codec may run at here has the longest priming.
-    let slowest = rates(settings.codec).first().copied().unwrap_or(8_000).max(8_000);
+    let slowest = rates(settings.codec, container).first().copied().unwrap_or(8_000).max(8_000);
     let rate = settings.sample_rate.unwrap_or(slowest);
     let needed = priming_time(settings.codec, rate).ns();
     MediaTime((needed + picture.ns() - 1) / picture.ns() * picture.ns())
@@ -94,9 +96,10 @@ fn priming_time(codec: AudioCodec, rate: u32) -> MediaTime {
     MediaTime(scale_round(i64::from(codec.priming_samples()), NS_PER_SECOND, i64::from(rate.max(1))))
 }
 
-fn rates(codec: AudioCodec) -> &'static [u32] {
+fn rates(codec: AudioCodec, container: Container) -> &'static [u32] {
     match codec {
         AudioCodec::Aac => &AAC_RATES,
+        AudioCodec::Mp3 if container == Container::Flv => &FLV_MP3_RATES,
         AudioCodec::Mp3 => &MP3_RATES,
         AudioCodec::Opus => &OPUS_RATES,
         AudioCodec::Ac3 => &AC3_RATES,
@@ -117,8 +120,9 @@ fn channel_counts(codec: AudioCodec) -> &'static [u16] {
 }
 
 /// What is not asked for follows the source, by the nearest that the codec has.
-fn format(settings: &AudioSettings, source: AudioFormat) -> Result<AudioFormat, Fault> {
-    let (codec, rates, counts) = (settings.codec, rates(settings.codec), channel_counts(settings.codec));
+fn format(settings: &AudioSettings, source: AudioFormat, container: Container) -> Result<AudioFormat, Fault> {
+    let codec = settings.codec;
+    let (rates, counts) = (rates(codec, container), channel_counts(codec));
     let rate = match settings.sample_rate {
         Some(rate) if rates.contains(&rate) => rate,
         Some(rate) => return Err(refused("sample rate", rate, (codec, rates))),
