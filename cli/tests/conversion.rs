@@ -144,7 +144,7 @@ fn unknown_names_are_refused_with_the_known_ones() {
         "--preset placebo",
         "preset \"placebo\" is not one of: ultrafast, superfast, veryfast, faster, fast, medium, slow, slower, veryslow",
     );
-    let known = "mp4, m4v, mov, qt, mkv, mka, webm, ts, m2ts, mts, flv, avi, m4a, mp3, ogg, oga, opus, flac, wav";
+    let known = "mp4, m4v, mov, qt, mkv, mka, webm, ts, m2ts, mts, flv, avi, m4a, mp3, ogg, oga, opus, flac, wav, m3u8";
     refused("/n/a /n/out.asf", &format!("output /n/out.asf has extension \"asf\", not one of: {known}"));
     refused("/n/a /n/out", &format!("output /n/out has no extension, not one of: {known}"));
     refused("s3://b/in.mov /n/out.mp4", "s3://b/in.mov: s3:// is not one of: a path, file://");
