@@ -5,7 +5,7 @@ use framefleet_model::media::Container;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use crate::args::{AudioArgs, FilmArgs, VideoArgs};
+use crate::args::{AudioArgs, FilmArgs, VideoArgs, WatermarkArgs};
 
 /// What `--overwrite` says of outputs that stand there already, whatever the job file says.
 pub const OVERWRITE: &str = "replace";
@@ -49,6 +49,8 @@ pub struct AskedOutput {
     /// The variants of a playlist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ladder: Option<AskedLadder>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub watermarks: Vec<AskedWatermark>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,9 +92,22 @@ pub struct AskedVideo {
     pub preset: Option<String>,
     pub crf: Option<String>,
     pub bitrate: Option<String>,
+    pub max_bitrate: Option<String>,
     pub size: Option<String>,
     pub fps: Option<String>,
     pub keyframe_interval: Option<String>,
+    pub size_mode: Option<String>,
+    pub upscale: Option<String>,
+    pub deinterlace: Option<String>,
+    pub crop: Option<String>,
+    pub rotate: Option<String>,
+    pub flip: Option<String>,
+    pub pad: Option<String>,
+    pub pad_colour: Option<String>,
+    pub pixel_aspect: Option<String>,
+    pub colour: Option<String>,
+    pub range: Option<String>,
+    pub depth: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -101,6 +116,19 @@ pub struct AskedAudio {
     pub bitrate: Option<String>,
     pub sample_rate: Option<String>,
     pub channels: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AskedWatermark {
+    pub image: Option<String>,
+    pub text: Option<String>,
+    pub anchor: Option<String>,
+    pub margin: Option<String>,
+    pub size: Option<String>,
+    pub opacity: Option<String>,
+    pub colour: Option<String>,
+    pub from: Option<String>,
+    pub to: Option<String>,
 }
 
 impl Asked {
@@ -126,6 +154,7 @@ impl Asked {
             audio: audio.clone(),
             hls: hls.clone().filter(|_| lists == 0 || is_list(&to)),
             ladder: ladder.clone().filter(|_| lists == 0 || is_list(&to)),
+            watermarks: AskedWatermark::by_flags(&film.watermark).into_iter().collect(),
         };
         Self {
             source: film.source.clone().unwrap_or_default(),
@@ -148,6 +177,24 @@ fn is_sound_alone(to: &str, container: Option<&str>) -> bool {
     holds.is_some_and(|row| row.video.is_empty())
 }
 
+impl AskedWatermark {
+    /// One, if any of its flags is given.
+    pub fn by_flags(args: &WatermarkArgs) -> Option<Self> {
+        let asked = Self {
+            image: args.watermark.clone(),
+            text: args.watermark_text.clone(),
+            anchor: args.watermark_anchor.clone(),
+            margin: args.watermark_margin.clone(),
+            size: args.watermark_size.clone(),
+            opacity: args.watermark_opacity.clone(),
+            colour: args.watermark_colour.clone(),
+            from: args.watermark_from.clone(),
+            to: args.watermark_to.clone(),
+        };
+        (asked != Self::default()).then_some(asked)
+    }
+}
+
 impl From<&VideoArgs> for AskedVideo {
     fn from(args: &VideoArgs) -> Self {
         Self {
@@ -155,9 +202,22 @@ impl From<&VideoArgs> for AskedVideo {
             preset: args.preset.clone(),
             crf: args.crf.clone(),
             bitrate: args.video_bitrate.clone(),
+            max_bitrate: args.max_bitrate.clone(),
             size: args.size.clone(),
             fps: args.fps.clone(),
             keyframe_interval: args.keyframe_interval.clone(),
+            size_mode: args.size_mode.clone(),
+            upscale: args.upscale.then(|| true.to_string()),
+            deinterlace: args.deinterlace.clone(),
+            crop: args.crop.clone(),
+            rotate: args.rotate.clone(),
+            flip: args.flip.clone(),
+            pad: args.pad.clone(),
+            pad_colour: args.pad_colour.clone(),
+            pixel_aspect: args.pixel_aspect.clone(),
+            colour: args.colour.clone(),
+            range: args.colour_range.clone(),
+            depth: args.depth.clone(),
         }
     }
 }
@@ -187,6 +247,9 @@ impl<'de> Deserialize<'de> for Text {
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Text, E> {
                 Ok(Text(text.to_owned()))
             }
+            fn visit_bool<E: de::Error>(self, truth: bool) -> Result<Text, E> {
+                Ok(Text(truth.to_string()))
+            }
             fn visit_u64<E: de::Error>(self, number: u64) -> Result<Text, E> {
                 Ok(Text(number.to_string()))
             }
@@ -201,19 +264,20 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
-/// Either the word `none` or a map of these keys, each a scalar; any other key is refused by name.
+/// Either a word, which stands for the key that is named first, or a map of these keys, each a scalar; any other key is
+/// refused by name.
 macro_rules! none_or_settings {
-    ($name:ident { $($key:ident),* }) => {
+    ($name:ident $word:ident { $($key:ident),* }) => {
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
                 struct Settings;
                 impl<'de> Visitor<'de> for Settings {
                     type Value = $name;
                     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                        f.write_str("none, or settings")
+                        f.write_str("a word, or settings")
                     }
                     fn visit_str<E: de::Error>(self, word: &str) -> Result<$name, E> {
-                        Ok($name { codec: Some(word.to_owned()), ..$name::default() })
+                        Ok($name { $word: Some(word.to_owned()), ..$name::default() })
                     }
                     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<$name, A::Error> {
                         let mut settings = $name::default();
@@ -232,13 +296,40 @@ macro_rules! none_or_settings {
                 from.deserialize_any(Settings)
             }
         }
+        impl $name {
+            /// Every key and what is said to it.
+            pub fn given(&self) -> Vec<(&'static str, &Option<String>)> {
+                vec![$((stringify!($key), &self.$key)),*]
+            }
+        }
         impl Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-                let given = [$((stringify!($key), &self.$key)),*];
-                to.collect_map(given.into_iter().filter_map(|(key, value)| Some((key, value.as_ref()?))))
+                to.collect_map(self.given().into_iter().filter_map(|(key, value)| Some((key, value.as_ref()?))))
             }
         }
     };
 }
-none_or_settings!(AskedVideo { codec, preset, crf, bitrate, size, fps, keyframe_interval });
-none_or_settings!(AskedAudio { codec, bitrate, sample_rate, channels });
+none_or_settings!(AskedVideo codec {
+    codec,
+    preset,
+    crf,
+    bitrate,
+    max_bitrate,
+    size,
+    fps,
+    keyframe_interval,
+    size_mode,
+    upscale,
+    deinterlace,
+    crop,
+    rotate,
+    flip,
+    pad,
+    pad_colour,
+    pixel_aspect,
+    colour,
+    range,
+    depth
+});
+none_or_settings!(AskedAudio codec { codec, bitrate, sample_rate, channels });
+none_or_settings!(AskedWatermark image { image, text, anchor, margin, size, opacity, colour, from, to });

@@ -115,8 +115,9 @@ version: 1
 source: film.mov
 outputs:
   - to: out/{stem}.mp4
-    video: { codec: hevc, crf: 23, fps: 29.97, size: 1280x720, keyframe_interval: 2s }
+    video: { codec: hevc, crf: 23, fps: 29.97, size: 1280x720, size_mode: pad, upscale: true, keyframe_interval: 2s }
     audio: none
+    watermarks: [logo.png, { text: 'a, b', anchor: top, opacity: 50, from: 1s }]
   - to: sound.mp4
     container: mp4
     video: none
@@ -138,7 +139,9 @@ deadline: 2h
         assert_eq!((asked.segment_duration.clone(), asked.from.clone()), (text("5s"), text("00:00:10.5")));
         let json = r#"{"version": 1, "source": "film.mov", "outputs": [
             {"to": "out/{stem}.mp4", "video": {"codec": "hevc", "crf": 23, "fps": 29.97, "size": "1280x720",
-             "keyframe_interval": "2s"}, "audio": "none"},
+             "size_mode": "pad", "upscale": true,
+             "keyframe_interval": "2s"}, "audio": "none",
+             "watermarks": ["logo.png", {"text": "a, b", "anchor": "top", "opacity": 50, "from": "1s"}]},
             {"to": "sound.mp4", "container": "mp4", "video": "none",
              "audio": {"bitrate": "128k", "sample_rate": 48000, "channels": 2}}],
             "segment": {"duration": "5s"}, "damaged": "keep", "from": "00:00:10.5", "priority": "urgent",

@@ -48,11 +48,15 @@ pub mod request;
 pub mod sample;
 /// Settings of pictures and sound, checked.
 pub mod settings;
+/// Settings of a picture's shape, checked.
+pub mod shape;
 /// What every role of a fleet is wired to.
 pub mod shared;
 /// From a job file to a submission.
 pub mod submission;
 /// `framefleet transcode`.
 pub mod transcode;
+/// Watermarks, checked.
+pub mod watermark;
 /// `framefleet worker`.
 pub mod worker;

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::{self, Film};
 use crate::args::PlanArgs;
-use crate::asked::{Asked, AskedOutput, AskedVideo};
+use crate::asked::{Asked, AskedOutput, AskedVideo, AskedWatermark};
 use crate::location::{Location, Reach};
 use crate::planned::{Planned, table};
 use crate::request::check;
@@ -38,11 +38,13 @@ fn with_an_output(mut asked: Asked, args: &PlanArgs) -> Asked {
     if asked.outputs.is_empty() {
         let container = args.film.container.container.clone().or(Some("mp4".to_owned()));
         let (video, audio) = (AskedVideo::from(&args.film.video), (&args.film.audio).into());
+        let watermarks = AskedWatermark::by_flags(&args.film.watermark).into_iter().collect();
         asked.outputs.push(AskedOutput {
             to: "{dir}/{stem}.planned".to_owned(),
             container,
             video,
             audio,
+            watermarks,
             ..AskedOutput::default()
         });
     }

@@ -137,7 +137,10 @@ fn row(segment: &Segment, cut: &Cut, origin: MediaTime) -> Row {
 fn video(rendition: &VideoRendition) -> Rendition {
     let (settings, format) = (&rendition.settings, &rendition.format);
     let rate = match settings.rate {
-        RateControl::Crf(crf) => format!("crf {crf}"),
+        RateControl::Crf(crf) => match settings.max_bitrate {
+            Some(most) => format!("crf {crf} up to {most} bit/s"),
+            None => format!("crf {crf}"),
+        },
         RateControl::Bitrate(bits) => format!("{bits} bit/s"),
     };
     let times = format.grid.map_or("every picture at its own time".to_owned(), |grid: Rational| format!("{grid} fps"));

@@ -31,7 +31,7 @@ pub struct Checked {
 pub fn check(asked: &Asked, (on_existing, reach): (OnExisting, Reach)) -> Result<Checked, Fault> {
     let source = Location::parse(&asked.source, reach)?;
     let outputs = places(asked, &source, reach)?;
-    let requests = asked.outputs.iter().zip(&outputs).map(|(asked, place)| output(asked, place));
+    let requests = asked.outputs.iter().zip(&outputs).map(|(asked, place)| output(asked, (place, reach)));
     let request = Request {
         source: source.url(),
         outputs: requests.collect::<Result<_, _>>()?,
@@ -69,12 +69,19 @@ fn places(asked: &Asked, source: &Location, reach: Reach) -> Result<Vec<Location
     Ok(places)
 }
 
-fn output(asked: &AskedOutput, place: &Location) -> Result<OutputRequest, Fault> {
+fn output(asked: &AskedOutput, (place, reach): (&Location, Reach)) -> Result<OutputRequest, Fault> {
     let container = match packaging::is_package(place) {
         true => packaging::container(asked)?,
         false => container(asked.container.as_deref(), place)?,
     };
-    let (video, audio) = (video(&asked.video, container)?, audio(&asked.audio, container)?);
+    let (mut video, audio) = (video(&asked.video, container)?, audio(&asked.audio, container)?);
+    for watermark in &asked.watermarks {
+        let watermark = crate::watermark::watermark(watermark, reach)?;
+        let Some(video) = &mut video else {
+            return Err(refused(format!("a watermark at {} contradicts video codec none", watermark.anchor.name())));
+        };
+        video.watermarks.push(watermark);
+    }
     if video.is_none() && audio.is_none() {
         let name = place.display();
         return Err(refused(format!("output {name} would hold neither pictures nor sound: both codecs are none")));

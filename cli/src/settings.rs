@@ -9,6 +9,7 @@ use framefleet_model::pipeline::{AudioSettings, Preset, RateControl, VideoSettin
 use framefleet_model::time::{MediaTime, Rational};
 
 use crate::asked::{AskedAudio, AskedVideo};
+use crate::shape;
 
 const VIDEO_BITRATE: RangeInclusive<u32> = 16_000..=400_000_000;
 const AUDIO_BITRATE: RangeInclusive<u32> = 8_000..=1_024_000;
@@ -22,10 +23,8 @@ const KEYFRAME_INTERVAL: RangeInclusive<MediaTime> = MediaTime::from_millis(10).
 /// `None`: without pictures.
 pub fn video(asked: &AskedVideo, container: Container) -> Result<Option<VideoSettings>, Fault> {
     let holds = container.holds();
-    let AskedVideo { codec, preset, crf, bitrate, size, fps, keyframe_interval } = asked;
-    let names = ["preset", "crf", "video bitrate", "size", "fps", "keyframe interval"];
-    let others = || names.into_iter().zip([preset, crf, bitrate, size, fps, keyframe_interval]);
-    let codec = match (codec.as_deref(), holds.video.first()) {
+    let others = || asked.given().into_iter().filter(|(name, _)| *name != "codec");
+    let codec = match (asked.codec.as_deref(), holds.video.first()) {
         (Some("none"), _) => {
             contradicts("video codec none", others())?;
             return Ok(None);
@@ -43,11 +42,14 @@ pub fn video(asked: &AskedVideo, container: Container) -> Result<Option<VideoSet
         preset: optional(&asked.preset, |text| named("preset", text, Preset::ALL.map(|p| (p.name(), p)), &[]))?
             .unwrap_or_default(),
         rate: rate_control((&asked.crf, &asked.bitrate), codec)?,
-        size: optional(&asked.size, geometry)?,
+        max_bitrate: max_bitrate(asked)?,
+        size: shape::size(asked)?,
         fps: optional(&asked.fps, picture_rate)?,
         keyframe_interval: optional(&asked.keyframe_interval, |text| {
             within("keyframe interval", duration("keyframe interval", text)?, &KEYFRAME_INTERVAL)
         })?,
+        shape: shape::shape(asked)?,
+        watermarks: Vec::new(),
     }))
 }
 
@@ -56,9 +58,7 @@ pub fn audio(asked: &AskedAudio, container: Container) -> Result<Option<AudioSet
     let holds = container.holds();
     let codec = match asked.codec.as_deref() {
         Some("none") => {
-            let AskedAudio { codec: _, bitrate, sample_rate, channels } = asked;
-            let names = ["audio bitrate", "sample rate", "channels"];
-            contradicts("audio codec none", names.into_iter().zip([bitrate, sample_rate, channels]))?;
+            contradicts("audio codec none", asked.given().into_iter().filter(|(name, _)| *name != "codec"))?;
             return Ok(None);
         }
         Some(text) => named("audio codec", text, AudioCodec::ALL.map(|c| (c.name(), c)), &["none"])?,
@@ -81,13 +81,15 @@ pub fn audio(asked: &AskedAudio, container: Container) -> Result<Option<AudioSet
 pub fn geometry(text: &str) -> Result<Geometry, Fault> {
     let sides = text.split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
     let (width, height) = sides.ok_or_else(|| refused(format!("size {text:?} is no size such as 1280x720")))?;
-    for (name, side) in [("width", width), ("height", height)] {
-        within(name, side, &SIDE)?;
-        if side % 2 == 1 {
-            return Err(refused(format!("{name} {side} is odd, sizes are even")));
-        }
+    Ok(Geometry { width: side("width", width)?, height: side("height", height)? })
+}
+
+pub fn side(name: &str, side: u32) -> Result<u32, Fault> {
+    within(name, side, &SIDE)?;
+    if side % 2 == 1 {
+        return Err(refused(format!("{name} {side} is odd, sizes are even")));
     }
-    Ok(Geometry { width, height })
+    Ok(side)
 }
 
 pub fn picture_rate(text: &str) -> Result<Rational, Fault> {
@@ -134,9 +136,15 @@ pub fn refused(message: String) -> Fault {
     Fault::new(FaultKind::Settings, message)
 }
 
-fn contradicts<'a>(what: &str, settings: impl IntoIterator<Item = (&'a str, &'a Option<String>)>) -> Result<(), Fault> {
+pub fn contradicts<'a>(
+    what: &str,
+    settings: impl IntoIterator<Item = (&'a str, &'a Option<String>)>,
+) -> Result<(), Fault> {
     let given = settings.into_iter().find_map(|(name, value)| Some((name, value.as_ref()?)));
-    given.map_or(Ok(()), |(name, value)| Err(refused(format!("{name} {value} contradicts {what}"))))
+    given.map_or(Ok(()), |(name, value)| {
+        let name = name.replace('_', " ");
+        Err(refused(format!("{name} {value} contradicts {what}")))
+    })
 }
 
 pub fn rate_control(asked: (&Option<String>, &Option<String>), codec: VideoCodec) -> Result<RateControl, Fault> {
@@ -149,6 +157,13 @@ pub fn rate_control(asked: (&Option<String>, &Option<String>), codec: VideoCodec
         }
         (None, None) => Ok(RateControl::Crf(codec.default_crf())),
     }
+}
+
+fn max_bitrate(asked: &AskedVideo) -> Result<Option<u32>, Fault> {
+    if let (Some(most), Some(bitrate)) = (&asked.max_bitrate, &asked.bitrate) {
+        return Err(refused(format!("max bitrate {most} goes with crf, not with video bitrate {bitrate}")));
+    }
+    optional(&asked.max_bitrate, |text| bits("max bitrate", text, &VIDEO_BITRATE))
 }
 
 fn sample_rate(text: &str) -> Result<u32, Fault> {

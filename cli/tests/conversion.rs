@@ -8,7 +8,10 @@ use framefleet_cli::asked::Asked;
 use framefleet_cli::jobfile;
 use framefleet_cli::location::Reach;
 use framefleet_cli::request::check;
-use framefleet_model::media::{AudioCodec, Container, Geometry, VideoCodec};
+use framefleet_model::media::{AudioCodec, ColourRange, Container, Geometry, VideoCodec};
+use framefleet_model::picture::{
+    ColourSpace, Deinterlace, Depth, Flip, PixelAspect, Rgb, Shape, Size, SizeMode, Window,
+};
 use framefleet_model::pipeline::{
     AudioSettings, Damaged, OnExisting, Preset, Range, RateControl, Request, SegmentDuration, TrackChoice,
     VideoSettings,
@@ -45,9 +48,12 @@ fn without_flags_the_defaults_are_explicit() {
         codec: VideoCodec::H264,
         preset: Preset::Medium,
         rate: RateControl::Crf(23),
+        max_bitrate: None,
         size: None,
         fps: None,
         keyframe_interval: None,
+        shape: Shape::default(),
+        watermarks: Vec::new(),
     };
     assert_eq!(output.video, Some(video));
     let audio = AudioSettings { codec: AudioCodec::Aac, bitrate: 128_000, sample_rate: None, channels: None };
@@ -68,9 +74,12 @@ fn every_flag_reaches_every_output() {
         codec: VideoCodec::Hevc,
         preset: Preset::Ultrafast,
         rate: RateControl::Crf(30),
-        size: Some(Geometry { width: 320, height: 180 }),
+        max_bitrate: None,
+        size: Some(Geometry { width: 320, height: 180 }.into()),
         fps: Some(Rational::new(30_000, 1001).unwrap()),
         keyframe_interval: Some(MediaTime::from_secs(2)),
+        shape: Shape::default(),
+        watermarks: Vec::new(),
     };
     let audio = AudioSettings { codec: AudioCodec::Aac, bitrate: 96_000, sample_rate: Some(44_100), channels: Some(1) };
     for (output, container, to) in [
@@ -89,6 +98,7 @@ fn defaults_follow_what_was_chosen() {
     assert_eq!(rate("--video-codec hevc"), Some(RateControl::Crf(28)));
     assert_eq!(rate("--video-bitrate 2.5M"), Some(RateControl::Bitrate(2_500_000)));
     assert_eq!(rate("--video-codec none"), None);
+    assert_eq!(output("--max-bitrate 3M").video.unwrap().max_bitrate, Some(3_000_000));
     assert_eq!(output("--channels 6").audio.map(|audio| audio.bitrate), Some(384_000));
     assert_eq!(output("--audio-codec none").audio, None);
     let container = |words: &str| request(words).map(|request| request.outputs[0].container);
@@ -100,17 +110,50 @@ fn defaults_follow_what_was_chosen() {
 }
 
 #[test]
+fn shapes_are_read() {
+    let video =
+        |words: &str| request(&format!("/n/in.mov /n/out.mp4 {words}")).unwrap().outputs.remove(0).video.unwrap();
+    let fit = |width, height| Some(Size { width, height, mode: SizeMode::Fit, upscale: false });
+    assert_eq!(video("--size 1280x").size, fit(Some(1280), None));
+    assert_eq!(video("--size x720").size, fit(None, Some(720)));
+    let pad = Size { width: Some(640), height: Some(640), mode: SizeMode::Pad, upscale: true };
+    assert_eq!(video("--size 640x640 --size-mode pad --upscale").size, Some(pad));
+    let words = "--crop 320x200+8+16 --rotate 270 --flip vertical --pad 400x400 --pad-colour #ff8000 --pixel-aspect square --deinterlace bob --colour bt709 --colour-range full --depth 10";
+    let shape = Shape {
+        crop: Some(Window { width: 320, height: 200, at: Some((8, 16)) }),
+        quarter_turns: 3,
+        flip: Some(Flip::Vertical),
+        pad: Some(Window { width: 400, height: 400, at: None }),
+        border: Rgb(255, 128, 0),
+        pixel_aspect: PixelAspect::Square,
+        deinterlace: Deinterlace::Bob,
+        colour: Some(ColourSpace::Bt709),
+        range: Some(ColourRange::Full),
+        depth: Some(Depth::Ten),
+    };
+    assert_eq!(video(words).shape, shape);
+}
+
+#[test]
 fn values_out_of_bounds_are_refused_with_the_bound() {
     let with = |flags: &str, message: &str| refused(&format!("/n/in.mov /n/out.mp4 {flags}"), message);
     with("--crf 60", "crf 60 is not within 0 to 51");
     with("--crf x", "crf \"x\" is no whole number");
     with("--crf -1", "crf -1 is not within 0 to 51");
     with("--video-bitrate 9999999M", "video bitrate 9999999M is not within 16000 to 400000000 bits per second");
+    with("--max-bitrate 1k", "max bitrate 1k is not within 16000 to 400000000 bits per second");
     with("--video-bitrate 1k", "video bitrate 1k is not within 16000 to 400000000 bits per second");
     with("--video-bitrate 9e9", "video bitrate \"9e9\" is no bit rate such as 128k, 2.5M or 2500000");
     with("--size 1280x721", "height 721 is odd, sizes are even");
     with("--size 8x8", "width 8 is not within 16 to 8192");
-    with("--size big", "size \"big\" is no size such as 1280x720");
+    for bad in ["big", "x", "12x34x56"] {
+        with(&format!("--size {bad}"), &format!("size {bad:?} is no size such as 1280x720, 1280x or x720"));
+    }
+    with("--rotate 45", "rotate \"45\" is not one of: 90, 180, 270");
+    with("--crop 640x", "crop \"640x\" is no part of a picture such as 1280x536+0+92 or 1280x536");
+    with("--crop 640x480+1+0", "x 1 of crop 640x480+1+0 is odd, places are even");
+    with("--pad 640x8194", "height 8194 is not within 16 to 8192");
+    with("--pad-colour mauve", "pad colour \"mauve\" is not one of: black, white, red, green, blue, #rrggbb");
     with("--fps 0", "fps: 0/1 is no positive ratio");
     with("--fps 301", "fps 301 is not within 1 to 240");
     with("--keyframe-interval 0s", "keyframe interval 0.000 s is not within 0.010 s to 600.000 s");
@@ -154,7 +197,13 @@ fn unknown_names_are_refused_with_the_known_ones() {
 fn contradictions_are_refused() {
     let with = |flags: &str, message: &str| refused(&format!("/n/in.mov /n/out.mp4 {flags}"), message);
     with("--crf 23 --video-bitrate 2M", "crf 23 contradicts video bitrate 2M");
+    with("--video-bitrate 2M --max-bitrate 3M", "max bitrate 3M goes with crf, not with video bitrate 2M");
     with("--video-codec none --size 320x180", "size 320x180 contradicts video codec none");
+    with("--video-codec none --pixel-aspect square", "pixel aspect square contradicts video codec none");
+    with("--size-mode fit", "size mode fit contradicts a picture without size");
+    with("--upscale", "upscale true contradicts a picture without size");
+    with("--size 1280x --size-mode pad", "size 1280x leaves a side open, which size mode pad cannot (fit can)");
+    with("--size 1280x720 --upscale", "upscale contradicts size mode exact, which takes every size as it is said");
     with("--audio-codec none --channels 2", "channels 2 contradicts audio codec none");
     with(
         "--video-codec none --audio-codec none",
@@ -185,7 +234,7 @@ fn the_readmes_job_file_is_a_request() {
     let request = check(&jobfile::read(file.path()).unwrap(), (OnExisting::Fail, Reach::Here)).unwrap().request;
     let (first, second) = (&request.outputs[0], &request.outputs[1]);
     assert!(first.to.ends_with("/film.mp4") && second.to.ends_with("/sound.mp4"), "{} {}", first.to, second.to);
-    assert_eq!(first.video.as_ref().unwrap().size, Some(Geometry { width: 1280, height: 720 }));
+    assert_eq!(first.video.as_ref().unwrap().size, Some(Geometry { width: 1280, height: 720 }.into()));
     assert_eq!((second.video.as_ref(), second.audio.as_ref().unwrap().bitrate), (None, 128_000));
     assert_eq!(request.audio_track, TrackChoice::Language("deu".to_owned()));
     let range = Range { from: Some(MediaTime::from_secs(90)), to: Some(MediaTime::from_millis(130_500)) };

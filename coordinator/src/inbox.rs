@@ -14,13 +14,14 @@ use framefleet_common::ports::rows;
 use framefleet_common::ports::store::{Commit, Row, Shard, Store};
 use framefleet_common::ports::txn::Txn;
 use framefleet_model::fault::{Fault, FaultKind};
-use framefleet_model::id::JobId;
+use framefleet_model::id::{Digest, JobId};
 use framefleet_model::job::{Accepted, Closing, JOB_VERSION, Job, JobState};
 use framefleet_model::key::ObjectKey;
 use framefleet_model::pipeline::Request;
 use framefleet_model::plan::SourceFacts;
 use framefleet_model::terms::Terms;
 use framefleet_model::time::StoreTime;
+use framefleet_model::watermark::{IMAGE_BYTES_MAX, Mark};
 
 const CONFLICTS_MAX: u32 = 64;
 /// A request of a thousand outputs stays below.
@@ -78,6 +79,7 @@ pub(crate) struct Inbox {
 impl Inbox {
     pub(crate) async fn submit(&self, submission: &Submission) -> Result<(JobId, Submitted), Fault> {
         let source = self.source_facts(&submission.request.source).await?;
+        let submission = &Submission { request: self.with_images(&submission.request).await?, ..submission.clone() };
         let id = match &submission.key {
             Some(key) => JobId::of_parts(&["key-1", submission.terms.tenant.as_str(), key]),
             None => job_id(&submission.request, &source),
@@ -201,6 +203,25 @@ impl Inbox {
             }
         }
         Ok(Submitted::Done)
+    }
+
+    /// Every image that marks pictures is the one that is there now.
+    async fn with_images(&self, request: &Request) -> Result<Request, Fault> {
+        let mut request = request.clone();
+        let videos = request.outputs.iter_mut().filter_map(|output| output.video.as_mut());
+        for watermark in videos.flat_map(|video| &mut video.watermarks) {
+            if let Mark::Image { source, digest, .. } = &mut watermark.mark {
+                let image = self.storages.object(source, Side::Source)?;
+                let size = image.facts().await?.size;
+                if size > IMAGE_BYTES_MAX {
+                    let text = format!("the image {source} has {size} bytes, {IMAGE_BYTES_MAX} at most");
+                    return Err(Fault::new(FaultKind::Settings, text));
+                }
+                let bytes = image.read_all(IMAGE_BYTES_MAX).await?;
+                *digest = Some(Digest::of(&bytes));
+            }
+        }
+        Ok(request)
     }
 
     /// The source as it is now; a source that changes under its job fails it.

@@ -63,7 +63,7 @@ impl Objects<'_> {
         let segments = segments.collect();
         let rendition = plan.video.iter().find(|r| r.number == rendition).cloned();
         let rendition = rendition.ok_or_else(|| missing(self.output.number, "video rendition"))?;
-        Ok(MergeVideo { rendition, origin: plan.origin, told: told(plan), segments })
+        Ok(MergeVideo { rendition: Box::new(rendition), origin: plan.origin, told: told(plan), segments })
     }
 
     fn audio(&mut self, rendition: u32) -> Result<MergeAudio, Fault> {

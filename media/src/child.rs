@@ -12,6 +12,7 @@ use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::index::Method;
 use framefleet_model::task::{CHILD_PROTOCOL, ChildLimits, ChildSpec, Line, Outcome, Progress, Work, object};
 use framefleet_model::time::MediaTime;
+use framefleet_model::watermark;
 
 use crate::isobmff::reader::Presented;
 use crate::pipe::internal;
@@ -118,7 +119,9 @@ fn work(reader: &Reader, spec: &ChildSpec) -> Result<Outcome, Fault> {
                 Method::Tables => open(object::SOURCE)?,
                 Method::Pass => presented()?,
             };
-            let sources = encode::Sources { film, index: open(object::INDEX)? };
+            let images = watermark::images(work.renditions.iter().map(|rendition| &rendition.settings)).len();
+            let images = (object::IMAGES..).take(images).map(open).collect::<Result<_, _>>()?;
+            let sources = encode::Sources { film, index: open(object::INDEX)?, images };
             encode::run(work, &sources, scratch, &teller).map(Outcome::Encode)
         }
         Work::Audio(work) => audio::run(work, presented()?, scratch, &teller).map(Outcome::Audio),

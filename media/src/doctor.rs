@@ -29,6 +29,7 @@ const BASE: &str = "gstreamer1.0-plugins-base";
 const GOOD: &str = "gstreamer1.0-plugins-good";
 const BAD: &str = "gstreamer1.0-plugins-bad";
 const UGLY: &str = "gstreamer1.0-plugins-ugly";
+const X: &str = "gstreamer1.0-x";
 const LIBAV: &str = "gstreamer1.0-libav";
 
 /// Factory, what for, package, need. Nothing is made by name in this crate that is not listed here.
@@ -40,6 +41,10 @@ const TABLE: &[(&str, &str, &str, Need)] = &[
     ("audioconvert", "sound", BASE, Need::Required),
     ("audioresample", "sound", BASE, Need::Required),
     ("videoflip", "upright pictures", GOOD, Need::Required),
+    ("pngdec", "PNG watermarks", GOOD, Need::Required),
+    ("jpegdec", "JPEG watermarks", GOOD, Need::Required),
+    ("textoverlay", "text watermarks", X, Need::Required),
+    ("videocrop", "cropped pictures", GOOD, Need::Required),
     ("qtdemux", "MP4 and MOV sources", GOOD, Need::Required),
     ("matroskademux", "MKV and WebM sources", GOOD, Need::Required),
     ("tsdemux", "MPEG-TS sources", BAD, Need::Required),

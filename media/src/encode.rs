@@ -7,22 +7,30 @@ use std::sync::Arc;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::index::Unit;
 use framefleet_model::ledger::SegmentProof;
+use framefleet_model::picture::Deinterlace;
 use framefleet_model::pipeline::Damaged;
-use framefleet_model::plan::{Decode, grid_slots, shown_times};
+use framefleet_model::plan::{Decode, grid_slots, moments, shown_times};
 use framefleet_model::task::EncodeWork;
 use framefleet_model::time::MediaTime;
 
+use crate::canvas::drawing::{self, Images};
 use crate::child::Teller;
 use crate::decode::{self, Coded};
+use crate::encoder::Pass;
+use crate::fields::{self, Around, Field};
+use crate::indexing::scratch_fault;
+use crate::passes::{Asked, PASSES_MAX};
 use crate::pipe::internal;
 use crate::read_at::ReadAt;
-use crate::rendition::{Encoder, Place, Settled};
+use crate::rendition::{Encoder, Made, Place, Settled};
 use crate::slice::Slice;
 use crate::units;
 
 pub(crate) struct Sources {
     pub(crate) film: Arc<dyn ReadAt>,
     pub(crate) index: Arc<dyn ReadAt>,
+    /// In the order of `watermark::images`.
+    pub(crate) images: Vec<Arc<dyn ReadAt>>,
 }
 
 pub(crate) fn run(
@@ -31,26 +39,73 @@ pub(crate) fn run(
     scratch: &Path,
     teller: &Teller,
 ) -> Result<Vec<SegmentProof>, Fault> {
-    let number = work.segment.number;
-    let mut encoders = Vec::new();
-    for rendition in &work.renditions {
-        let name = format!("segment-{number:05}-{}", rendition.number);
-        let place = if number == 0 { Place::Opening } else { Place::Within };
-        encoders.push(Encoder::start(rendition, place, (scratch, &name))?);
-    }
-    let mut pictures = Pictures { work, encoders, held: None, decoded: Vec::new(), lost: Vec::new(), teller };
-    match &work.segment.decode {
-        Decode::Slice { from, to, blocks } => {
-            let units = units::of_slice(&*sources.index, *from..*to, blocks)?;
-            decode_slice(&mut pictures, (*from, &units), &sources.film)?;
-        }
-        Decode::Whole => {
-            let mut clock = WholeClock::new(work);
-            let track = (work.track.id.as_str(), work.track.decoder.as_str());
-            decode::whole(&sources.film, track, &mut |sample, time| pictures.take(sample, clock.place(time)))?;
+    let images = drawing::images(work, &sources.images)?;
+    let mut desk = Desk { work, sources, images, scratch, teller, steps: 0 };
+    let mut asked: Vec<Asked<'_>> = work.renditions.iter().map(|r| Asked::of(r, work.segment.pace)).collect();
+    let first: Vec<Asked<'_>> = asked.iter().filter_map(Asked::first_pass).collect();
+    if !first.is_empty() {
+        // Encoders leave what they have seen in the folder that they work in.
+        std::env::set_current_dir(scratch).map_err(|e| scratch_fault(&e))?;
+        for made in desk.pass(&first)? {
+            std::fs::remove_file(scratch.join(&made.proof.file.name)).map_err(|e| scratch_fault(&e))?;
         }
     }
-    pictures.finish()
+    let mut proofs = Vec::new();
+    for more in (0..PASSES_MAX).rev() {
+        let made = desk.pass(&asked)?;
+        let mut again = Vec::new();
+        for (asked, made) in asked.iter().zip(made) {
+            match asked.nearer(&made).filter(|_| more > 0) {
+                Some(next) => again.push(next),
+                None => proofs.push(made.proof),
+            }
+        }
+        asked = again;
+        if asked.is_empty() {
+            break;
+        }
+    }
+    proofs.sort_by_key(|proof| proof.rendition);
+    Ok(proofs)
+}
+
+struct Desk<'a> {
+    work: &'a EncodeWork,
+    sources: &'a Sources,
+    images: Images,
+    scratch: &'a Path,
+    teller: &'a Teller,
+    /// Pictures taken so far, in all passes.
+    steps: u64,
+}
+
+impl Desk<'_> {
+    /// The whole segment once, for these.
+    fn pass(&mut self, asked: &[Asked<'_>]) -> Result<Vec<Made>, Fault> {
+        let Self { work, sources, scratch, .. } = *self;
+        let mut encoders = Vec::new();
+        for Asked { rendition, course, .. } in asked {
+            let kind = if course.pass == Pass::First { "first-pass" } else { "segment" };
+            let name = format!("{kind}-{:05}-{}", work.segment.number, rendition.number);
+            let place = if work.segment.number == 0 { Place::Opening } else { Place::Within };
+            let marks = drawing::marks(rendition, &self.images)?;
+            encoders.push(Encoder::start((rendition, marks), (place, *course), (scratch, &name))?);
+        }
+        let mut pictures = Pictures::of(work, encoders, (self.teller, self.steps));
+        match &work.segment.decode {
+            Decode::Slice { from, to, blocks } => {
+                let units = units::of_slice(&*sources.index, *from..*to, blocks)?;
+                decode_slice(&mut pictures, (*from, &units), &sources.film)?;
+            }
+            Decode::Whole => {
+                let mut clock = WholeClock::new(work);
+                let track = (work.track.id.as_str(), work.track.decoder.as_str());
+                decode::whole(&sources.film, track, &mut |sample, time| pictures.take(sample, clock.place(time)))?;
+            }
+        }
+        self.steps += pictures.decoded.len() as u64;
+        pictures.finish()
+    }
 }
 
 fn decode_slice(
@@ -83,15 +138,26 @@ struct Pictures<'a> {
     encoders: Vec<Encoder>,
     /// The latest picture: how long it lasts is known when the next one comes.
     held: Option<(gst::Sample, MediaTime)>,
+    /// The held picture's neighbours, where filters look at them: of the film, not of the segment.
+    before: Option<gst::Sample>,
+    after: Option<gst::Sample>,
     decoded: Vec<MediaTime>,
     lost: Vec<MediaTime>,
     teller: &'a Teller,
+    /// Taken in an earlier pass.
+    steps: u64,
 }
 
-impl Pictures<'_> {
+impl<'a> Pictures<'a> {
+    fn of(work: &'a EncodeWork, encoders: Vec<Encoder>, (teller, steps): (&'a Teller, u64)) -> Self {
+        let (decoded, lost) = (Vec::new(), Vec::new());
+        Self { work, encoders, held: None, before: None, after: None, decoded, lost, teller, steps }
+    }
+
     fn take(&mut self, sample: &gst::Sample, time: MediaTime) -> Result<(), Fault> {
         if !self.wants(time) {
-            self.teller.step(self.decoded.len() as u64, MediaTime::ZERO);
+            self.teller.step(self.steps + self.decoded.len() as u64, MediaTime::ZERO);
+            self.neighbour(sample, time);
             return Ok(());
         }
         if let Some((_, earlier)) = &self.held
@@ -101,9 +167,11 @@ impl Pictures<'_> {
             return Err(Fault::new(FaultKind::LedgerOpen, message));
         }
         self.decoded.push(time);
+        self.after = Some(sample.clone());
         self.emit(time)?;
+        self.after = None;
         self.held = Some((sample.clone(), time));
-        self.teller.step(self.decoded.len() as u64, time - self.work.origin);
+        self.teller.step(self.steps + self.decoded.len() as u64, time - self.work.origin);
         Ok(())
     }
 
@@ -118,17 +186,53 @@ impl Pictures<'_> {
     fn emit(&mut self, next: MediaTime) -> Result<(), Fault> {
         let Some((sample, time)) = self.held.take() else { return Ok(()) };
         let origin = self.work.origin;
+        let mut made: [Option<gst::Sample>; 2] = [None, None];
         for encoder in &mut self.encoders {
-            match encoder.grid() {
-                None => encoder.push(&sample, time - origin)?,
-                Some(grid) => {
-                    for slot in grid_slots(time - origin, next - origin, grid) {
-                        encoder.push(&sample, grid.time_of(slot))?;
+            let deinterlace = encoder.deinterlace();
+            let begin = moments(time, next, deinterlace);
+            let end = begin.clone().skip(1).chain([next]);
+            for (n, (from, to)) in begin.zip(end).enumerate() {
+                let picture = match deinterlace {
+                    Deinterlace::Weave => &sample,
+                    Deinterlace::Frame | Deinterlace::Bob => {
+                        let field = [Field::First, Field::Second][n];
+                        let around =
+                            Around { before: self.before.as_ref(), picture: &sample, after: self.after.as_ref() };
+                        match &mut made[n] {
+                            Some(made) => made,
+                            none => none.insert(fields::whole(around, field)?),
+                        }
+                    }
+                };
+                match encoder.grid() {
+                    None => encoder.push(picture, from - origin)?,
+                    Some(grid) => {
+                        for slot in grid_slots(from - origin, to - origin, grid) {
+                            encoder.push(picture, grid.time_of(slot))?;
+                        }
                     }
                 }
             }
         }
+        self.before = self.looks_around().then_some(sample);
         Ok(())
+    }
+
+    /// Whether a filter looks at the pictures before and after.
+    fn looks_around(&self) -> bool {
+        self.encoders.iter().any(|encoder| encoder.deinterlace() != Deinterlace::Weave)
+    }
+
+    /// A picture outside the segment: the last one before it and the first one after it are its neighbours.
+    fn neighbour(&mut self, sample: &gst::Sample, time: MediaTime) {
+        if !self.looks_around() {
+            return;
+        }
+        if time < self.work.segment.span.start {
+            self.before = Some(sample.clone());
+        } else if self.after.is_none() {
+            self.after = Some(sample.clone());
+        }
     }
 
     /// Every picture that the index lists was decoded, and no other.
@@ -156,7 +260,7 @@ impl Pictures<'_> {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Vec<SegmentProof>, Fault> {
+    fn finish(mut self) -> Result<Vec<Made>, Fault> {
         let span = self.work.segment.span;
         let last = self.held.as_ref().map_or(span.end, |(_, time)| *time);
         self.emit(span.end.max(last + MediaTime(1)))?;
@@ -178,7 +282,7 @@ struct WholeClock {
 
 impl WholeClock {
     fn new(work: &EncodeWork) -> Self {
-        let rate = work.renditions.first().map(|r| r.format.rate);
+        let rate = work.track.format.rate.or(work.renditions.first().map(|r| r.format.rate));
         Self { step: rate.map_or(MediaTime::from_millis(40), |rate| rate.time_of(1)), last: None }
     }
 

@@ -18,14 +18,40 @@ use crate::pipe::make;
 /// vp9:    {vp9enc}
 /// mpeg4:  {avenc_mpeg4}
 /// ```
-pub(crate) fn video(rendition: &VideoRendition) -> Result<Vec<gst::Element>, Fault> {
+pub(crate) fn video(rendition: &VideoRendition, course: Course) -> Result<Vec<gst::Element>, Fault> {
     match rendition.settings.codec {
-        VideoCodec::H264 => Ok(vec![x264(rendition)?, coded("video/x-h264", "avc", "au")?]),
-        VideoCodec::Hevc => Ok(vec![x265(rendition)?, make("h265parse")?, coded("video/x-h265", "hvc1", "au")?]),
+        VideoCodec::H264 => Ok(vec![x264(rendition, course)?, coded("video/x-h264", "avc", "au")?]),
+        VideoCodec::Hevc => {
+            Ok(vec![x265(rendition, course)?, make("h265parse")?, coded("video/x-h265", "hvc1", "au")?])
+        }
         VideoCodec::Av1 => Ok(vec![aom(rendition)?, make("av1parse")?, coded("video/x-av1", "obu-stream", "tu")?]),
         VideoCodec::Vp8 | VideoCodec::Vp9 => Ok(vec![vpx(rendition)?]),
         VideoCodec::Mpeg4 => Ok(vec![mpeg4(rendition)?]),
     }
+}
+
+/// How a segment is gone through.
+#[derive(Clone, Copy)]
+pub(crate) struct Course {
+    pub(crate) pass: Pass,
+    /// A second, where an average is asked for.
+    pub(crate) kilobits: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pass {
+    Only,
+    /// To see what each picture needs.
+    First,
+    Second,
+}
+
+/// The bound of x265enc; that of x264enc is higher.
+pub(crate) const KILOBITS_MAX: u32 = 102_400;
+
+/// What a first pass saw, in the folder that the child works in.
+fn seen(rendition: &VideoRendition) -> String {
+    format!("seen-{}", rendition.number)
 }
 
 /// The encoder element of a codec, for the engine fingerprint.
@@ -52,7 +78,7 @@ pub(crate) fn keeps_time(codec: VideoCodec) -> bool {
 /// The element's property stops one short of the encoder's range.
 const QUANTIZER_MAX: u32 = 50;
 
-fn x264(rendition: &VideoRendition) -> Result<gst::Element, Fault> {
+fn x264(rendition: &VideoRendition, course: Course) -> Result<gst::Element, Fault> {
     let encoder = make("x264enc")?;
     encoder.set_property_from_str("speed-preset", rendition.settings.preset.name());
     encoder.set_property("threads", 1_u32);
@@ -76,23 +102,54 @@ fn x264(rendition: &VideoRendition) -> Result<gst::Element, Fault> {
                 options.push_str(&format!(":crf={quality}"));
             }
         }
-        RateControl::Bitrate(bits) => {
-            encoder.set_property_from_str("pass", "cbr");
-            encoder.set_property("bitrate", (bits / 1000).max(1));
+        RateControl::Bitrate(_) => {
+            let pass = match course.pass {
+                Pass::Only => "cbr",
+                Pass::First => "pass1",
+                Pass::Second => "pass2",
+            };
+            encoder.set_property_from_str("pass", pass);
+            encoder.set_property("multipass-cache-file", seen(rendition));
+            // Headers must not depend on what is in the segment.
+            options.push_str(":stitchable=1");
+            encoder.set_property("bitrate", course.kilobits);
         }
+    }
+    if let Some(vbv) = rendition.vbv {
+        encoder.set_property("bitrate", (vbv.rate / 1000).max(1));
+        encoder.set_property("vbv-buf-capacity", vbv.buffer_ms);
+        options.push_str(&format!(":vbv-init=0.{:02}", vbv.start_percent));
+    }
+    if let Some(level) = rendition.level {
+        options.push_str(&format!(":level={}.{}", level / 10, level % 10));
     }
     encoder.set_property("option-string", options);
     Ok(encoder)
 }
 
-fn x265(rendition: &VideoRendition) -> Result<gst::Element, Fault> {
+fn x265(rendition: &VideoRendition, course: Course) -> Result<gst::Element, Fault> {
     let encoder = make("x265enc")?;
     encoder.set_property_from_str("speed-preset", rendition.settings.preset.name());
     encoder.set_property("key-int-max", whole(rendition.keyframes_max));
     let mut options = "open-gop=0:frame-threads=1:pools=none:wpp=0:info=0".to_owned();
     match rendition.settings.rate {
         RateControl::Crf(quality) => options.push_str(&format!(":crf={quality}")),
-        RateControl::Bitrate(bits) => encoder.set_property("bitrate", (bits / 1000).max(1)),
+        RateControl::Bitrate(_) => {
+            encoder.set_property("bitrate", course.kilobits);
+            match course.pass {
+                Pass::Only => {}
+                Pass::First => options.push_str(&format!(":pass=1:stats={}", seen(rendition))),
+                Pass::Second => options.push_str(&format!(":pass=2:stats={}", seen(rendition))),
+            }
+        }
+    }
+    if let Some(vbv) = rendition.vbv {
+        let rate = (vbv.rate / 1000).max(1);
+        let size = (u64::from(rate) * u64::from(vbv.buffer_ms) / 1000).max(1);
+        options.push_str(&format!(":vbv-maxrate={rate}:vbv-bufsize={size}:vbv-init=0.{:02}", vbv.start_percent));
+    }
+    if let Some(level) = rendition.level {
+        options.push_str(&format!(":level-idc={}.{}", level / 10, level % 10));
     }
     encoder.set_property("option-string", options);
     Ok(encoder)

@@ -113,7 +113,7 @@ fn orientation_of(tags: &gst::TagListRef) -> Orientation {
 }
 
 /// GStreamer's tag says how the picture must be turned: `rotate-90` is a quarter turn clockwise; `flip-` mirrors
-/// horizontally after the turn.
+/// horizontally before the turn.
 fn orientation_named(name: &str) -> Orientation {
     let (mirror, turn) = match name.strip_prefix("flip-") {
         Some(turn) => (Mirror::Horizontal, turn),

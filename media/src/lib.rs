@@ -8,6 +8,7 @@ pub mod audio_files;
 pub mod avi;
 /// What an access unit's bits say of it.
 pub mod bitstream;
+mod canvas;
 /// The child process: one piece of work, one answer.
 pub mod child;
 mod decode;
@@ -18,6 +19,7 @@ mod described;
 pub mod doctor;
 mod encode;
 mod encoder;
+mod fields;
 mod fleetsrc;
 /// FLV, without GStreamer.
 pub mod flv;
@@ -35,6 +37,7 @@ mod names;
 mod package;
 mod parameters;
 mod pass;
+mod passes;
 mod pipe;
 mod probing;
 mod promise;
@@ -47,6 +50,7 @@ mod rendition;
 pub mod sample;
 mod segment;
 mod sequel;
+mod shaping;
 mod slice;
 mod sound;
 mod sound_coding;

@@ -7,17 +7,20 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 use framefleet_model::fault::{Fault, FaultKind};
+use framefleet_model::id::Digest;
 use framefleet_model::ledger::SegmentProof;
-use framefleet_model::media::{Colour, Mirror, Orientation, Scan};
-use framefleet_model::plan::{EncodeFormat, OutputLine, VideoRendition, output_end};
+use framefleet_model::picture::Deinterlace;
+use framefleet_model::plan::{EncodeFormat, VideoRendition, output_end};
 use framefleet_model::time::{MediaTime, Rational, Span};
 use gst::prelude::*;
 
+use crate::canvas::stamp::Stamp;
 use crate::decode::pull;
 use crate::demux::{running_time, time_segment};
-use crate::pipe::{Pipe, internal, make};
+use crate::encoder::Course;
+use crate::pipe::{Pipe, internal};
 use crate::segment::{Extent, SegmentWriter, Sync};
-use crate::{encoder, formats};
+use crate::{encoder, formats, shaping};
 
 /// Raw pictures that wait between decoder and encoder.
 const PICTURES_AHEAD: u64 = 3;
@@ -26,6 +29,8 @@ pub(crate) struct Encoder {
     rendition: VideoRendition,
     source: gst_app::AppSrc,
     warm_up: WarmUp,
+    /// Of what is drawn on the pictures, where anything is.
+    drawn: Option<Digest>,
     caps: Option<(gst::Caps, gst::Caps)>,
     /// The times that its encoder loses, in order.
     untold: Option<Sender<MediaTime>>,
@@ -102,13 +107,20 @@ pub(crate) struct Settled {
     pub(crate) lost: Vec<MediaTime>,
 }
 
+/// A segment in one rendition.
+pub(crate) struct Made {
+    pub(crate) proof: SegmentProof,
+    /// Of its coded pictures.
+    pub(crate) bytes: u64,
+}
+
 impl Encoder {
     /// ```text
-    /// {appsrc} ! {videoflip} ! {videoconvertscale} ! raw caps ! encoder ! coded caps ! {appsink} ─▶ file
+    /// {appsrc} ! shaping ! encoder ! coded caps ! {appsink} ─▶ file
     /// ```
     pub(crate) fn start(
-        rendition: &VideoRendition,
-        place: Place,
+        (rendition, marks): (&VideoRendition, Vec<Stamp>),
+        (place, course): (Place, Course),
         (scratch, name): (&Path, &str),
     ) -> Result<Self, Fault> {
         let pipe = Pipe::new();
@@ -119,10 +131,10 @@ impl Encoder {
         sink.set_property("enable-last-sample", false);
         sink.set_property("async", false);
         let mut row: Vec<gst::Element> = vec![source.clone().upcast()];
-        row.extend(turning(rendition.turn)?);
-        row.extend(shaping(&rendition.format)?);
-        let coding = encoder::video(rendition)?;
         let warm_up = WarmUp::of(rendition, place);
+        let drawn = drawn(&marks);
+        row.extend(shaping::elements(rendition, (marks, warm_up.lead()))?);
+        let coding = encoder::video(rendition, course)?;
         warm_up.force_key(coding.first().ok_or_else(|| internal("a codec without an encoder"))?)?;
         row.extend(coding);
         row.push(sink.clone().upcast());
@@ -135,11 +147,15 @@ impl Encoder {
         let untold = (!keeps_time).then_some(sender);
         let writing = std::thread::spawn(move || write(&pipe, &sink, (writer, clock)));
         let (rendition, pushed, writing) = (rendition.clone(), Vec::new(), Some(writing));
-        Ok(Self { rendition, source, warm_up, caps: None, untold, pushed, writing })
+        Ok(Self { rendition, source, warm_up, drawn, caps: None, untold, pushed, writing })
     }
 
     pub(crate) fn grid(&self) -> Option<Rational> {
         self.rendition.format.grid
+    }
+
+    pub(crate) fn deinterlace(&self) -> Deinterlace {
+        self.rendition.deinterlace
     }
 
     /// Hands the picture on, to stand at `time` of the output.
@@ -175,10 +191,10 @@ impl Encoder {
         }
     }
 
-    pub(crate) fn finish(mut self, settled: &Settled) -> Result<SegmentProof, Fault> {
+    pub(crate) fn finish(mut self, settled: &Settled) -> Result<Made, Fault> {
         // A pipeline that has failed says so through the writing thread.
         let _ = self.source.end_of_stream();
-        let line = OutputLine { origin: settled.origin, grid: self.rendition.format.grid };
+        let line = self.rendition.line(settled.origin);
         let end = output_end(settled.span, line);
         let written = self.written()?.finish(Extent { samples: 0, end })?;
         let order: Vec<MediaTime> = written.entries.iter().map(|e| e.pts).collect();
@@ -198,20 +214,24 @@ impl Encoder {
                 format!("the encoder reorders by {need}, the plan has room for {:?}", self.rendition.dts_delay);
             return Err(Fault::new(FaultKind::LedgerOpen, message));
         }
-        Ok(SegmentProof {
+        let bytes = written.entries.iter().map(|entry| u64::from(entry.size)).sum();
+        let proof = SegmentProof {
             rendition: self.rendition.number,
             decoded: settled.decoded,
             pictures: u32::try_from(sorted.len()).unwrap_or(u32::MAX),
             first: sorted.first().copied().unwrap_or_default(),
             last: sorted.last().copied().unwrap_or_default(),
             end,
-            header: written.header,
+            header: self
+                .drawn
+                .map_or(written.header.clone(), |drawn| Digest::of(format!("{} {drawn}", written.header).as_bytes())),
             content: written.content,
             dts_need: need,
             lost: settled.lost.clone(),
             fingerprint: fingerprint(encoder::factory(self.rendition.settings.codec)),
             file: written.file,
-        })
+        };
+        Ok(Made { proof, bytes })
     }
 
     /// The decoder's caps with the plan's nominal rate, colour and HDR, the same for every segment.
@@ -227,7 +247,8 @@ impl Encoder {
         structure.set("framerate", formats::fraction(self.rendition.format.rate));
         // The plan's colour is that of the output, which RGB is yet to become.
         if !is_rgb {
-            set_colour(structure, self.rendition.format.colour);
+            let colour = self.rendition.source_colour.unwrap_or(self.rendition.format.colour);
+            shaping::set_colour(structure, colour);
         }
         for (field, text) in hdr_fields(&self.rendition.format) {
             match text {
@@ -244,6 +265,13 @@ impl Encoder {
         let writing = self.writing.take().ok_or_else(|| internal("the segment file was asked for twice"))?;
         writing.join().unwrap_or_else(|_| Err(internal("the writing thread panicked")))
     }
+}
+
+/// Fonts and decoders may differ from worker to worker: segments that were drawn on otherwise must not be joined, any
+/// more than those of another header.
+fn drawn(marks: &[Stamp]) -> Option<Digest> {
+    let bytes: Vec<u8> = marks.iter().flat_map(|mark| mark.rgba.iter().copied()).collect();
+    (!marks.is_empty()).then(|| Digest::of(&bytes))
 }
 
 /// framefleet, GStreamer and encoder versions: what decides the bytes beside the plan.
@@ -294,53 +322,6 @@ fn write(
         writer.push(caps, (pts, sync), &data)
     })?;
     Ok(writer)
-}
-
-fn turning(turn: Orientation) -> Result<Option<gst::Element>, Fault> {
-    // GStreamer's mirrored quarter turns are named by the diagonal that stays.
-    let direction = match (turn.quarter_turns % 4, turn.mirror) {
-        (0, Mirror::No) => return Ok(None),
-        (1, Mirror::No) => "90r",
-        (2, Mirror::No) => "180",
-        (_, Mirror::No) => "90l",
-        (0, Mirror::Horizontal) => "horiz",
-        (1, Mirror::Horizontal) => "ur-ll",
-        (2, Mirror::Horizontal) => "vert",
-        (_, Mirror::Horizontal) => "ul-lr",
-    };
-    let flip = make("videoflip")?;
-    flip.set_property_from_str("video-direction", direction);
-    Ok(Some(flip))
-}
-
-fn shaping(format: &EncodeFormat) -> Result<[gst::Element; 2], Fault> {
-    let scale = make("videoconvertscale")?;
-    scale.set_property_from_str("method", "catrom");
-    scale.set_property("add-borders", false);
-    scale.set_property("n-threads", 1_u32);
-    scale.set_property("qos", false);
-    let filter = make("capsfilter")?;
-    let side = |v: u32| i32::try_from(v).unwrap_or(i32::MAX);
-    let mut caps = gst::Caps::builder("video/x-raw")
-        .field("format", &format.layout)
-        .field("width", side(format.geometry.width))
-        .field("height", side(format.geometry.height))
-        .field("pixel-aspect-ratio", formats::fraction(format.pixel_aspect))
-        .build();
-    if let Some(structure) = caps.make_mut().structure_mut(0) {
-        set_colour(structure, format.colour);
-        if format.scan == Scan::Progressive {
-            structure.set("interlace-mode", "progressive");
-        }
-    }
-    filter.set_property("caps", caps);
-    Ok([scale, filter])
-}
-
-fn set_colour(structure: &mut gst::StructureRef, colour: Colour) {
-    if colour.matrix != Colour::UNSPECIFIED.matrix {
-        structure.set("colorimetry", formats::colorimetry(colour).to_string());
-    }
 }
 
 fn hdr_fields(format: &EncodeFormat) -> [(&'static str, Option<String>); 2] {

@@ -16,6 +16,8 @@ pub mod film;
 pub mod fleet;
 /// What ffmpeg says about a file.
 pub mod oracle;
+/// Pictures as ffmpeg decodes them.
+pub mod pictures;
 /// Where things are.
 pub mod place;
 /// A fleet of real processes on servers of its own.

@@ -54,7 +54,10 @@ impl Briefing {
             let request = self.request(&job.id).await?;
             let work = IndexWork { audio_track: request.audio_track, limits: self.limits, tables: true };
             let film = objects::film(&self.storages, &job.source).await?;
-            return Ok(Brief { work: Work::Index(work), objects: TaskObjects { film, index: None } });
+            return Ok(Brief {
+                work: Work::Index(work),
+                objects: TaskObjects { film, index: None, images: Vec::new() },
+            });
         }
         let digest = grant.task.plan.as_ref().ok_or_else(|| internal(format!("{} has no plan", grant.task.id)))?;
         let known = self.known(&job.id, digest).await?;
@@ -68,7 +71,11 @@ impl Briefing {
         let film = objects::film(&self.storages, &known.plan.source).await?;
         let key: ObjectKey = known.plan.index.key.parse().map_err(|e| internal(format!("{e}")))?;
         let index = Some(self.work.object(&key).reader().await?);
-        Ok(Brief { work, objects: TaskObjects { film, index } })
+        let images = match &work {
+            Work::Encode(work) => objects::images(&self.storages, &work.renditions).await?,
+            Work::Index(_) | Work::Audio(_) | Work::Merge(_) | Work::Probe(_) => Vec::new(),
+        };
+        Ok(Brief { work, objects: TaskObjects { film, index, images } })
     }
 
     async fn known(&self, job: &JobId, digest: &Digest) -> Result<Arc<Known>, Fault> {

@@ -6,12 +6,15 @@ use framefleet_common::adapters::blob::storages::Storages;
 use framefleet_common::adapters::blob::{Reader, Side};
 use framefleet_common::child::Objects;
 use framefleet_model::fault::{Fault, FaultKind};
-use framefleet_model::plan::SourceFacts;
+use framefleet_model::plan::{SourceFacts, VideoRendition};
 use framefleet_model::task::object;
+use framefleet_model::watermark;
 
 pub(crate) struct TaskObjects {
     pub(crate) film: Reader,
     pub(crate) index: Option<Reader>,
+    /// From `object::IMAGES` on.
+    pub(crate) images: Vec<Reader>,
 }
 
 /// The film, opened; one that is another by now is refused.
@@ -26,6 +29,15 @@ pub(crate) async fn film(storages: &Storages, source: &SourceFacts) -> Result<Re
     Ok(film)
 }
 
+/// The images that these renditions are marked with; the child knows them by their digests.
+pub(crate) async fn images(storages: &Storages, renditions: &[VideoRendition]) -> Result<Vec<Reader>, Fault> {
+    let mut opened = Vec::new();
+    for (url, _) in watermark::images(renditions.iter().map(|rendition| &rendition.settings)) {
+        opened.push(storages.object(url, Side::Source)?.reader().await?);
+    }
+    Ok(opened)
+}
+
 impl TaskObjects {
     fn reader(&self, number: u32) -> Result<&Reader, Fault> {
         match number {
@@ -33,7 +45,10 @@ impl TaskObjects {
             object::INDEX => {
                 self.index.as_ref().ok_or_else(|| Fault::new(FaultKind::Internal, "this task has no index to read"))
             }
-            other => Err(Fault::new(FaultKind::Internal, format!("object {other} is neither the film nor the index"))),
+            other => {
+                let image = other.checked_sub(object::IMAGES).and_then(|n| self.images.get(n as usize));
+                image.ok_or_else(|| Fault::new(FaultKind::Internal, format!("this task has no object {other} to read")))
+            }
         }
     }
 }

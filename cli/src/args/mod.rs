@@ -90,7 +90,7 @@ pub struct FilmArgs {
     #[arg(value_name = "OUT")]
     pub outputs: Vec<String>,
     /// Take source, outputs and settings from a YAML or JSON file
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["outputs", "ContainerArgs", "PackageArgs", "VideoArgs", "AudioArgs", "WorkArgs"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["outputs", "ContainerArgs", "PackageArgs", "VideoArgs", "WatermarkArgs", "AudioArgs", "WorkArgs"])]
     pub job: Option<PathBuf>,
     #[command(flatten)]
     pub container: ContainerArgs,
@@ -98,6 +98,8 @@ pub struct FilmArgs {
     pub package: PackageArgs,
     #[command(flatten)]
     pub video: VideoArgs,
+    #[command(flatten)]
+    pub watermark: WatermarkArgs,
     #[command(flatten)]
     pub audio: AudioArgs,
     #[command(flatten)]
@@ -137,18 +139,92 @@ pub struct VideoArgs {
     /// Constant quality: 0 to 51 for h264 (default 23) and hevc (28), 0 to 63 for vp8, vp9 (31) and av1 (32), 1 to 31 for mpeg4 (4)
     #[arg(long, value_name = "N")]
     pub crf: Option<String>,
-    /// Average bits per second instead of constant quality, such as 2500k
+    /// Bits per second on average over the film, instead of constant quality, such as 2500k
     #[arg(long, value_name = "RATE")]
     pub video_bitrate: Option<String>,
-    /// Width and height, both even, such as 1280x720 [default: as SRC]
+    /// With --crf: bits per second that no stretch of the film goes over by more than two seconds' worth
+    #[arg(long, value_name = "RATE")]
+    pub max_bitrate: Option<String>,
+    /// Width and height, both even, such as 1280x720; 1280x and x720 let the other follow from the shape [default: as SRC]
     #[arg(long, value_name = "WxH")]
     pub size: Option<String>,
+    /// exact (pixels change their shape), fit (within the size), fill (cut off what stands over) or pad (bars around)
+    /// [default: exact, or fit where the size leaves a side open]
+    #[arg(long, value_name = "MODE")]
+    pub size_mode: Option<String>,
+    /// Let fit, fill and pad enlarge small pictures
+    #[arg(long)]
+    pub upscale: bool,
+    /// What becomes of interlaced pictures: weave (they stay so), frame (each one whole picture) or bob (each field one,
+    /// twice as many) [default: weave]
+    #[arg(long, value_name = "WHAT")]
+    pub deinterlace: Option<String>,
+    /// Keep this part of the upright picture, all numbers even; without +X+Y its middle
+    #[arg(long, value_name = "WxH[+X+Y]")]
+    pub crop: Option<String>,
+    /// Turn clockwise by 90, 180 or 270 degrees, on top of the source's own orientation
+    #[arg(long, value_name = "DEGREES")]
+    pub rotate: Option<String>,
+    /// horizontal (left becomes right) or vertical (top becomes bottom), after the turn
+    #[arg(long, value_name = "WAY")]
+    pub flip: Option<String>,
+    /// Put the finished picture on a canvas of this size, at X and Y or in the middle
+    #[arg(long, value_name = "WxH[+X+Y]")]
+    pub pad: Option<String>,
+    /// Colour of bars and canvas, such as #202020 or white [default: black]
+    #[arg(long, value_name = "COLOUR")]
+    pub pad_colour: Option<String>,
+    /// keep or square: whether pixels that are not square stay so [default: keep]
+    #[arg(long, value_name = "WHAT")]
+    pub pixel_aspect: Option<String>,
+    /// Convert to bt709, bt601 or bt2020 [default: as SRC]
+    #[arg(long, value_name = "NAME")]
+    pub colour: Option<String>,
+    /// Convert to limited or full range [default: as SRC]
+    #[arg(long, value_name = "RANGE")]
+    pub colour_range: Option<String>,
+    /// Bits of a sample, 8 or 10 [default: 10 where SRC has more than 8]
+    #[arg(long, value_name = "BITS")]
+    pub depth: Option<String>,
     /// Constant picture rate, 1 to 240, such as 25 or 30000/1001 [default: every picture at its own time]
     #[arg(long, value_name = "RATE")]
     pub fps: Option<String>,
     /// Longest distance between key pictures at the film's nominal rate, such as 2s
     #[arg(long, value_name = "DUR")]
     pub keyframe_interval: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[group(multiple = true)]
+#[command(next_help_heading = "Watermark")]
+pub struct WatermarkArgs {
+    /// Mark pictures with this image, a PNG or JPEG
+    #[arg(long, value_name = "IMAGE")]
+    pub watermark: Option<String>,
+    /// Mark pictures with this text
+    #[arg(long, value_name = "TEXT")]
+    pub watermark_text: Option<String>,
+    /// top-left, top, top-right, left, centre, right, bottom-left, bottom or bottom-right [default: bottom-right]
+    #[arg(long, value_name = "WHERE")]
+    pub watermark_anchor: Option<String>,
+    /// Pixels between the mark and the picture's edges [default: 16]
+    #[arg(long, value_name = "N")]
+    pub watermark_margin: Option<String>,
+    /// Of an image WxH, Wx or xH; of a text the pixels of its letters [default: the image's own; 32]
+    #[arg(long, value_name = "SIZE")]
+    pub watermark_size: Option<String>,
+    /// Percent, 1 to 100 [default: 100]
+    #[arg(long, value_name = "N")]
+    pub watermark_opacity: Option<String>,
+    /// Of a text, such as #ffcc00 or white [default: white]
+    #[arg(long, value_name = "COLOUR")]
+    pub watermark_colour: Option<String>,
+    /// Mark the pictures from this time of OUT on
+    #[arg(long, value_name = "TIME")]
+    pub watermark_from: Option<String>,
+    /// Mark the pictures before this time of OUT
+    #[arg(long, value_name = "TIME")]
+    pub watermark_to: Option<String>,
 }
 
 #[derive(Debug, Args)]

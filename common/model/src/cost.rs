@@ -3,10 +3,12 @@
 
 use crate::media::{Geometry, VideoCodec};
 use crate::pipeline::{Preset, RateControl};
-use crate::plan::{AudioRendition, Decode, VideoRendition};
+use crate::plan::{AudioRendition, Decode, Passes, VideoRendition};
 use crate::task::{EncodeWork, Need, Work};
 use crate::time::{MediaTime, NS_PER_SECOND, scale_round};
 
+/// A first pass is made at the encoder's fastest.
+const TWO_PASSES_TENTHS: u64 = 15;
 /// Decoding and scaling, beside the encode.
 const DECODE_PIXEL_PS: u64 = 4_000;
 
@@ -103,8 +105,9 @@ fn pixels(geometry: Geometry) -> u64 {
 fn rendition_second_ns(rendition: &VideoRendition) -> u64 {
     let pixels = pixels(rendition.format.geometry);
     let rate = rendition.format.rate;
-    let picture_ps =
-        pixels.saturating_mul(pixel_ps(rendition.settings.codec, rendition.settings.preset) + DECODE_PIXEL_PS);
+    let passes = if rendition.passes() == Passes::Two { TWO_PASSES_TENTHS } else { 10 };
+    let encoding = pixel_ps(rendition.settings.codec, rendition.settings.preset) + DECODE_PIXEL_PS;
+    let picture_ps = pixels.saturating_mul(encoding).saturating_mul(passes) / 10;
     (picture_ps / 1_000).saturating_mul(rate.num().into()) / u64::from(rate.den())
 }
 
@@ -162,7 +165,7 @@ mod tests {
     use crate::index::{Divisible, Method, VideoTrack};
     use crate::media::{Colour, Orientation, Scan, VideoFormat};
     use crate::pipeline::Damaged;
-    use crate::plan::Segment;
+    use crate::plan::{PACE_EVEN, Segment};
     use crate::task::{IndexWork, SourceLimits};
     use crate::time::{Rational, Span};
 
@@ -186,7 +189,7 @@ mod tests {
             method: Method::Pass,
             track,
             origin: MediaTime::ZERO,
-            segment: Segment { number: 0, span, decode, pictures: None },
+            segment: Segment { number: 0, span, decode, pictures: None, pace: PACE_EVEN },
             renditions: Vec::new(),
             damaged: Damaged::Fail,
         })

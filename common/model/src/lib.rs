@@ -20,6 +20,8 @@ pub mod key;
 pub mod ledger;
 /// What pictures and sound are: codecs, containers, formats, tags.
 pub mod media;
+/// What is done to pictures between decoder and encoder.
+pub mod picture;
 /// What was asked for: outputs and their settings.
 pub mod pipeline;
 /// How a film is cut and who does what: immutable, with a digest.
@@ -34,3 +36,5 @@ pub mod task;
 pub mod terms;
 /// Durations, rates and half-open ranges of media time.
 pub mod time;
+/// Marks on finished pictures.
+pub mod watermark;

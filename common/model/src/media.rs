@@ -56,7 +56,7 @@ pub struct Geometry {
     pub height: u32,
 }
 
-/// How the decoded picture must be turned to stand upright: first the quarter turns clockwise, then the mirror.
+/// How the decoded picture must be turned to stand upright: first the mirror, then the quarter turns clockwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Orientation {
     pub quarter_turns: u8,

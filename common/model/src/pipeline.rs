@@ -5,7 +5,9 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 
 use crate::media::{AudioCodec, Container, Geometry, VideoCodec};
+use crate::picture::{Shape, Size};
 use crate::time::{MediaTime, Rational};
+use crate::watermark::Watermark;
 
 /// A job as it was accepted: complete, resolved, without secrets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,12 +75,19 @@ pub struct VideoSettings {
     pub codec: VideoCodec,
     pub preset: Preset,
     pub rate: RateControl,
+    /// With constant quality: no stretch of the film has more bits than this over its length and two seconds.
+    #[serde(default)]
+    pub max_bitrate: Option<u32>,
     /// `None`: as the source, upright.
-    pub size: Option<Geometry>,
+    pub size: Option<Size>,
     /// `None`: every picture of the source at its own time.
     pub fps: Option<Rational>,
     /// Longest distance between two key pictures.
     pub keyframe_interval: Option<MediaTime>,
+    #[serde(default)]
+    pub shape: Shape,
+    #[serde(default)]
+    pub watermarks: Vec<Watermark>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -113,7 +122,7 @@ pub enum Preset {
 pub enum RateControl {
     /// Constant quality, by the codec's own scale.
     Crf(u8),
-    /// Average bits per second.
+    /// Bits per second, on average over the film.
     Bitrate(u32),
 }
 

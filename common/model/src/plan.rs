@@ -9,8 +9,10 @@ use crate::id::Digest;
 use crate::index::{Block, Unit};
 use crate::media::{
     AudioFormat, Chapter, Colour, Container, ContentLight, Geometry, MasteringDisplay, Orientation, Scan, Tags,
+    VideoCodec,
 };
-use crate::pipeline::{AudioSettings, Damaged, VideoSettings};
+use crate::picture::{Canvas, Deinterlace, Rect};
+use crate::pipeline::{AudioSettings, Damaged, RateControl, VideoSettings};
 use crate::time::{MediaTime, Rational, Span};
 
 pub const PLAN_VERSION: u32 = 1;
@@ -86,6 +88,27 @@ pub struct Segment {
     pub decode: Decode,
     /// Pictures of the source that are shown in it, where the index can tell.
     pub pictures: Option<u32>,
+    /// Its bits a second where an average is asked for, in ten-thousandths of that average.
+    #[serde(default = "even")]
+    pub pace: u32,
+}
+
+/// As many bits a second as the film on average.
+pub const PACE_EVEN: u32 = 10_000;
+
+fn even() -> u32 {
+    PACE_EVEN
+}
+
+/// The buffer of a player, which an encoder keeps from running empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vbv {
+    /// Bits a second that fill it.
+    pub rate: u32,
+    /// How long they take to fill it.
+    pub buffer_ms: u32,
+    /// How full it is at the first picture.
+    pub start_percent: u32,
 }
 
 /// How a segment's pictures are reached.
@@ -106,6 +129,18 @@ pub struct VideoRendition {
     pub format: EncodeFormat,
     /// Applied before scaling, so that the output stands upright.
     pub turn: Orientation,
+    /// What becomes of the source's fields; `weave` where it has none.
+    #[serde(default)]
+    pub deinterlace: Deinterlace,
+    /// The part of the turned picture that is kept; `None`: all of it.
+    #[serde(default)]
+    pub crop: Option<Rect>,
+    /// Where the scaled picture does not fill the output.
+    #[serde(default)]
+    pub canvas: Option<Canvas>,
+    /// What the source's pictures are taken for, where their colour is converted.
+    #[serde(default)]
+    pub source_colour: Option<Colour>,
     /// Longest distance between key pictures, in pictures.
     pub keyframes_max: u32,
     /// Pictures that the encoder may send ahead of an earlier one.
@@ -114,6 +149,12 @@ pub struct VideoRendition {
     /// away: rate control then begins where it would be in the middle of a film.
     #[serde(default)]
     pub warm_up: u8,
+    /// `None`: nothing bounds the bits of a moment.
+    #[serde(default)]
+    pub vbv: Option<Vbv>,
+    /// In tenths; `None`: the encoder's choice, which is the same for every segment.
+    #[serde(default)]
+    pub level: Option<u8>,
     /// How far DTS runs ahead: no segment may need more. `None`: known only when the one segment is encoded.
     pub dts_delay: Option<MediaTime>,
 }
@@ -182,6 +223,8 @@ pub struct OutputLine {
     /// The source's running time that is zero in the output.
     pub origin: MediaTime,
     pub grid: Option<Rational>,
+    /// `bob` shows two pictures for each of the source.
+    pub deinterlace: Deinterlace,
 }
 
 impl Plan {
@@ -209,6 +252,30 @@ impl Plan {
     }
 }
 
+/// How often a segment is gone through to be encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passes {
+    One,
+    /// Once to see what each picture needs, once to encode.
+    Two,
+}
+
+impl VideoRendition {
+    /// An average is met by who knows what is to come.
+    pub fn passes(&self) -> Passes {
+        let knows_two = matches!(self.settings.codec, VideoCodec::H264 | VideoCodec::Hevc);
+        match self.settings.rate {
+            RateControl::Bitrate(_) if knows_two => Passes::Two,
+            RateControl::Bitrate(_) | RateControl::Crf(_) => Passes::One,
+        }
+    }
+
+    /// How its pictures' times come from the source's.
+    pub fn line(&self, origin: MediaTime) -> OutputLine {
+        OutputLine { origin, grid: self.format.grid, deinterlace: self.deinterlace }
+    }
+}
+
 /// The times of the pictures that `units` show within `span`, ascending, in source running time.
 pub fn shown_times(units: &[Unit], span: Span) -> Vec<MediaTime> {
     let shown = units.iter().filter(|u| u.shows > 0).filter_map(|u| u.pts);
@@ -230,17 +297,28 @@ pub fn grid_slots(from: MediaTime, to: MediaTime, grid: Rational) -> Range<i64> 
     first..grid_slot(to, grid).max(first)
 }
 
+/// The moments of the whole pictures that become of a source picture at `from` when the next one stands at `to`.
+pub fn moments(from: MediaTime, to: MediaTime, deinterlace: Deinterlace) -> impl Iterator<Item = MediaTime> + Clone {
+    let second = match deinterlace {
+        Deinterlace::Weave | Deinterlace::Frame => None,
+        Deinterlace::Bob => Some(MediaTime(from.ns() + (to - from).ns() / 2)),
+    };
+    [from].into_iter().chain(second)
+}
+
 /// The times, on the output's time line, of the pictures that a segment encodes; ascending.
 ///
 /// `shown` are the source pictures of the segment (`shown_times`). Slots belong to the segment that holds the source
 /// picture, and its last picture lasts until `span.end`, where the next segment's first picture stands: no segment
 /// needs to know its neighbour. Without a grid each picture keeps its own time.
 pub fn output_times(shown: &[MediaTime], span: Span, line: OutputLine) -> Vec<MediaTime> {
-    let Some(grid) = line.grid else {
-        return shown.iter().map(|time| *time - line.origin).collect();
-    };
     let ends = shown.iter().skip(1).copied().chain([span.end]);
-    let slots = shown.iter().zip(ends).flat_map(|(from, to)| grid_slots(*from - line.origin, to - line.origin, grid));
+    let moments = shown.iter().zip(ends).flat_map(|(from, to)| moments(*from, to, line.deinterlace));
+    let Some(grid) = line.grid else {
+        return moments.map(|time| time - line.origin).collect();
+    };
+    let ends = moments.clone().skip(1).chain([span.end]);
+    let slots = moments.zip(ends).flat_map(|(from, to)| grid_slots(from - line.origin, to - line.origin, grid));
     slots.map(|slot| grid.time_of(slot)).collect()
 }
 
@@ -271,14 +349,15 @@ mod tests {
 
     #[test]
     fn without_a_grid_each_picture_keeps_its_time() {
-        let line = OutputLine { origin: MediaTime::from_millis(1000), grid: None };
+        let line = OutputLine { origin: MediaTime::from_millis(1000), grid: None, deinterlace: Deinterlace::Frame };
         assert_eq!(output_times(&ms(&[1000, 1040, 1090]), span(1000, 1200), line), ms(&[0, 40, 90]));
         assert_eq!(output_end(span(1000, 1200), line), MediaTime::from_millis(200));
     }
 
     #[test]
     fn a_grid_doubles_drops_and_never_needs_the_neighbour() {
-        let line = |rate| OutputLine { origin: MediaTime::ZERO, grid: Some(Rational::new(rate, 1).unwrap()) };
+        let grid = |rate| Some(Rational::new(rate, 1).unwrap());
+        let line = |rate| OutputLine { origin: MediaTime::ZERO, grid: grid(rate), deinterlace: Deinterlace::Weave };
         assert_eq!(output_times(&ms(&[0, 40]), span(0, 80), line(50)), ms(&[0, 20, 40, 60]));
         // Halves round up: 20 takes slot 1 and leaves it to 40 at once, 60 and 80 share slot 2.
         assert_eq!(output_times(&ms(&[0, 20, 40, 60, 80]), span(0, 100), line(25)), ms(&[0, 40, 80]));
@@ -291,5 +370,18 @@ mod tests {
             parts.extend(output_times(&film[cut..], span(at, 300), line(25)));
             assert_eq!(parts, whole, "cut at {at} ms");
         }
+    }
+
+    #[test]
+    fn two_fields_share_the_time_of_their_picture() {
+        let line = OutputLine { origin: MediaTime::ZERO, grid: None, deinterlace: Deinterlace::Bob };
+        assert_eq!(output_times(&ms(&[0, 40]), span(0, 100), line), ms(&[0, 20, 40, 70]));
+        let on_grid = OutputLine { grid: Some(Rational::new(25, 1).unwrap()), ..line };
+        assert_eq!(output_times(&ms(&[0, 40]), span(0, 80), on_grid), ms(&[0, 40]));
+        let fast = OutputLine { grid: Some(Rational::new(100, 1).unwrap()), ..line };
+        let mut parts = output_times(&ms(&[0]), span(0, 40), fast);
+        parts.extend(output_times(&ms(&[40]), span(40, 80), fast));
+        assert_eq!(parts, output_times(&ms(&[0, 40]), span(0, 80), fast));
+        assert_eq!(parts.len(), 8);
     }
 }

@@ -26,6 +26,8 @@ pub mod object {
     pub const INDEX: u32 = 1;
     /// The film once more, for a glance at it: nothing is read ahead.
     pub const GLANCE: u32 = 2;
+    /// The first of the images that pictures are marked with (`watermark::images`).
+    pub const IMAGES: u32 = 3;
     /// The first of a merge's inputs; a read of one that is not yet there waits for it.
     pub const INPUTS: u32 = 16;
 }
@@ -162,7 +164,7 @@ pub struct MergeWork {
 /// segment that is written next.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MergeVideo {
-    pub rendition: VideoRendition,
+    pub rendition: Box<VideoRendition>,
     /// The source's running time that is zero in the output.
     pub origin: MediaTime,
     /// Where the index has the film's units, if it tells what all segments will show.

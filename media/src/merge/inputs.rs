@@ -76,7 +76,7 @@ impl PictureInput {
     fn open(video: &MergeVideo, reader: &Reader) -> Result<Self, Fault> {
         let objects: Vec<u32> = video.segments.iter().map(|segment| segment.object).collect();
         let mut input = Self {
-            rendition: video.rendition.clone(),
+            rendition: (*video.rendition).clone(),
             schedule: Arc::new(Schedule::of(video, reader)?),
             caps: String::new(),
             reader: reader.clone(),
@@ -199,6 +199,7 @@ mod tests {
     use framefleet_model::id::Digest;
     use framefleet_model::index::{Index, IndexHeader, Key, Method, Unit};
     use framefleet_model::media::{Colour, Container, Geometry, Mirror, Orientation, Scan, Tags, VideoCodec};
+    use framefleet_model::picture::{Deinterlace, Shape};
     use framefleet_model::pipeline::{Preset, RateControl, VideoSettings};
     use framefleet_model::plan::EncodeFormat;
     use framefleet_model::reads::{Op, REQUEST_BYTES, ReadReply, ReadRequest, Status};
@@ -222,9 +223,12 @@ mod tests {
             codec: VideoCodec::H264,
             preset: Preset::Medium,
             rate: RateControl::Crf(23),
+            max_bitrate: None,
             size: None,
             fps: None,
             keyframe_interval: None,
+            shape: Shape::default(),
+            watermarks: Vec::new(),
         };
         let format = EncodeFormat {
             geometry,
@@ -244,9 +248,15 @@ mod tests {
             settings,
             format,
             turn,
+            deinterlace: Deinterlace::Weave,
+            crop: None,
+            canvas: None,
+            source_colour: None,
             keyframes_max: 250,
             reorder_depth: 0,
             warm_up: 0,
+            vbv: None,
+            level: None,
             dts_delay,
         }
     }
@@ -292,7 +302,7 @@ mod tests {
         let header = IndexHeader::from_bytes(&index.to_bytes()).unwrap();
         let span = |n: u32| Span::new(at(i64::from(n) * PICTURES), at(i64::from(n + 1) * PICTURES));
         let segments = (0..SEGMENTS).map(|n| MergeSegment { object: object::INPUTS + n, span: span(n) }).collect();
-        MergeVideo { rendition: rendition(), origin: MediaTime::ZERO, told: Some(header.blocks), segments }
+        MergeVideo { rendition: Box::new(rendition()), origin: MediaTime::ZERO, told: Some(header.blocks), segments }
     }
 
     /// A parent that answers from memory, and tells which objects were asked for their size, in order.

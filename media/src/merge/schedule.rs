@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::index::Block;
-use framefleet_model::plan::{OutputLine, output_end, output_times};
+use framefleet_model::plan::{output_end, output_times};
 use framefleet_model::task::{MergeSegment, MergeVideo, object};
 use framefleet_model::time::MediaTime;
 
@@ -91,7 +91,7 @@ fn foretold(
     reader: &Reader,
     (dts_delay, blocks): (MediaTime, &[Block]),
 ) -> Result<Schedule, Fault> {
-    let line = OutputLine { origin: video.origin, grid: video.rendition.format.grid };
+    let line = video.rendition.line(video.origin);
     let end = video.segments.last().map_or(MediaTime::ZERO, |last| output_end(last.span, line));
     let index = open_object(object::INDEX, reader)?;
     let mut shown = Vec::new();

@@ -8,7 +8,7 @@ use framefleet_common::child::{Attempt, Media};
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::Digest;
 use framefleet_model::ledger::{Produced, SegmentProof};
-use framefleet_model::plan::{OutputLine, output_end, output_times};
+use framefleet_model::plan::{output_end, output_times};
 use framefleet_model::task::{EncodeWork, Outcome, Work};
 use framefleet_model::time::{MediaTime, Rational, Span};
 use tokio::sync::Notify;
@@ -101,7 +101,7 @@ impl Media for Nothing {
 fn encode(work: &EncodeWork, attempt: &Attempt<'_>) -> Result<Outcome, Fault> {
     let shown = pictures(work.segment.span);
     let proofs = work.renditions.iter().map(|rendition| {
-        let line = OutputLine { origin: work.origin, grid: rendition.format.grid };
+        let line = rendition.line(work.origin);
         let times = output_times(&shown, work.segment.span, line);
         let text: String = times.iter().map(|t| format!("{} {}\n", rendition.number, t.ns())).collect();
         let name = format!("video-{}.seg", rendition.number);

@@ -14,7 +14,7 @@ use framefleet_model::ledger::{
     AudioProof, AudioReadback, OutputProof, Part, Produced, SegmentProof, Stand, VideoReadback,
 };
 use framefleet_model::media::{AudioFormat, Colour, Container, Geometry, Orientation, Scan, Tags, VideoFormat};
-use framefleet_model::plan::{Decode, OutputLine, output_end, output_times, shown_times};
+use framefleet_model::plan::{Decode, output_end, output_times, shown_times};
 use framefleet_model::task::{AudioWork, EncodeWork, IndexDone, IndexWork, MergeWork, Outcome, Progress, Work, object};
 use framefleet_model::time::{MediaTime, Rational, Span};
 
@@ -164,7 +164,7 @@ async fn encode(work: &EncodeWork, attempt: &Attempt<'_>) -> Result<Outcome, Fau
     let shown = shown_times(&index.units[from as usize..to as usize], work.segment.span);
     let mut proofs = Vec::new();
     for rendition in &work.renditions {
-        let line = OutputLine { origin: work.origin, grid: rendition.format.grid };
+        let line = rendition.line(work.origin);
         let times = output_times(&shown, work.segment.span, line);
         let text: String = times.iter().map(|t| format!("{} {}\n", rendition.number, t.ns())).collect();
         let file = produce(attempt.scratch, &format!("video-{}.seg", rendition.number), text.as_bytes()).await?;

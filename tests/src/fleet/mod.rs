@@ -46,6 +46,7 @@ use framefleet_coordinator::ops::{JobView, Ops as _};
 use framefleet_model::fault::Fault;
 use framefleet_model::id::{JobId, Nonce};
 use framefleet_model::media::{AudioCodec, Container, VideoCodec};
+use framefleet_model::picture::Shape;
 use framefleet_model::pipeline::{
     AudioSettings, Damaged, OnExisting, OutputRequest, Preset, Range, RateControl, Request, SegmentDuration,
     TrackChoice, VideoSettings,
@@ -213,9 +214,12 @@ pub fn request(source: &str, to: &[PathBuf]) -> Request {
         codec: VideoCodec::H264,
         preset: Preset::Ultrafast,
         rate: RateControl::Crf(23),
+        max_bitrate: None,
         size: None,
         fps: None,
         keyframe_interval: None,
+        shape: Shape::default(),
+        watermarks: Vec::new(),
     };
     let audio = AudioSettings { codec: AudioCodec::Aac, bitrate: 128_000, sample_rate: None, channels: None };
     let outputs = to.iter().map(|path| OutputRequest {

@@ -7,7 +7,7 @@ use framefleet_model::index::Index;
 use framefleet_model::ledger::{AudioProof, AudioReadback, Ledger, OutputProof, Seam, SegmentProof};
 use framefleet_model::pipeline::Damaged;
 use framefleet_model::plan::{
-    Decode, OutputLine, OutputPlan, PackagePlan, Plan, Segment, VideoRendition, output_end, output_times, shown_times,
+    Decode, OutputPlan, PackagePlan, Plan, Segment, VideoRendition, output_end, output_times, shown_times,
 };
 use framefleet_model::time::{MediaTime, NS_PER_SECOND, scale_round};
 
@@ -115,7 +115,7 @@ fn prove_segment(evidence: &Evidence<'_>, planned: Planned<'_>, proof: &SegmentP
         return Err(open(text));
     }
     let units = evidence.index.units.get(*from as usize..*to as usize).unwrap_or_default();
-    let line = OutputLine { origin: evidence.plan.origin, grid: rendition.format.grid };
+    let line = rendition.line(evidence.plan.origin);
     let times = output_times(&shown_times(units, segment.span), segment.span, line);
     if proof.lost.is_empty() {
         exact(number, proof, &times)?;

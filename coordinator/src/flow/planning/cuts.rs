@@ -11,8 +11,9 @@
 use framefleet_model::cost;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::index::IndexHeader;
+use framefleet_model::picture::Deinterlace;
 use framefleet_model::pipeline::SegmentDuration;
-use framefleet_model::plan::{Cut, CutReason, Decode, OutputLine, Segment, VideoRendition, output_end};
+use framefleet_model::plan::{Cut, CutReason, Decode, PACE_EVEN, Segment, VideoRendition, output_end};
 use framefleet_model::time::{MediaTime, Span};
 
 use crate::flow::planning::film::{Counting, Film};
@@ -162,8 +163,8 @@ impl Cutting<'_> {
 
     /// Whether every rendition shows a picture between the two.
     fn fills(&self, from: MediaTime, to: MediaTime) -> bool {
-        let ends = |at, grid| output_end(Span::new(from, at), OutputLine { origin: self.wanted.span.start, grid });
-        from < to && self.renditions.iter().all(|r| ends(from, r.format.grid) < ends(to, r.format.grid))
+        let end = |at, r: &VideoRendition| output_end(Span::new(from, at), r.line(self.wanted.span.start));
+        from < to && self.renditions.iter().all(|r| end(from, r) < end(to, r))
     }
 
     pub(crate) fn segments(&self, cuts: &[Cut], header: &IndexHeader) -> Vec<Segment> {
@@ -171,17 +172,28 @@ impl Cutting<'_> {
         spans.zip(0..).map(|(span, number)| self.segment(number, span, header)).collect()
     }
 
+    /// What must be decoded: the segment, and its neighbours' nearest pictures where filters look at them.
+    fn seen(&self, span: Span) -> Span {
+        if self.renditions.iter().all(|r| r.deinterlace == Deinterlace::Weave) {
+            return span;
+        }
+        let before = self.film.picture_before(span.start).unwrap_or(span.start);
+        let after = self.film.picture_from(span.end).map_or(span.end, |next| MediaTime(next.ns() + 1));
+        Span::new(before, after)
+    }
+
     fn segment(&self, number: u32, span: Span, header: &IndexHeader) -> Segment {
         let slice = |(from, to)| Decode::Slice { from, to, blocks: header.blocks_of(from, to) };
         let all = (0, u32::try_from(self.film.units.len()).unwrap_or(u32::MAX));
         let (decode, pictures) = match &self.film.counting {
             Counting::Exact => {
-                (slice(self.film.slice(span.start, span.end)), Some(self.film.count(span.start, span.end)))
+                let Span { start, end } = self.seen(span);
+                (slice(self.film.slice(start, end)), Some(self.film.count(span.start, span.end)))
             }
             Counting::Uncounted(_) => (slice(all), None),
             Counting::Untimed(_) => (Decode::Whole, None),
         };
-        Segment { number, span, decode, pictures }
+        Segment { number, span, decode, pictures, pace: PACE_EVEN }
     }
 }
 

@@ -80,6 +80,11 @@ impl<'a> Film<'a> {
         self.shown.get(self.shown.partition_point(|t| *t < time)).copied()
     }
 
+    /// The last picture shown before `time`.
+    pub(crate) fn picture_before(&self, time: MediaTime) -> Option<MediaTime> {
+        self.shown[..self.shown.partition_point(|t| *t < time)].last().copied()
+    }
+
     /// How many pictures are shown in `[from, to)`.
     pub(crate) fn count(&self, from: MediaTime, to: MediaTime) -> u32 {
         let place = |time| self.shown.partition_point(|t| *t < time);

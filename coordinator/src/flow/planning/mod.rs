@@ -6,10 +6,16 @@
 //! The same request and index give the same plan, byte for byte: nothing else enters, least of all the number of
 //! workers.
 
+/// How bits are shared over segments.
+mod budget;
 /// Where the film is cut.
 mod cuts;
 /// What the index says of the film's pictures.
 mod film;
+/// Turn, crop, size and place of pictures.
+mod geometry;
+/// Levels of renditions.
+mod levels;
 /// Variants and boundaries of packages.
 mod packages;
 /// Video renditions.
@@ -26,10 +32,11 @@ use framefleet_model::index::{AudioTrack, Index, Missing, Part};
 use framefleet_model::media::Chapter;
 use framefleet_model::pipeline::{Damaged, OutputRequest, Request};
 use framefleet_model::plan::{
-    AudioRendition, Cut, IndexRef, OutputLine, OutputPlan, PLAN_VERSION, PackagePlan, Plan, Segment, SourceFacts,
+    AudioRendition, Cut, IndexRef, OutputPlan, PLAN_VERSION, PackagePlan, Passes, Plan, Segment, SourceFacts,
     VideoRendition, dts_delay, output_times,
 };
 use framefleet_model::time::{MediaTime, Span};
+use framefleet_model::watermark::{IMAGES_MAX, images};
 
 use crate::flow::planning::cuts::Cutting;
 use crate::flow::planning::film::{Counting, Film};
@@ -134,6 +141,13 @@ fn render(outputs: &[OutputRequest], tracks: Tracks<'_>) -> Result<Rendered, Fau
         let package = output.package.as_ref().map(|_| PackagePlan { videos, starts: Vec::new() });
         rendered.outputs.push(OutputPlan { number, to, container, video, audio, delay, notes, package });
     }
+    let images = images(rendered.video.iter().map(|rendition| &rendition.settings)).len();
+    if images > IMAGES_MAX {
+        return Err(Fault::new(
+            FaultKind::Settings,
+            format!("{images} images are to mark the job's outputs, {IMAGES_MAX} at most"),
+        ));
+    }
     if rendered.outputs.is_empty() {
         return Err(Fault::new(FaultKind::Settings, "the job has 0 outputs, 1 at least"));
     }
@@ -172,13 +186,23 @@ fn cut(
     let cutting = Cutting { film, wanted, asked: asked.request.segments, renditions: &rendered.video, packages };
     let moments = packages.map(|time| cutting.moments(time)).unwrap_or_default();
     let cuts = cutting.cuts()?;
-    let segments = cutting.segments(&cuts, &asked.index.header);
+    let mut segments = cutting.segments(&cuts, &asked.index.header);
+    if rendered.video.iter().any(|r| r.passes() == Passes::Two) && film.counting == Counting::Exact {
+        let paces = budget::paces(film.units, &segments);
+        segments.iter_mut().zip(paces).for_each(|(segment, pace)| segment.pace = pace);
+    }
     let uncut = match &film.counting {
         Counting::Exact => None,
         Counting::Uncounted(why) | Counting::Untimed(why) => Some(why.clone()),
     };
-    let video = rendered.video.iter().map(|r| VideoRendition { dts_delay: delay(film, wanted, r), ..r.clone() });
-    Ok(CutFilm { cuts, segments, uncut, video: video.collect(), moments })
+    let video = rendered.video.iter().map(|r| VideoRendition {
+        dts_delay: delay(film, wanted, r),
+        vbv: r.settings.max_bitrate.map(|most| budget::vbv(most, &segments)),
+        level: levels::level(r, budget::most(r, &segments)),
+        ..r.clone()
+    });
+    let video = video.collect();
+    Ok(CutFilm { cuts, segments, uncut, video, moments })
 }
 
 /// Packages with where their segments begin in the film as it is cut.
@@ -193,7 +217,7 @@ fn delay(film: &Film<'_>, wanted: Wanted, rendition: &VideoRendition) -> Option<
         return None;
     }
     let within: Vec<MediaTime> = film.shown.iter().copied().filter(|t| wanted.pictures.contains(*t)).collect();
-    let line = OutputLine { origin: wanted.span.start, grid: rendition.format.grid };
+    let line = rendition.line(wanted.span.start);
     Some(dts_delay(&output_times(&within, wanted.pictures, line), rendition.reorder_depth))
 }
 
@@ -206,5 +230,7 @@ fn chapters(chapters: &[Chapter], span: Span) -> Vec<Chapter> {
     clipped.filter(|chapter| chapter.start < chapter.end).collect()
 }
 
+#[cfg(test)]
+mod geometry_tests;
 #[cfg(test)]
 mod tests;

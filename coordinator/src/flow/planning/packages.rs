@@ -2,6 +2,7 @@
 
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::media::{AudioCodec, Container, Geometry, VideoCodec};
+use framefleet_model::picture::Size;
 use framefleet_model::pipeline::{Ladder, OutputRequest, Package, RateControl, Rung, VideoSettings};
 use framefleet_model::plan::{PackagePlan, Segment, VideoRendition};
 use framefleet_model::time::MediaTime;
@@ -75,7 +76,7 @@ fn check(output: &OutputRequest) -> Result<(), Fault> {
 }
 
 fn variants(settings: &VideoSettings, ladder: &Ladder, film: &Film<'_>) -> Result<Vec<VideoSettings>, Fault> {
-    let source = pictures::geometry(settings, film);
+    let source = pictures::geometry(settings, film)?;
     match ladder {
         Ladder::One => Ok(vec![settings.clone()]),
         Ladder::Auto => Ok(rungs(source).into_iter().map(|size| smaller(settings, size, source)).collect()),
@@ -91,13 +92,13 @@ fn variants(settings: &VideoSettings, ladder: &Ladder, film: &Film<'_>) -> Resul
 fn pruned(settings: &VideoSettings, rungs: &[Rung], source: Geometry) -> Vec<VideoSettings> {
     let fits = |rung: &&Rung| rung.size.is_none_or(|size| size.width <= source.width && size.height <= source.height);
     let of = |rung: &Rung| VideoSettings {
-        size: rung.size.or(settings.size),
+        size: rung.size.map(Size::from).or(settings.size),
         rate: rung.rate.unwrap_or(settings.rate),
         ..settings.clone()
     };
     let kept: Vec<VideoSettings> = rungs.iter().filter(fits).map(of).collect();
     match rungs.last() {
-        Some(last) if kept.is_empty() => vec![of(&Rung { size: settings.size, ..last.clone() })],
+        Some(last) if kept.is_empty() => vec![of(&Rung { size: None, ..last.clone() })],
         Some(_) | None => kept,
     }
 }
@@ -144,7 +145,7 @@ fn smaller(settings: &VideoSettings, size: Geometry, source: Geometry) -> VideoS
         }
         RateControl::Crf(_) => settings.rate,
     };
-    VideoSettings { size: Some(size), rate, ..settings.clone() }
+    VideoSettings { size: Some(size.into()), rate, ..settings.clone() }
 }
 
 /// The plan of a package over a film that has been cut: `moments` are where its segments begin, but for the first.

@@ -1,15 +1,16 @@
 //! Video renditions: what is encoded, from the film's format and the settings asked for. Equal ones are encoded once.
 
 use framefleet_model::fault::{Fault, FaultKind};
-use framefleet_model::media::{Colour, ColourRange, Container, Geometry, Orientation, Scan, VideoCodec, VideoFormat};
+use framefleet_model::media::{Colour, ColourRange, Container, Geometry, Scan, VideoCodec, VideoFormat};
+use framefleet_model::picture::{ColourSpace, Deinterlace, Depth, Shape};
 use framefleet_model::pipeline::{Preset, RateControl, VideoSettings};
 use framefleet_model::plan::{EncodeFormat, VideoRendition};
 use framefleet_model::time::{MediaTime, NS_PER_SECOND, Rational, scale_round};
+use framefleet_model::watermark::Mark;
 
 use crate::flow::planning::film::Film;
+use crate::flow::planning::geometry::{SIDE_MAX, SIDE_MIN, Shaped, shaped};
 
-const SIDE_MIN: u32 = 16;
-const SIDE_MAX: u32 = 8192;
 const BITRATE_MIN: u32 = 10_000;
 const BITRATE_MAX: u32 = 400_000_000;
 const RATE_MAX: u32 = 240;
@@ -19,6 +20,8 @@ const KEYFRAME_INTERVAL_MAX: MediaTime = MediaTime::from_secs(600);
 const MATRIX_RGB: u8 = 0;
 const MATRIX_BT709: u8 = 1;
 const MATRIX_BT601: u8 = 6;
+/// PQ and HLG.
+const TRANSFERS_HDR: [u8; 2] = [16, 18];
 
 /// The number of the rendition with these settings; a new one if there is none yet.
 pub(crate) fn rendition(
@@ -53,7 +56,13 @@ pub(crate) fn notes(container: Container, made: &VideoRendition) -> Vec<String> 
 
 fn make(settings: &VideoSettings, film: &Film<'_>, container: Container) -> Result<VideoRendition, Fault> {
     let source = &film.track.format;
-    let mut format = encode_format(settings, source, film.distance)?;
+    let deinterlace = deinterlace(settings.shape.deinterlace, source)?;
+    let shaped = shaped(settings, source)?;
+    let nominal = nominal(source, film.distance, deinterlace);
+    let woven = !shaped.turn.swaps_axes() && deinterlace == Deinterlace::Weave && keeps_fields(settings.codec);
+    let scan = if woven { source.scan } else { Scan::Progressive };
+    let (source_colour, colour) = colours(&settings.shape, source)?;
+    let mut format = encode_format(settings, source, Seen { shaped, nominal, scan, colour });
     let mut depth = reorder_depth(settings.codec, settings.preset);
     if container == Container::Avi {
         format.grid = Some(format.rate);
@@ -69,7 +78,13 @@ fn make(settings: &VideoSettings, film: &Film<'_>, container: Container) -> Resu
         keyframes_max: interval.map_or(KEYFRAMES_MAX, |n| u32::try_from(n).unwrap_or(u32::MAX)),
         reorder_depth: depth,
         warm_up: warm_up(settings),
-        turn: source.orientation,
+        vbv: None,
+        level: None,
+        turn: shaped.turn,
+        deinterlace,
+        crop: shaped.crop,
+        canvas: shaped.canvas,
+        source_colour,
         dts_delay: None,
         settings: settings.clone(),
         format,
@@ -77,44 +92,19 @@ fn make(settings: &VideoSettings, film: &Film<'_>, container: Container) -> Resu
 }
 
 /// What the pictures are as large as with these settings.
-pub(crate) fn geometry(settings: &VideoSettings, film: &Film<'_>) -> Geometry {
-    let source = &film.track.format;
-    settings.size.unwrap_or_else(|| even(upright(source.geometry, source.orientation)))
+pub(crate) fn geometry(settings: &VideoSettings, film: &Film<'_>) -> Result<Geometry, Fault> {
+    shaped(settings, &film.track.format).map(|shaped| shaped.geometry)
 }
 
 /// Constant quality finds its level within a few pictures, whatever they show (docs/SEAMS.md). A bit rate is an account
-/// that still pictures would fill.
+/// that still pictures would fill, and so is a player's buffer.
 fn warm_up(settings: &VideoSettings) -> u8 {
     match (settings.codec, settings.rate) {
-        (VideoCodec::H264 | VideoCodec::Hevc, RateControl::Crf(_)) => 8,
-        (VideoCodec::H264 | VideoCodec::Hevc, RateControl::Bitrate(_)) => 0,
+        (VideoCodec::H264 | VideoCodec::Hevc, RateControl::Crf(_)) if settings.max_bitrate.is_none() => 8,
+        (VideoCodec::H264 | VideoCodec::Hevc, _) => 0,
         // Their constant quality has no state.
         (VideoCodec::Vp8 | VideoCodec::Vp9 | VideoCodec::Av1 | VideoCodec::Mpeg4, _) => 0,
     }
-}
-
-fn encode_format(settings: &VideoSettings, source: &VideoFormat, distance: MediaTime) -> Result<EncodeFormat, Fault> {
-    let deep = depth(&source.layout) == Depth::Ten && takes_ten_bits(settings.codec);
-    let (geometry, pixel_aspect) = match settings.size {
-        Some(size) => (size, aspect_for(size, source)?),
-        None => (even(upright(source.geometry, source.orientation)), upright_aspect(source)),
-    };
-    let hdr = deep && settings.codec != VideoCodec::H264;
-    Ok(EncodeFormat {
-        geometry,
-        layout: if deep { "I420_10LE" } else { "I420" }.to_owned(),
-        pixel_aspect,
-        rate: settings.fps.unwrap_or_else(|| source.rate.filter(|r| bounded(*r)).unwrap_or_else(|| rate_of(distance))),
-        grid: settings.fps,
-        scan: if source.orientation.swaps_axes() || !keeps_fields(settings.codec) {
-            Scan::Progressive
-        } else {
-            source.scan
-        },
-        colour: colour(source),
-        mastering: source.mastering.filter(|_| hdr),
-        light: source.light.filter(|_| hdr),
-    })
 }
 
 fn takes_ten_bits(codec: VideoCodec) -> bool {
@@ -129,10 +119,67 @@ fn keeps_fields(codec: VideoCodec) -> bool {
     matches!(codec, VideoCodec::H264 | VideoCodec::Hevc)
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Depth {
-    Eight,
-    Ten,
+/// Only fields can become pictures.
+fn deinterlace(asked: Deinterlace, source: &VideoFormat) -> Result<Deinterlace, Fault> {
+    const LAYOUTS: [&str; 14] = [
+        "I420",
+        "YV12",
+        "Y41B",
+        "Y42B",
+        "Y444",
+        "NV12",
+        "NV21",
+        "NV16",
+        "GRAY8",
+        "I420_10LE",
+        "I422_10LE",
+        "Y444_10LE",
+        "I422_12LE",
+        "P010_10LE",
+    ];
+    if source.scan == Scan::Progressive || asked == Deinterlace::Weave {
+        return Ok(Deinterlace::Weave);
+    }
+    if !LAYOUTS.contains(&source.layout.as_str()) {
+        let (layout, known) = (&source.layout, LAYOUTS.join(", "));
+        let text = format!("pictures of the layout {layout} cannot be deinterlaced, only those of: {known}");
+        return Err(Fault::new(FaultKind::Settings, text));
+    }
+    Ok(asked)
+}
+
+/// The source's own rate, by what it says or by its pictures' distance.
+fn nominal(source: &VideoFormat, distance: MediaTime, deinterlace: Deinterlace) -> Rational {
+    let own = source.rate.filter(|r| bounded(*r)).unwrap_or_else(|| rate_of(distance));
+    match deinterlace {
+        Deinterlace::Weave | Deinterlace::Frame => own,
+        Deinterlace::Bob => own.num().checked_mul(2).and_then(|num| Rational::new(num, own.den()).ok()).unwrap_or(own),
+    }
+}
+
+/// The source's pictures as they come to be encoded.
+struct Seen {
+    shaped: Shaped,
+    nominal: Rational,
+    scan: Scan,
+    colour: Colour,
+}
+
+fn encode_format(settings: &VideoSettings, source: &VideoFormat, seen: Seen) -> EncodeFormat {
+    let Seen { shaped, nominal, scan, colour } = seen;
+    let deep = settings.shape.depth.unwrap_or(depth(&source.layout)) == Depth::Ten && takes_ten_bits(settings.codec);
+    let hdr = deep && settings.codec != VideoCodec::H264;
+    EncodeFormat {
+        geometry: shaped.geometry,
+        layout: if deep { "I420_10LE" } else { "I420" }.to_owned(),
+        pixel_aspect: shaped.pixel_aspect,
+        rate: settings.fps.unwrap_or(nominal),
+        grid: settings.fps,
+        scan,
+        colour,
+        mastering: source.mastering.filter(|_| hdr),
+        light: source.light.filter(|_| hdr),
+    }
 }
 
 /// Raw layouts name the bits of a sample when there are more than eight: `I420_10LE`, `P010_10LE`, `Y444_12LE`.
@@ -141,37 +188,35 @@ fn depth(layout: &str) -> Depth {
     if deep { Depth::Ten } else { Depth::Eight }
 }
 
-fn upright(geometry: Geometry, orientation: Orientation) -> Geometry {
-    if orientation.swaps_axes() { geometry.swapped() } else { geometry }
-}
-
-fn upright_aspect(source: &VideoFormat) -> Rational {
-    let aspect = source.pixel_aspect;
-    let swapped = Rational::new(aspect.den(), aspect.num()).expect("a ratio's parts are not zero");
-    if source.orientation.swaps_axes() { swapped } else { aspect }
-}
-
-/// 4:2:0 has one chroma sample for two pixels either way: an odd size loses its last row or column.
-fn even(geometry: Geometry) -> Geometry {
-    Geometry { width: (geometry.width & !1).max(2), height: (geometry.height & !1).max(2) }
-}
-
-/// The pixel aspect that keeps the picture's shape at another size; square where that is within one percent.
-fn aspect_for(size: Geometry, source: &VideoFormat) -> Result<Rational, Fault> {
-    let from = upright(source.geometry, source.orientation);
-    let aspect = upright_aspect(source);
-    let num = u128::from(from.width) * u128::from(aspect.num()) * u128::from(size.height);
-    let den = u128::from(from.height) * u128::from(aspect.den()) * u128::from(size.width);
-    if num.abs_diff(den) * 100 <= den {
-        return Ok(Rational::ONE);
+/// What the source's colour is taken for, where it is converted, and that of the output.
+fn colours(shape: &Shape, source: &VideoFormat) -> Result<(Option<Colour>, Colour), Fault> {
+    let own = colour(source);
+    if shape.colour.is_none() && shape.range.is_none() {
+        return Ok((None, own));
     }
-    let shrink = gcd(num, den).max(num.max(den) >> 31).max(1);
-    let part = |value: u128| u32::try_from(value / shrink).unwrap_or(u32::MAX).max(1);
-    Rational::new(part(num), part(den)).map_err(|e| Fault::new(FaultKind::Settings, e.to_string()))
-}
-
-fn gcd(a: u128, b: u128) -> u128 {
-    if b == 0 { a } else { gcd(b, a % b) }
+    // What is not said is what players take it for.
+    let usual = if source.geometry.height >= 720 { ColourSpace::Bt709 } else { ColourSpace::Bt601 };
+    let usual = usual.colour(own.range);
+    let said = |own: u8, usual: u8| if own == Colour::UNSPECIFIED.matrix { usual } else { own };
+    let taken = Colour {
+        primaries: said(own.primaries, usual.primaries),
+        transfer: said(own.transfer, usual.transfer),
+        matrix: said(own.matrix, usual.matrix),
+        range: own.range,
+    };
+    let range = shape.range.unwrap_or(own.range);
+    let is_hdr = TRANSFERS_HDR.contains(&taken.transfer);
+    let target = match shape.colour {
+        None => Colour { range, ..taken },
+        Some(ColourSpace::Bt2020) if is_hdr => Colour { range, ..taken },
+        Some(space) if is_hdr => {
+            let (name, transfer) = (space.name(), taken.transfer);
+            let text = format!("the colour {name} cannot show the source's HDR (transfer {transfer}), bt2020 can");
+            return Err(Fault::new(FaultKind::Settings, text));
+        }
+        Some(space) => space.colour(range),
+    };
+    Ok((Some(taken), target))
 }
 
 /// RGB becomes YUV in the encoder, by the matrix that its size suggests to players.
@@ -228,12 +273,48 @@ fn reorder_depth(codec: VideoCodec, preset: Preset) -> u8 {
     }
 }
 
+fn check_marks(settings: &VideoSettings) -> Result<(), Fault> {
+    let refuse = |text: String| Err(Fault::new(FaultKind::Settings, text));
+    for watermark in &settings.watermarks {
+        let (margin, opacity) = (watermark.margin, watermark.opacity_percent);
+        if margin > SIDE_MAX || !(1..=100).contains(&opacity) {
+            return refuse(format!(
+                "a mark's margin of {margin} is over {SIDE_MAX}, or its opacity of {opacity} not 1 to 100"
+            ));
+        }
+        let sides = match &watermark.mark {
+            Mark::Image { width, height, .. } => [*width, *height],
+            Mark::Text { size, .. } => [Some(*size), None],
+        };
+        if let Some(side) = sides.into_iter().flatten().find(|side| *side == 0 || *side > SIDE_MAX) {
+            return refuse(format!("a mark's side of {side} is not from 1 to {SIDE_MAX}"));
+        }
+    }
+    Ok(())
+}
+
+fn check_most(settings: &VideoSettings) -> Result<(), Fault> {
+    let refuse = |text: String| Err(Fault::new(FaultKind::Settings, text));
+    let Some(most) = settings.max_bitrate else { return Ok(()) };
+    if !(BITRATE_MIN..=BITRATE_MAX).contains(&most) {
+        return refuse(format!("a max bitrate of {most} bit/s is not from {BITRATE_MIN} to {BITRATE_MAX}"));
+    }
+    if let RateControl::Bitrate(rate) = settings.rate {
+        return refuse(format!("a max bitrate of {most} bit/s goes with a crf, not with a video bitrate of {rate}"));
+    }
+    if !matches!(settings.codec, VideoCodec::H264 | VideoCodec::Hevc) {
+        let codec = settings.codec.name();
+        return refuse(format!("a max bitrate goes with h264 and hevc, not with {codec}"));
+    }
+    Ok(())
+}
+
 fn check(settings: &VideoSettings) -> Result<(), Fault> {
     let refuse = |text: String| Err(Fault::new(FaultKind::Settings, text));
-    if let Some(Geometry { width, height }) = settings.size {
-        let odd = |side: u32| !(SIDE_MIN..=SIDE_MAX).contains(&side) || side % 2 == 1;
-        if odd(width) || odd(height) {
-            return refuse(format!("the size {width}x{height} is not of even sides from {SIDE_MIN} to {SIDE_MAX}"));
+    if let Some(size) = settings.size {
+        let odd = |side: &u32| !(SIDE_MIN..=SIDE_MAX).contains(side) || side % 2 == 1;
+        if let Some(side) = [size.width, size.height].into_iter().flatten().find(odd) {
+            return refuse(format!("a side of {side} is not even and from {SIDE_MIN} to {SIDE_MAX}"));
         }
     }
     match settings.rate {
@@ -246,6 +327,12 @@ fn check(settings: &VideoSettings) -> Result<(), Fault> {
         }
         RateControl::Crf(_) | RateControl::Bitrate(_) => {}
     }
+    if settings.shape.depth == Some(Depth::Ten) && !takes_ten_bits(settings.codec) {
+        let codec = settings.codec.name();
+        return refuse(format!("a depth of 10 bits is not of {codec}, which has 8; h264, hevc, vp9 and av1 have 10"));
+    }
+    check_most(settings)?;
+    check_marks(settings)?;
     if let Some(fps) = settings.fps.filter(|fps| !bounded(*fps)) {
         return refuse(format!("a rate of {fps} pictures a second is not from 1 to {RATE_MAX}"));
     }

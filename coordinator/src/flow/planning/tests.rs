@@ -8,6 +8,7 @@ use framefleet_model::media::{
     AudioCodec, AudioFormat, Chapter, Colour, Container, Geometry, Mirror, Orientation, Scan, Tags, VideoCodec,
     VideoFormat,
 };
+use framefleet_model::picture::Shape;
 use framefleet_model::pipeline::{
     AudioSettings, Damaged, Ladder, OnExisting, OutputRequest, Package, Preset, Range, RateControl, Request,
     SegmentDuration, TrackChoice, VideoSettings,
@@ -94,9 +95,12 @@ fn video() -> VideoSettings {
         codec: VideoCodec::H264,
         preset: Preset::Veryfast,
         rate: RateControl::Crf(23),
+        max_bitrate: None,
         size: None,
         fps: None,
         keyframe_interval: None,
+        shape: Shape::default(),
+        watermarks: Vec::new(),
     }
 }
 
@@ -329,7 +333,7 @@ fn auto_makes_sixteen_segments_of_long_films_and_shorter_ones_of_hard_work() {
 
 #[test]
 fn equal_renditions_are_encoded_once() {
-    let small = VideoSettings { size: Some(Geometry { width: 640, height: 360 }), ..video() };
+    let small = VideoSettings { size: Some(Geometry { width: 640, height: 360 }.into()), ..video() };
     let outputs = vec![
         output("file:///a", Some(video()), Some(audio())),
         output("file:///b", Some(small), Some(audio())),
@@ -349,7 +353,7 @@ fn formats_stand_upright_and_keep_their_shape() {
     let format = |change: fn(&mut VideoFormat), size: Option<(u32, u32)>| {
         let mut index = steady(10, 10);
         change(&mut index.header.video.as_mut().unwrap().format);
-        let size = size.map(|(width, height)| Geometry { width, height });
+        let size = size.map(|(width, height)| Geometry { width, height }.into());
         let asked = Request {
             outputs: vec![output("file:///o", Some(VideoSettings { size, ..video() }), None)],
             ..every(60_000)
@@ -370,7 +374,7 @@ fn formats_stand_upright_and_keep_their_shape() {
     let deep = |f: &mut VideoFormat| f.layout = "P010_10LE".into();
     assert_eq!(format(deep, None).unwrap().layout, "I420_10LE");
     let refused = format(|_| {}, Some((321, 180))).unwrap_err();
-    assert_eq!(refused, (FaultKind::Settings, "the size 321x180 is not of even sides from 16 to 8192".into()));
+    assert_eq!(refused, (FaultKind::Settings, "a side of 321 is not even and from 16 to 8192".into()));
 }
 
 #[test]

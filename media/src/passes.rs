@@ -1,0 +1,64 @@
+//! How often a segment is gone through, and with how many bits.
+//!
+//! An average is met by two passes, and where an encoder does not meet it in a segment, by further ones with as many bits
+//! more or less as it was off. That depends on nothing but the segment, so it is the same for whoever does it.
+
+use framefleet_model::pipeline::RateControl;
+use framefleet_model::plan::{PACE_EVEN, Passes, VideoRendition};
+use framefleet_model::time::NS_PER_SECOND;
+
+use crate::encoder::{Course, KILOBITS_MAX, Pass};
+use crate::rendition::Made;
+
+/// After the first.
+pub(crate) const PASSES_MAX: u32 = 5;
+/// How far a segment may be off its share: of the film's average, so that the film is off by no more.
+const OFF_MAX_THOUSANDTHS: u128 = 15;
+/// Encoders do not follow in a straight line.
+const STEP_MAX: u32 = 4;
+
+/// A rendition of the segment, and how it is to be encoded.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) rendition: &'a VideoRendition,
+    pub(crate) course: Course,
+    /// Bits a second that the segment should have.
+    due: u64,
+}
+
+impl<'a> Asked<'a> {
+    pub(crate) fn of(rendition: &'a VideoRendition, pace: u32) -> Self {
+        let (pass, due) = match (rendition.passes(), rendition.settings.rate) {
+            (Passes::Two, RateControl::Bitrate(bits)) => {
+                (Pass::Second, u64::from(bits) * u64::from(pace) / u64::from(PACE_EVEN))
+            }
+            (Passes::One, RateControl::Bitrate(bits)) => (Pass::Only, bits.into()),
+            (Passes::One | Passes::Two, RateControl::Crf(_)) => (Pass::Only, 0),
+        };
+        let kilobits = u32::try_from((due + 500) / 1000).unwrap_or(u32::MAX).clamp(1, KILOBITS_MAX);
+        Self { rendition, course: Course { pass, kilobits }, due }
+    }
+
+    pub(crate) fn first_pass(&self) -> Option<Self> {
+        let course = Course { pass: Pass::First, ..self.course };
+        (self.course.pass == Pass::Second).then_some(Self { course, ..*self })
+    }
+
+    /// What to ask for instead, where what was made is too far off.
+    pub(crate) fn nearer(&self, made: &Made) -> Option<Self> {
+        let (Pass::Second, RateControl::Bitrate(average)) = (self.course.pass, self.rendition.settings.rate) else {
+            return None;
+        };
+        let second = u128::from(NS_PER_SECOND.unsigned_abs());
+        let length = u128::from((made.proof.end - made.proof.first).ns().max(1).unsigned_abs());
+        let (due, got) = (u128::from(self.due) * length / second, u128::from(made.bytes) * 8);
+        let off_max = u128::from(average) * length / second * OFF_MAX_THOUSANDTHS / 1000;
+        if due.abs_diff(got) <= off_max {
+            return None;
+        }
+        let asked = self.course.kilobits;
+        let corrected = u32::try_from(u128::from(asked) * due / got.max(1)).unwrap_or(u32::MAX);
+        let kilobits = corrected.clamp(asked / STEP_MAX, asked.saturating_mul(STEP_MAX)).clamp(1, KILOBITS_MAX);
+        (kilobits != asked).then_some(Self { course: Course { kilobits, ..self.course }, ..*self })
+    }
+}
