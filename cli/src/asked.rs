@@ -43,6 +43,12 @@ pub struct AskedOutput {
     pub video: AskedVideo,
     #[serde(default)]
     pub audio: AskedAudio,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thumbnails: Option<AskedThumbnails>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sprites: Option<AskedSprites>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gif: Option<AskedGif>,
     /// How a playlist's segments are cut.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hls: Option<AskedHls>,
@@ -84,6 +90,33 @@ pub struct AskedRung {
 fn scalar<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     Text::deserialize(from).map(|text| Some(text.0))
 }
+
+/// Settings that are all text until they are checked.
+macro_rules! texts {
+    ($(#[$doc:meta])* $name:ident { $($key:ident),* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct $name {
+            $(
+                #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
+                pub $key: Option<String>,
+            )*
+        }
+    };
+}
+texts!(
+    /// Pictures of moments; several have commas between them.
+    AskedThumbnails { at, every, start, duration, size, upscale, quality }
+);
+texts!(
+    /// Sheets of pictures, and where on them players find each.
+    AskedSprites { interval, start, duration, tile, size, upscale, padding, margin, colour, format, quality }
+);
+texts!(
+    /// A moving picture.
+    AskedGif { start, duration, pictures, fps, size, upscale, palette, dither }
+);
 
 /// The word `none`, or settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -155,6 +188,7 @@ impl Asked {
             hls: hls.clone().filter(|_| lists == 0 || is_list(&to)),
             ladder: ladder.clone().filter(|_| lists == 0 || is_list(&to)),
             watermarks: AskedWatermark::by_flags(&film.watermark).into_iter().collect(),
+            ..AskedOutput::default()
         };
         Self {
             source: film.source.clone().unwrap_or_default(),
@@ -247,14 +281,14 @@ impl<'de> Deserialize<'de> for Text {
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Text, E> {
                 Ok(Text(text.to_owned()))
             }
-            fn visit_bool<E: de::Error>(self, truth: bool) -> Result<Text, E> {
-                Ok(Text(truth.to_string()))
-            }
             fn visit_u64<E: de::Error>(self, number: u64) -> Result<Text, E> {
                 Ok(Text(number.to_string()))
             }
             fn visit_i64<E: de::Error>(self, number: i64) -> Result<Text, E> {
                 Ok(Text(number.to_string()))
+            }
+            fn visit_bool<E: de::Error>(self, truth: bool) -> Result<Text, E> {
+                Ok(Text(truth.to_string()))
             }
             fn visit_f64<E: de::Error>(self, number: f64) -> Result<Text, E> {
                 Ok(Text(number.to_string()))
@@ -262,6 +296,20 @@ impl<'de> Deserialize<'de> for Text {
         }
         from.deserialize_any(Scalar)
     }
+}
+
+/// A scalar, or a list of them with commas between.
+fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Texts {
+        One(Text),
+        Several(Vec<Text>),
+    }
+    Texts::deserialize(from).map(|texts| match texts {
+        Texts::One(text) => Some(text.0),
+        Texts::Several(texts) => Some(texts.into_iter().map(|text| text.0).collect::<Vec<_>>().join(",")),
+    })
 }
 
 /// Either a word, which stands for the key that is named first, or a map of these keys, each a scalar; any other key is

@@ -17,7 +17,7 @@ use crate::location::Reach;
 use crate::render::{self, Table};
 use crate::request::check;
 use crate::settings::{refused, whole};
-use crate::{jobfile, render::print};
+use crate::{images, jobfile, render::print};
 
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 /// A coordinator answers at once, or its store does not.
@@ -66,7 +66,7 @@ fn asked(args: &SubmitArgs) -> Result<Asked, Fault> {
     let checked = check(&asked, (OnExisting::Fail, Reach::Named))?;
     asked.source = checked.source.url();
     for (output, place) in asked.outputs.iter_mut().zip(&checked.outputs) {
-        output.to = place.url();
+        output.to = images::template(output, place);
     }
     Ok(asked)
 }

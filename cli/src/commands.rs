@@ -11,13 +11,16 @@ use tokio::runtime::{Builder, Runtime};
 use crate::args::Command;
 use crate::args::roles::ConfiguredArgs;
 use crate::config::{Config, Told};
-use crate::{asking, config, coordinator, doctor, exit, plan, probe, render, sample, transcode, worker};
+use crate::{asking, config, coordinator, doctor, exit, images, plan, probe, render, sample, transcode, worker};
 
 pub fn run(command: Command) -> ExitCode {
     match command {
         Command::Media => framefleet_media::child::run(),
         Command::MediaRegistry => framefleet_media::child::scan_registry(),
-        Command::Transcode(args) => exit::code_of(parent(transcode::run(&args))),
+        Command::Transcode(args) => exit::code_of(parent(transcode::transcode(&args))),
+        Command::Thumbnails(args) => exit::code_of(parent(images::thumbnails(&args))),
+        Command::Sprites(args) => exit::code_of(parent(images::sprites(&args))),
+        Command::Gif(args) => exit::code_of(parent(images::gif(&args))),
         Command::Sample(args) => exit::code_of(parent(sample::run(&args))),
         Command::Doctor(args) => exit::code_of(doctor::run(&args)),
         Command::Plan(args) => exit::code_of(parent(plan::run(&args))),

@@ -20,6 +20,8 @@ pub mod doctor;
 pub mod exit;
 /// Where a command keeps what it must find again.
 pub mod folders;
+/// `framefleet thumbnails`, `sprites` and `gif`.
+pub mod images;
 /// The job file.
 pub mod jobfile;
 /// Where films are and go.

@@ -5,6 +5,7 @@ use framefleet_model::fault::{Fault, Whose};
 use framefleet_model::id::{Digest, JobId};
 use framefleet_model::ledger::{Ledger, OutputProof};
 use framefleet_model::plan::{OutputPlan, Plan};
+use framefleet_model::shots::ImagePlan;
 use framefleet_model::time::MediaTime;
 use serde::Serialize;
 
@@ -33,8 +34,10 @@ pub struct Made {
 
 #[derive(Serialize)]
 struct Output {
+    /// Of several files, the first or what leads to the others.
     to: String,
     container: &'static str,
+    files: usize,
     /// Read back from the finished file.
     pictures: Option<u32>,
     sound_units: Option<u32>,
@@ -61,7 +64,8 @@ pub struct Unmade<'a> {
 impl Made {
     pub fn of(job: JobId, submitted: Submitted, plan: &Plan, ledger: &Ledger) -> Self {
         let proof = |output: &OutputPlan| ledger.outputs.iter().find(|proof| proof.output == output.number);
-        let outputs = plan.outputs.iter().filter_map(|planned| Some(output(planned, proof(planned)?)));
+        let outputs =
+            plan.outputs.iter().filter_map(|planned| Some(output((planned, plan), (proof(planned)?, ledger))));
         Self {
             job,
             state: "completed",
@@ -71,22 +75,26 @@ impl Made {
             seams_proven: ledger.seams.len(),
             uncut: plan.uncut.clone(),
             missing: plan.missing.clone(),
-            pictures_lost: ledger.segments.iter().map(|proof| proof.lost.len()).sum(),
+            pictures_lost: ledger.segments.iter().map(|proof| proof.lost.len()).sum::<usize>()
+                + ledger.images.iter().map(|proof| proof.lost as usize).sum::<usize>(),
             sound_units_lost: ledger.audio.iter().map(|proof| proof.lost).max().unwrap_or(0),
             outputs: outputs.collect(),
         }
     }
 }
 
-fn output(planned: &OutputPlan, proof: &OutputProof) -> Output {
+fn output((planned, plan): (&OutputPlan, &Plan), (proof, ledger): (&OutputProof, &Ledger)) -> Output {
     // Of a package, its best variant.
     let best = proof.variants.first();
     let video = proof.video.as_ref().or(best.map(|variant| &variant.video));
     let audio = proof.audio.as_ref().or(best.and_then(|variant| variant.audio.as_ref()));
+    let images = plan.images.iter().find(|images| images.output == planned.number);
+    let taken = images.and_then(|images| ledger.images.iter().find(|proof| proof.image == images.number));
     Output {
         to: planned.to.clone(),
-        container: planned.container.name(),
-        pictures: video.map(|video| video.pictures),
+        container: images.map_or(planned.container.name(), ImagePlan::name),
+        pictures: video.map(|video| video.pictures).or(taken.map(|taken| taken.pictures)),
+        files: proof.files().count(),
         sound_units: audio.map(|audio| audio.units),
         duration: proof.duration,
         off_max: video.map(|video| video.off_max),

@@ -7,7 +7,8 @@ use framefleet_coordinator::flow::PlannedTask;
 use framefleet_model::index::Index;
 use framefleet_model::media::{AudioFormat, Geometry};
 use framefleet_model::pipeline::RateControl;
-use framefleet_model::plan::{AudioRendition, Cut, CutReason, Decode, Plan, Segment, VideoRendition};
+use framefleet_model::plan::{AudioRendition, Cut, CutReason, Decode, OutputPlan, Plan, Segment, VideoRendition};
+use framefleet_model::shots::ImagePlan;
 use framefleet_model::time::{MediaTime, Rational};
 use serde::Serialize;
 
@@ -83,10 +84,14 @@ impl Planned {
     pub fn of(index: &Index, plan: &Plan, tasks: &[PlannedTask]) -> Self {
         let rows = plan.segments.iter().zip(&plan.cuts).map(|(segment, cut)| row(segment, cut, plan.origin));
         let video = plan.video.iter().map(video);
+        let name = |output: &OutputPlan| {
+            let images = plan.images.iter().find(|images| images.output == output.number);
+            images.map_or(output.container.name(), ImagePlan::name)
+        };
         let outputs = plan.outputs.iter().map(|output| Output {
             number: output.number,
             to: output.to.clone(),
-            container: output.container.name(),
+            container: name(output),
         });
         let task = |task: &PlannedTask| Task { id: task.id.to_string(), class: task.class.clone() };
         Self {
@@ -95,7 +100,7 @@ impl Planned {
             film: film(index, plan),
             segments: rows.collect(),
             uncut: plan.uncut.clone(),
-            renditions: video.chain(plan.audio.iter().map(audio)).collect(),
+            renditions: video.chain(plan.audio.iter().map(audio)).chain(plan.images.iter().map(images)).collect(),
             outputs: outputs.collect(),
             tasks: tasks.iter().map(task).collect(),
         }
@@ -154,6 +159,19 @@ fn audio(rendition: &AudioRendition) -> Rendition {
     let (codec, bits) = (settings.codec.name(), settings.bitrate);
     let settings = format!("{codec} {bits} bit/s {} Hz, {} channels", format.rate, format.channels);
     Rendition { kind: "audio", number: rendition.number, settings }
+}
+
+fn images(images: &ImagePlan) -> Rendition {
+    let slices = images.reaches.iter().map(|reach| match &reach.decode {
+        Decode::Slice { from, to, .. } => Some(to - from),
+        Decode::Whole => None,
+    });
+    let decoded = match slices.sum::<Option<u32>>() {
+        Some(units) => format!("{units} units decoded in {} slices", images.reaches.len()),
+        None => "decoded from the first byte to the last".to_owned(),
+    };
+    let settings = format!("{} of {} pictures {}, {decoded}", images.name(), images.shots.len(), images.size);
+    Rendition { kind: "images", number: images.number, settings }
 }
 
 pub fn table(planned: &Planned) -> String {

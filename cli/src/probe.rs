@@ -33,7 +33,7 @@ async fn probe(film: &std::sync::Arc<Film>) -> Result<Probed, Fault> {
     let work = Work::Probe(ProbeWork { limits: SourceLimits::DEFAULT });
     match media.run(work, attempt).await? {
         Outcome::Probe(probed) => Ok(probed),
-        Outcome::Index(_) | Outcome::Encode(_) | Outcome::Audio(_) | Outcome::Merge(_) => {
+        Outcome::Index(_) | Outcome::Encode(_) | Outcome::Audio(_) | Outcome::Image(_) | Outcome::Merge(_) => {
             Err(Fault::new(FaultKind::Internal, "the child did other work than to probe"))
         }
     }

@@ -10,6 +10,7 @@ use framefleet_model::terms::{Priority, Tenant, Terms};
 use framefleet_model::time::MediaTime;
 
 use crate::asked::{Asked, AskedOutput, AskedTerms, OVERWRITE};
+use crate::images;
 use crate::location::{Location, Reach};
 use crate::packaging;
 use crate::settings::{audio, duration, named, optional, refused, video, whole, within};
@@ -32,9 +33,12 @@ pub fn check(asked: &Asked, (on_existing, reach): (OnExisting, Reach)) -> Result
     let source = Location::parse(&asked.source, reach)?;
     let outputs = places(asked, &source, reach)?;
     let requests = asked.outputs.iter().zip(&outputs).map(|(asked, place)| output(asked, (place, reach)));
+    let requests: Vec<OutputRequest> = requests.collect::<Result<_, _>>()?;
+    let of_pictures = requests.iter().map(|request| request.images.as_ref());
+    images::apart(&outputs.iter().zip(of_pictures).collect::<Vec<_>>())?;
     let request = Request {
         source: source.url(),
-        outputs: requests.collect::<Result<_, _>>()?,
+        outputs: requests,
         segments: optional(&asked.segment_duration, segment_duration)?.unwrap_or_default(),
         damaged: optional(&asked.damaged, damaged)?.unwrap_or_default(),
         range: range(asked)?,
@@ -56,7 +60,7 @@ fn places(asked: &Asked, source: &Location, reach: Reach) -> Result<Vec<Location
     }
     let mut places: Vec<Location> = Vec::with_capacity(count);
     for output in &asked.outputs {
-        let place = Location::parse_template(&output.to, source, reach)?;
+        let place = Location::parse_template(&images::first(output)?, source, reach)?;
         let name = place.display();
         if place.is(source) {
             return Err(refused(format!("output {name} is the source")));
@@ -70,6 +74,10 @@ fn places(asked: &Asked, source: &Location, reach: Reach) -> Result<Vec<Location
 }
 
 fn output(asked: &AskedOutput, (place, reach): (&Location, Reach)) -> Result<OutputRequest, Fault> {
+    if let Some(images) = images::check(asked, place)? {
+        let (to, container) = (place.url(), Container::Images);
+        return Ok(OutputRequest { to, container, video: None, audio: None, package: None, images: Some(images) });
+    }
     let container = match packaging::is_package(place) {
         true => packaging::container(asked)?,
         false => container(asked.container.as_deref(), place)?,
@@ -89,10 +97,10 @@ fn output(asked: &AskedOutput, (place, reach): (&Location, Reach)) -> Result<Out
     let to = place.url();
     if packaging::is_package(place) {
         let package = packaging::package(asked, place, video.as_ref())?;
-        return Ok(OutputRequest { to, container, video, audio, package: Some(package) });
+        return Ok(OutputRequest { to, container, video, audio, package: Some(package), images: None });
     }
     packaging::refuse(asked, place)?;
-    Ok(OutputRequest { to, container, video, audio, package: None })
+    Ok(OutputRequest { to, container, video, audio, package: None, images: None })
 }
 
 fn container(asked: Option<&str>, place: &Location) -> Result<Container, Fault> {

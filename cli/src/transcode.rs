@@ -17,7 +17,7 @@ use framefleet_model::job::JobState;
 use framefleet_model::pipeline::OnExisting;
 
 use crate::app::{Crew, Embedded, Film};
-use crate::args::{Format, TranscodeArgs};
+use crate::args::{Format, PlaceArgs, TranscodeArgs};
 use crate::asked::{Asked, OVERWRITE};
 use crate::location::Reach;
 use crate::made::{Made, Unmade, table};
@@ -30,9 +30,30 @@ const WORKERS_MAX: u32 = 256;
 /// From the first signal until whatever still runs is dropped.
 const GRACE: Duration = Duration::from_secs(15);
 
-pub async fn run(args: &TranscodeArgs) -> Result<(), Fault> {
-    let format = args.place.output;
-    match transcode(args).await {
+/// How a command wants its one job to be done.
+#[derive(Clone, Copy)]
+pub struct Manner<'a> {
+    pub workers: Option<&'a str>,
+    /// Replace what stands at an output, whatever the job file says.
+    pub overwrite: bool,
+    pub place: &'a PlaceArgs,
+}
+
+pub async fn transcode(args: &TranscodeArgs) -> Result<(), Fault> {
+    let asked = match &args.film.job {
+        Some(path) => jobfile::read(path),
+        None => Ok(Asked::by_flags(&args.film)),
+    };
+    let manner = Manner { workers: args.workers.as_deref(), overwrite: args.overwrite, place: &args.place };
+    tell(manner.place.output, async { make(asked?, manner).await }).await
+}
+
+pub async fn run(asked: Asked, manner: Manner<'_>) -> Result<(), Fault> {
+    tell(manner.place.output, make(asked, manner)).await
+}
+
+async fn tell(format: Format, made: impl Future<Output = Result<Made, Fault>>) -> Result<(), Fault> {
+    match made.await {
         Ok(made) => render::print(format, &made, table),
         Err(fault) => {
             if format != Format::Table {
@@ -43,19 +64,15 @@ pub async fn run(args: &TranscodeArgs) -> Result<(), Fault> {
     }
 }
 
-async fn transcode(args: &TranscodeArgs) -> Result<Made, Fault> {
-    let mut asked = match &args.film.job {
-        Some(path) => jobfile::read(path)?,
-        None => Asked::by_flags(&args.film),
-    };
-    if args.overwrite {
+async fn make(mut asked: Asked, manner: Manner<'_>) -> Result<Made, Fault> {
+    if manner.overwrite {
         asked.on_existing = Some(OVERWRITE.to_owned());
     }
     let checked = check(&asked, (OnExisting::Fail, Reach::Here))?;
-    let crew = Crew { workers: workers(args)?, outputs: checked.outputs.len() };
+    let crew = Crew { workers: workers(manner.workers)?, outputs: checked.outputs.len() };
     preflight::source(checked.source.path())?;
     let facts = Film::open(&checked.source).await?.facts(&checked.source);
-    let folder = folders::state(args.place.state_dir.as_deref())?.join(job_id(&checked.request, &facts).as_str());
+    let folder = folders::state(manner.place.state_dir.as_deref())?.join(job_id(&checked.request, &facts).as_str());
     // An earlier life may have died while it removed what was done.
     let _ = std::fs::remove_dir_all(done(&folder));
     if !folder.exists() {
@@ -70,8 +87,8 @@ async fn transcode(args: &TranscodeArgs) -> Result<Made, Fault> {
     ended
 }
 
-fn workers(args: &TranscodeArgs) -> Result<usize, Fault> {
-    let Some(text) = &args.workers else { return Ok(machine::cores().get()) };
+fn workers(text: Option<&str>) -> Result<usize, Fault> {
+    let Some(text) = text else { return Ok(machine::cores().get()) };
     let workers = whole("workers", text, &(1..=WORKERS_MAX))?;
     Ok(usize::try_from(workers).expect("a number of workers is small"))
 }

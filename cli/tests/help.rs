@@ -27,6 +27,9 @@ fn help_is_as_it_was_reviewed() {
     check(&[]);
     for command in [
         "transcode",
+        "thumbnails",
+        "sprites",
+        "gif",
         "plan",
         "probe",
         "sample",

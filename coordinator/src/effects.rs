@@ -16,7 +16,7 @@ use framefleet_model::id::{Digest, JobId, TaskId, TaskKind};
 use framefleet_model::index::Index;
 use framefleet_model::job::{Accepted, IndexStep, Job, JobState};
 use framefleet_model::key::ObjectKey;
-use framefleet_model::ledger::{AudioProof, OutputProof, SegmentProof};
+use framefleet_model::ledger::{AudioProof, ImageProof, OutputProof, SegmentProof};
 use framefleet_model::pipeline::{Request, SegmentDuration};
 use framefleet_model::plan::{IndexRef, Plan};
 use framefleet_model::task::Outcome;
@@ -129,7 +129,7 @@ impl Effects {
             let row: Option<Task> = row.map(|row| rows::from_row(key, &row)).transpose()?;
             let reused = row.filter(|row| row.plan.as_ref() == Some(plan) && row.settled().is_some());
             let need = match (reused, task.id.kind) {
-                (Some(_), TaskKind::Index | TaskKind::Encode | TaskKind::Audio) => Need::Settled,
+                (Some(_), TaskKind::Index | TaskKind::Encode | TaskKind::Audio | TaskKind::Image) => Need::Settled,
                 (Some(_), TaskKind::Merge) | (None, _) => Need::Open,
             };
             tasks.push(PlannedTask { need, ..task });
@@ -151,6 +151,7 @@ impl Effects {
         let index = self.index_of(&plan).await?;
         let segments = self.segments(job, &plan).await?;
         let audio = self.audio(job, &plan).await?;
+        let images = self.images(job, &plan).await?;
         let outputs: Vec<OutputProof> = self.merges(job, &plan).await?.into_iter().map(|(proof, _)| proof).collect();
         let evidence = Evidence {
             plan: &plan,
@@ -158,6 +159,7 @@ impl Effects {
             index: &index,
             segments: &segments,
             audio: &audio,
+            images: &images,
             outputs: &outputs,
         };
         let ledger = rows::to_bytes(&prove(&evidence)?);
@@ -171,7 +173,9 @@ impl Effects {
         let settled = self.settled(job, &ids).await?.into_iter();
         let proofs = settled.map(|(settled, id)| match settled.outcome {
             Outcome::Encode(proofs) => Ok(proofs),
-            Outcome::Index(_) | Outcome::Audio(_) | Outcome::Merge(_) | Outcome::Probe(_) => Err(odd_outcome(id)),
+            Outcome::Index(_) | Outcome::Audio(_) | Outcome::Image(_) | Outcome::Merge(_) | Outcome::Probe(_) => {
+                Err(odd_outcome(id))
+            }
         });
         proofs.collect()
     }
@@ -183,11 +187,24 @@ impl Effects {
         let settled = self.settled(job, &[TaskId::new(TaskKind::Audio, 0)]).await?;
         match settled.into_iter().next().map(|(settled, id)| (settled.outcome, id)) {
             Some((Outcome::Audio(proofs), _)) => Ok(proofs),
-            Some((Outcome::Index(_) | Outcome::Encode(_) | Outcome::Merge(_) | Outcome::Probe(_), id)) => {
-                Err(odd_outcome(id))
-            }
+            Some((
+                Outcome::Index(_) | Outcome::Encode(_) | Outcome::Image(_) | Outcome::Merge(_) | Outcome::Probe(_),
+                id,
+            )) => Err(odd_outcome(id)),
             None => Ok(Vec::new()),
         }
+    }
+
+    async fn images(&self, job: &Job, plan: &Plan) -> Result<Vec<ImageProof>, Fault> {
+        let ids: Vec<TaskId> = plan.images.iter().map(|i| TaskId::new(TaskKind::Image, i.number)).collect();
+        let settled = self.settled(job, &ids).await?.into_iter();
+        let proofs = settled.map(|(settled, id)| match settled.outcome {
+            Outcome::Image(proof) => Ok(proof),
+            Outcome::Index(_) | Outcome::Encode(_) | Outcome::Audio(_) | Outcome::Merge(_) | Outcome::Probe(_) => {
+                Err(odd_outcome(id))
+            }
+        });
+        proofs.collect()
     }
 
     /// Each output's proof, and where it waits to be published.
@@ -196,9 +213,15 @@ impl Effects {
         let settled = self.settled(job, &ids).await?.into_iter();
         let merged = settled.map(|(settled, id)| match (settled.outcome, settled.staged) {
             (Outcome::Merge(proof), Some(staged)) => Ok((proof, staged)),
-            (Outcome::Index(_) | Outcome::Encode(_) | Outcome::Audio(_) | Outcome::Merge(_) | Outcome::Probe(_), _) => {
-                Err(odd_outcome(id))
-            }
+            (
+                Outcome::Index(_)
+                | Outcome::Encode(_)
+                | Outcome::Audio(_)
+                | Outcome::Image(_)
+                | Outcome::Merge(_)
+                | Outcome::Probe(_),
+                _,
+            ) => Err(odd_outcome(id)),
         });
         merged.collect()
     }

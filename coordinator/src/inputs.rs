@@ -81,6 +81,14 @@ impl Inputs {
         self.state.lock().await.read.values().cloned().collect()
     }
 
+    /// A task's whole result, waited for like any other that is read.
+    pub(crate) async fn result(&self, at: &TaskRef) -> Result<Settled, Fault> {
+        let settled = self.settled(at).await?;
+        let read = Input { task: at.clone(), nonce: settled.nonce.clone() };
+        self.state.lock().await.read.insert(at.task, read);
+        Ok(settled)
+    }
+
     async fn reader(&self, number: u32) -> Result<Arc<Reader>, Fault> {
         let mut found = self.state.lock().await;
         if let Some(reader) = found.readers.get(&number) {
@@ -150,7 +158,7 @@ fn produced(settled: &Settled, rendition: u32) -> Result<&Produced, Fault> {
     let file = match &settled.outcome {
         Outcome::Encode(proofs) => proofs.iter().find(|p| p.rendition == rendition).map(|p| &p.file),
         Outcome::Audio(proofs) => proofs.iter().find(|p| p.rendition == rendition).map(|p| &p.file),
-        Outcome::Index(_) | Outcome::Merge(_) | Outcome::Probe(_) => None,
+        Outcome::Index(_) | Outcome::Image(_) | Outcome::Merge(_) | Outcome::Probe(_) => None,
     };
     file.ok_or_else(|| internal(format!("attempt {} made no rendition {rendition}", settled.nonce)))
 }

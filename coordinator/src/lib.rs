@@ -12,6 +12,8 @@ pub mod engine;
 pub mod flow;
 /// What ended jobs leave is removed.
 mod garbage;
+/// Outputs of pictures are brought together.
+mod gather;
 /// Whether the store can still be written.
 mod health;
 /// What is asked for becomes a job, once.

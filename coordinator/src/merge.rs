@@ -28,9 +28,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::effects::{Effects, internal};
 use crate::flow::dispatching::CLASS_MERGE;
+use crate::gather;
 use crate::inputs::{Inputs, Source};
 use crate::mergework::merge_work;
 use crate::observe::Observer;
+use crate::publish;
 use crate::rounds::Rounds;
 use crate::staging::{self, Staging};
 
@@ -242,8 +244,17 @@ impl MergeSlot {
         ));
         let Running { scratch, progress, cancel } = running;
         let latest = progress.subscribe();
-        let attempt = Attempt { objects: inputs.clone(), scratch, progress, cancel };
-        let outcome = self.media.run(Work::Merge(work), attempt).await?;
+        let images = plan.images.iter().find(|images| images.output == work.output);
+        let outcome = match images {
+            Some(images) => {
+                let from = gather::From { inputs: &inputs, work: self.work(), job: &merge.at.job };
+                Outcome::Merge(gather::gather(from, images, scratch).await?)
+            }
+            None => {
+                let attempt = Attempt { objects: inputs.clone(), scratch, progress, cancel };
+                self.media.run(Work::Merge(work), attempt).await?
+            }
+        };
         let Outcome::Merge(proof) = &outcome else {
             return Err(internal(format!("{} came back with another kind of result", merge.at)));
         };
@@ -252,7 +263,8 @@ impl MergeSlot {
         if self.patiently(ASKS_MAX, || self.board.keep(&merge.at, &merge.claimant, &sign)).await? != Beat::Continue {
             return Err(Fault::new(FaultKind::Cancelled, format!("{} is no longer wanted", merge.at)));
         }
-        let staging = self.stage(merge, &to, (proof, scratch)).await?;
+        let base = images.map_or(to.clone(), |images| images.base(&to));
+        let staging = self.stage(merge, &base, (proof, scratch)).await?;
         let made = Made {
             plan: Some(digest.clone()),
             staged: Some(serde_json::to_string(&staging).expect("a staged result has only string keys")),
@@ -272,10 +284,13 @@ impl MergeSlot {
         let (effects, nonce) = (&self.effects, &merge.claimant.nonce);
         let (proof, _) = made;
         let begun = staging::begin(effects, (to, nonce), proof).await?;
-        let filled = match staging::note(effects, (&merge.at, nonce), &begun).await {
-            Ok(()) => staging::fill(effects, &begun, made).await,
-            Err(fault) => Err(fault),
+        let filling = async {
+            let rule = publish::rule(&effects.request(&merge.grant.job).await?);
+            staging::look(effects, &begun, rule).await?;
+            staging::note(effects, (&merge.at, nonce), &begun).await?;
+            staging::fill(effects, &begun, made).await
         };
+        let filled = filling.await;
         if filled.is_err() {
             // Half a result must not stay; the fault that is told is the first one.
             drop(staging::discard(effects, &begun).await);

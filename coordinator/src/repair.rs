@@ -88,6 +88,7 @@ fn tasks_of(job: &Job) -> Vec<TaskId> {
         JobState::Indexing(IndexStep::Awaited) => vec![TaskId::INDEX],
         JobState::Encoding(state) => numbered(TaskKind::Encode, state.encodes.total())
             .chain(numbered(TaskKind::Audio, state.audios.total()))
+            .chain(numbered(TaskKind::Image, state.images.total()))
             .chain(numbered(TaskKind::Merge, state.merges.total()))
             .collect(),
         JobState::Merging(state) => numbered(TaskKind::Merge, state.merges.total()).collect(),
@@ -107,6 +108,7 @@ fn is_unknown(job: &Job, task: TaskId) -> bool {
         JobState::Encoding(state) => match task.kind {
             TaskKind::Encode => !state.encodes.has(task.number),
             TaskKind::Audio => !state.audios.has(task.number),
+            TaskKind::Image => !state.images.has(task.number),
             TaskKind::Merge => !state.merges.has(task.number),
             TaskKind::Index => false,
         },

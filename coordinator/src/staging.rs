@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use framefleet_common::adapters::blob::{Content, OnExisting, Presence, Published, Staged, url};
 use framefleet_common::ports::rows::{self, TaskRef};
-use framefleet_model::fault::Fault;
+use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::Nonce;
 use framefleet_model::key::{FileName, ObjectKey};
 use framefleet_model::ledger::{OutputProof, Produced, Stand};
@@ -80,6 +80,22 @@ pub(crate) async fn begin(
         }
     }
     Ok(staging)
+}
+
+/// Whether final names are free. The output's own was looked at before any work; how many others there are is known only
+/// now.
+pub(crate) async fn look(effects: &Effects, begun: &Staging, on_existing: OnExisting) -> Result<(), Fault> {
+    if begun.staged.len() < 2 || on_existing == OnExisting::Replace {
+        return Ok(());
+    }
+    for At { url, staged } in &begun.staged {
+        let object = effects.output(url)?;
+        // What this job published already is its own.
+        if object.presence().await? == Presence::Present && !object.shows(&staged.content).await? {
+            return Err(Fault::new(FaultKind::DestinationExists, format!("output {url} exists already")));
+        }
+    }
+    Ok(())
 }
 
 /// Brings everything from the scratch folder to its place.

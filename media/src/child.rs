@@ -18,7 +18,7 @@ use crate::isobmff::reader::Presented;
 use crate::pipe::internal;
 use crate::read_at::ReadAt;
 use crate::reader::Reader;
-use crate::{allow, audio, encode, indexing, merge, probing};
+use crate::{allow, audio, encode, image, indexing, merge, probing};
 
 /// Progress is told at most this often.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
@@ -108,22 +108,26 @@ fn work(reader: &Reader, spec: &ChildSpec) -> Result<Outcome, Fault> {
         Ok(Arc::new(opened.map_err(|e| Fault::new(FaultKind::SourceUnreadable, e.to_string()))?))
     };
     let presented = || open(object::SOURCE).map(|film| Arc::new(Presented::of(film)));
+    // Sample tables need no demuxer, and a task should read no more than its units.
+    let sources = |method: Method| -> Result<encode::Sources, Fault> {
+        let film = match method {
+            Method::Tables => open(object::SOURCE)?,
+            Method::Pass => presented()?,
+        };
+        Ok(encode::Sources { film, index: open(object::INDEX)?, images: Vec::new() })
+    };
     match &spec.work {
         Work::Index(work) => {
             let film = open(object::SOURCE)?;
             indexing::run(work, film, scratch, |bytes| teller.step(bytes, MediaTime::ZERO)).map(Outcome::Index)
         }
         Work::Encode(work) => {
-            // Sample tables need no demuxer, and a task should read no more than its units.
-            let film = match work.method {
-                Method::Tables => open(object::SOURCE)?,
-                Method::Pass => presented()?,
-            };
             let images = watermark::images(work.renditions.iter().map(|rendition| &rendition.settings)).len();
             let images = (object::IMAGES..).take(images).map(open).collect::<Result<_, _>>()?;
-            let sources = encode::Sources { film, index: open(object::INDEX)?, images };
+            let sources = encode::Sources { images, ..sources(work.method)? };
             encode::run(work, &sources, scratch, &teller).map(Outcome::Encode)
         }
+        Work::Image(work) => image::run(work, &sources(work.method)?, scratch, &teller).map(Outcome::Image),
         Work::Audio(work) => audio::run(work, presented()?, scratch, &teller).map(Outcome::Audio),
         Work::Merge(work) => merge::run(work, reader, scratch, &teller).map(Outcome::Merge),
         Work::Probe(work) => {

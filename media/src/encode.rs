@@ -11,7 +11,7 @@ use framefleet_model::picture::Deinterlace;
 use framefleet_model::pipeline::Damaged;
 use framefleet_model::plan::{Decode, grid_slots, moments, shown_times};
 use framefleet_model::task::EncodeWork;
-use framefleet_model::time::MediaTime;
+use framefleet_model::time::{MediaTime, Rational};
 
 use crate::canvas::drawing::{self, Images};
 use crate::child::Teller;
@@ -275,19 +275,22 @@ impl<'a> Pictures<'a> {
 }
 
 /// Places pictures of a film whose units lack times: at the nominal rate where the container keeps none.
-struct WholeClock {
+pub(crate) struct WholeClock {
     step: MediaTime,
     last: Option<MediaTime>,
 }
 
 impl WholeClock {
     fn new(work: &EncodeWork) -> Self {
-        let rate = work.track.format.rate.or(work.renditions.first().map(|r| r.format.rate));
+        Self::at(work.track.format.rate.or(work.renditions.first().map(|r| r.format.rate)))
+    }
+
+    pub(crate) fn at(rate: Option<Rational>) -> Self {
         Self { step: rate.map_or(MediaTime::from_millis(40), |rate| rate.time_of(1)), last: None }
     }
 
     /// The decoder's time, unless it does not lie well after the last picture's.
-    fn place(&mut self, told: MediaTime) -> MediaTime {
+    pub(crate) fn place(&mut self, told: MediaTime) -> MediaTime {
         let apart = MediaTime(self.step.ns() / 4);
         let placed = match self.last {
             Some(last) if told < last + apart => last + self.step,

@@ -34,7 +34,7 @@ pub(crate) fn elements(
     Ok(row)
 }
 
-fn turning(turn: Orientation) -> Result<Option<gst::Element>, Fault> {
+pub(crate) fn turning(turn: Orientation) -> Result<Option<gst::Element>, Fault> {
     // GStreamer's mirrored quarter turns are named by the diagonal that stays.
     let direction = match (turn.quarter_turns % 4, turn.mirror) {
         (0, Mirror::No) => return Ok(None),

@@ -11,8 +11,14 @@ use framefleet_common::ports::clock::Clock;
 use framefleet_coordinator::inbox::{Submission, Submitted};
 use framefleet_coordinator::ops::Ops as _;
 use framefleet_model::fault::{Fault, FaultKind};
+use framefleet_model::image::{
+    Fit, Images, Layout, Moments, Names, Rgb, Series, Sprites, Still, StillFormat, Thumbnails,
+};
 use framefleet_model::job::JobState;
+use framefleet_model::media::Container;
+use framefleet_model::pipeline::OutputRequest;
 use framefleet_model::task::{Outcome, Work};
+use framefleet_model::time::MediaTime;
 use framefleet_tests::fleet::media::{Fate, Smooth, TextMedia};
 use framefleet_tests::fleet::{Rig, request};
 
@@ -91,6 +97,41 @@ async fn what_was_encoded_before_a_kill_is_not_encoded_again() {
     assert!(matches!(view.job.state, JobState::Completed(_)), "{:?}", view.job.state);
     assert!(media.encodes() - before <= 10 - settled, "{} after {settled} were settled", media.encodes() - before);
     assert_eq!(std::fs::read_to_string(out).unwrap(), expected());
+    for role in roles {
+        role.stop().await;
+    }
+}
+
+fn pictures(to: &std::path::Path, images: Images) -> OutputRequest {
+    let to = framefleet_common::adapters::blob::url::of_path(to);
+    OutputRequest { to, container: Container::Images, video: None, audio: None, package: None, images: Some(images) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pictures_stand_beside_their_film_all_numbered_files_of_them() {
+    let rig = Rig::new(smooth());
+    let still = Still { format: StillFormat::Jpeg, quality: 85 };
+    let series = |s| Series { start: MediaTime::ZERO, interval: MediaTime::from_secs(s), duration: None };
+    let (moments, names, fit) = (Moments::Every(series(4)), Names::Numbered, Fit::default());
+    let thumbnails = Images::Thumbnails(Thumbnails { moments, names, fit, still });
+    let layout = Layout { columns: 2, rows: 2, padding: 0, margin: 0, colour: Rgb::BLACK };
+    let sprites = Images::Sprites(Sprites { series: series(2), layout, fit, still });
+    let mut asked = request(&rig.film("film.mov", FILM), &[rig.path("out.mp4")]);
+    asked.outputs.push(pictures(&rig.path("at-1.jpg"), thumbnails));
+    asked.outputs.push(pictures(&rig.path("map.vtt"), sprites));
+    let (id, _) = rig.ops().submit(&Submission::of(asked)).await.unwrap();
+    let roles = [rig.start_coordinator("c"), rig.start_worker("w")];
+    let view = rig.end_of(&id).await.unwrap();
+    assert!(matches!(view.job.state, JobState::Completed(_)), "{:?}", view.job.state);
+    assert_eq!(std::fs::read_to_string(rig.path("out.mp4")).unwrap(), expected());
+    let files = ["at-1.jpg", "at-2.jpg", "at-3.jpg", "map-1.jpg", "map-2.jpg", "map.vtt"];
+    for (name, number) in files.into_iter().zip([1, 2, 3, 1, 2, 3]) {
+        let text = std::fs::read_to_string(rig.path(name)).unwrap();
+        assert!(text.starts_with(&format!("pictures {number} of [MediaTime(0), ")), "{name}: {text}");
+    }
+    let made = rig.ops().ledger(&id).await.unwrap().unwrap().images;
+    assert_eq!(made.iter().map(|proof| (proof.pictures, proof.files.len())).collect::<Vec<_>>(), [(3, 3), (5, 3)]);
+    assert_eq!(rig.hidden_in(rig.folder.path()), Vec::<std::path::PathBuf>::new());
     for role in roles {
         role.stop().await;
     }

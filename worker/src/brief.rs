@@ -13,7 +13,7 @@ use framefleet_model::job::Accepted;
 use framefleet_model::key::ObjectKey;
 use framefleet_model::pipeline::Request;
 use framefleet_model::plan::Plan;
-use framefleet_model::task::{AudioWork, EncodeWork, IndexWork, SourceLimits, Work};
+use framefleet_model::task::{AudioWork, EncodeWork, ImageWork, IndexWork, SourceLimits, Work};
 use framefleet_model::time::MediaTime;
 use tokio::sync::Mutex;
 
@@ -64,6 +64,7 @@ impl Briefing {
         let work = match grant.task.id.kind {
             TaskKind::Encode => Work::Encode(known.encode(number)?),
             TaskKind::Audio => Work::Audio(known.audio()?),
+            TaskKind::Image => Work::Image(known.image(number)?),
             TaskKind::Index | TaskKind::Merge => {
                 return Err(internal(format!("{} is no task of a worker", grant.task.id)));
             }
@@ -73,7 +74,7 @@ impl Briefing {
         let index = Some(self.work.object(&key).reader().await?);
         let images = match &work {
             Work::Encode(work) => objects::images(&self.storages, &work.renditions).await?,
-            Work::Index(_) | Work::Audio(_) | Work::Merge(_) | Work::Probe(_) => Vec::new(),
+            Work::Index(_) | Work::Audio(_) | Work::Image(_) | Work::Merge(_) | Work::Probe(_) => Vec::new(),
         };
         Ok(Brief { work, objects: TaskObjects { film, index, images } })
     }
@@ -128,6 +129,20 @@ impl Known {
             origin: self.plan.origin,
             segment: segment.clone(),
             renditions: self.plan.video.clone(),
+            damaged: self.plan.damaged,
+        })
+    }
+
+    fn image(&self, number: u32) -> Result<ImageWork, Fault> {
+        let image = self.plan.images.iter().find(|image| image.number == number);
+        let (Some(image), Some(track)) = (image, &self.header.video) else {
+            return Err(internal(format!("the plan takes no pictures {number} out of a film with pictures")));
+        };
+        Ok(ImageWork {
+            method: self.header.method,
+            track: track.clone(),
+            origin: self.plan.origin,
+            plan: image.clone(),
             damaged: self.plan.damaged,
         })
     }

@@ -3,6 +3,8 @@
 
 /// The command lines of those who ask a coordinator.
 pub mod asking;
+/// The command lines of those who want pictures of a film.
+pub mod images;
 /// The command lines of the roles.
 pub mod roles;
 
@@ -11,6 +13,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use asking::{DeadArgs, JobsArgs, SubmitArgs, WorkersArgs};
+use images::{GifArgs, SpritesArgs, ThumbnailsArgs};
 use roles::{CoordinatorArgs, RecoverArgs, WorkerArgs};
 
 /// Transcodes films in parallel segments, joins them exactly, and proves it.
@@ -26,6 +29,15 @@ pub enum Command {
     /// Transcode SRC into each OUT
     #[command(allow_negative_numbers = true)]
     Transcode(TranscodeArgs),
+    /// Make pictures of moments of SRC
+    #[command(allow_negative_numbers = true)]
+    Thumbnails(ThumbnailsArgs),
+    /// Make sheets of pictures of SRC, and the WebVTT file that players find them by
+    #[command(allow_negative_numbers = true)]
+    Sprites(SpritesArgs),
+    /// Make a GIF of a part of SRC
+    #[command(allow_negative_numbers = true)]
+    Gif(GifArgs),
     /// Show where SRC would be cut, and why, without encoding anything
     #[command(allow_negative_numbers = true)]
     Plan(PlanArgs),

@@ -4,6 +4,7 @@
 use crate::media::{Geometry, VideoCodec};
 use crate::pipeline::{Preset, RateControl};
 use crate::plan::{AudioRendition, Decode, Passes, VideoRendition};
+use crate::shots::{ImagePlan, Make};
 use crate::task::{EncodeWork, Need, Work};
 use crate::time::{MediaTime, NS_PER_SECOND, scale_round};
 
@@ -11,6 +12,8 @@ use crate::time::{MediaTime, NS_PER_SECOND, scale_round};
 const TWO_PASSES_TENTHS: u64 = 15;
 /// Decoding and scaling, beside the encode.
 const DECODE_PIXEL_PS: u64 = 4_000;
+/// Scaling and coding a still picture.
+const IMAGE_PIXEL_NS: u64 = 60;
 
 /// One core's time for one second of the film in these renditions.
 pub fn second(renditions: &[VideoRendition]) -> MediaTime {
@@ -27,6 +30,7 @@ pub fn stretch(length: MediaTime, second: MediaTime) -> MediaTime {
 pub fn of(work: &Work) -> Option<MediaTime> {
     match work {
         Work::Encode(work) => encode(work),
+        Work::Image(work) => image(&work.plan),
         Work::Index(_) | Work::Audio(_) | Work::Merge(_) | Work::Probe(_) => None,
     }
 }
@@ -37,6 +41,8 @@ const CHILD_MIB: u64 = 96;
 /// What encoders and decoders keep for each pixel of a rendition: pictures looked ahead at, references, queues. A child
 /// that encodes 1920x1080 at preset medium was measured at 582 MiB.
 const BYTES_A_PIXEL: u64 = 250;
+/// The same of a decoder alone.
+const IMAGE_BYTES_A_PIXEL: u64 = 50;
 /// One byte for so many pixels each second, 4 Mbit/s at 1920x1080, is what constant quality usually gives. A film that
 /// gives more is caught by the scratch running full; more room than is needed would be found in fewer workers.
 const PIXELS_A_BYTE_A_SECOND: u64 = 4;
@@ -56,6 +62,35 @@ pub fn audio_need(renditions: &[AudioRendition], length: MediaTime) -> Need {
     let bits = renditions.iter().map(|rendition| u64::from(rendition.settings.bitrate)).fold(0, u64::saturating_add);
     let scratch = seconds(length).saturating_mul(bits) / 8;
     Need { memory_mib: mib(CHILD_MIB * MIB), scratch_mib: mib(scratch) }
+}
+
+/// Of pictures taken out of a film: the decoder's, those that wait, and what is made of them.
+pub fn image_need(plan: &ImagePlan) -> Need {
+    let picture = pixels(plan.size).saturating_mul(3);
+    let (memory, files) = match &plan.make {
+        Make::Stills(_) => (picture, picture.saturating_mul(plan.shots.len() as u64)),
+        Make::Sheets(sheets) => {
+            let sheet = pixels(sheets.layout.sheet(plan.size)).saturating_mul(3);
+            let count = plan.shots.len().div_ceil(sheets.layout.tiles().max(1)) as u64;
+            (sheet.saturating_mul(4), sheet.saturating_mul(count))
+        }
+        Make::Gif(_) => (picture.saturating_mul(4), picture.saturating_mul(2 * plan.shots.len() as u64)),
+    };
+    let memory = pixels(plan.film).saturating_mul(IMAGE_BYTES_A_PIXEL).saturating_add(memory.saturating_mul(2));
+    Need { memory_mib: mib((CHILD_MIB * MIB).saturating_add(memory)), scratch_mib: mib(files) }
+}
+
+/// One core's time for decoding all that these pictures need; `None` where that is the whole film.
+pub fn image(plan: &ImagePlan) -> Option<MediaTime> {
+    let units = plan.reaches.iter().map(|reach| match reach.decode {
+        Decode::Slice { from, to, .. } => Some(u64::from(to.saturating_sub(from))),
+        Decode::Whole => None,
+    });
+    let units = units.sum::<Option<u64>>()?;
+    let picture_ns = pixels(plan.film).saturating_mul(DECODE_PIXEL_PS) / 1_000;
+    let decoded = picture_ns.saturating_mul(units);
+    let made = pixels(plan.size).saturating_mul(IMAGE_PIXEL_NS).saturating_mul(plan.shots.len() as u64);
+    Some(MediaTime(i64::try_from(decoded.saturating_add(made)).unwrap_or(i64::MAX)))
 }
 
 /// Of an output with these pictures; its sound is little beside them, or alone little.

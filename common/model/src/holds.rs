@@ -49,6 +49,9 @@ pub const HOLDS: [Holds; 12] = {
     ]
 };
 
+/// Pictures of a film are in no container.
+const PICTURES: Holds = holds(Container::Images, ("images", &[]), (&[], &[]));
+
 const fn holds(
     container: Container,
     (name, extensions): (&'static str, &'static [&'static str]),
@@ -69,7 +72,7 @@ impl Container {
     };
 
     pub fn holds(self) -> &'static Holds {
-        HOLDS.iter().find(|row| row.container == self).expect("every container has a row")
+        HOLDS.iter().find(|row| row.container == self).unwrap_or(&PICTURES)
     }
 
     pub fn name(self) -> &'static str {

@@ -34,6 +34,7 @@ pub enum TaskKind {
     Index,
     Encode,
     Audio,
+    Image,
     Merge,
 }
 
@@ -81,13 +82,14 @@ impl TaskId {
 }
 
 impl TaskKind {
-    pub const ALL: [Self; 4] = [Self::Index, Self::Encode, Self::Audio, Self::Merge];
+    pub const ALL: [Self; 5] = [Self::Index, Self::Encode, Self::Audio, Self::Image, Self::Merge];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Index => "index",
             Self::Encode => "encode",
             Self::Audio => "audio",
+            Self::Image => "image",
             Self::Merge => "merge",
         }
     }

@@ -81,6 +81,8 @@ pub struct Encoding {
     pub plan: Digest,
     pub encodes: Tally,
     pub audios: Tally,
+    #[serde(default)]
+    pub images: Tally,
     /// A merge that began early may be done before the headers were compared.
     pub merges: Tally,
     pub headers: Headers,
@@ -151,7 +153,7 @@ pub enum Closing {
 }
 
 /// Which of a run of numbered tasks are done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "(u32, String)", into = "(u32, String)")]
 pub struct Tally {
     total: u32,

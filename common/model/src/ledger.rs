@@ -68,6 +68,24 @@ pub struct Silence {
     pub length: MediaTime,
 }
 
+/// What one image attempt proves of the pictures that it took out of the film.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageProof {
+    pub image: u32,
+    /// Where the picture stands that was taken for each shot of the plan, on the outputs' time line.
+    pub taken: Vec<MediaTime>,
+    /// Shots whose own picture does not decode, with `damaged: keep`: another stands in for it.
+    pub lost: u32,
+    /// Pictures read back from the files by decoding them, all of the size that is planned.
+    pub pictures: u32,
+    /// How long they last together, where they move.
+    pub duration: Option<MediaTime>,
+    /// framefleet, GStreamer, encoder versions.
+    pub fingerprint: String,
+    /// In the order of their numbers; what names the others comes last.
+    pub files: Vec<Produced>,
+}
+
 /// What was read back from a finished output by demuxing it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutputProof {
@@ -158,5 +176,7 @@ pub struct Ledger {
     pub segments: Vec<SegmentProof>,
     pub seams: Vec<Seam>,
     pub audio: Vec<AudioProof>,
+    #[serde(default)]
+    pub images: Vec<ImageProof>,
     pub outputs: Vec<OutputProof>,
 }

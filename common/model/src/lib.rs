@@ -10,6 +10,8 @@ pub mod fault;
 pub mod holds;
 /// Names of jobs, tasks, attempts and contents.
 pub mod id;
+/// Pictures of a film: what may be asked for.
+pub mod image;
 /// The film's only time line, access unit by access unit.
 pub mod index;
 /// What a job waits for.
@@ -30,6 +32,8 @@ pub mod plan;
 pub mod probe;
 /// The socket between a media child and its parent.
 pub mod reads;
+/// Pictures taken out of a film: what is planned.
+pub mod shots;
 /// What a media child is told, and what it answers.
 pub mod task;
 /// How a job stands among others: tenant, priority, deadline.

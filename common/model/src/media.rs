@@ -48,6 +48,8 @@ pub enum Container {
     Ogg,
     Flac,
     Wav,
+    /// None: pictures of a film, each a file of its own.
+    Images,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

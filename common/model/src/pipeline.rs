@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
+use crate::image::Images;
 use crate::media::{AudioCodec, Container, Geometry, VideoCodec};
 use crate::picture::{Shape, Size};
 use crate::time::{MediaTime, Rational};
@@ -34,6 +35,9 @@ pub struct OutputRequest {
     pub video: Option<VideoSettings>,
     /// `None`: without sound.
     pub audio: Option<AudioSettings>,
+    /// Pictures of the film instead of the film.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images: Option<Images>,
     /// Not one file but many, for players; `to` is its master playlist, and `container` what its segments are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub package: Option<Package>,

@@ -13,6 +13,7 @@ use crate::media::{
 };
 use crate::picture::{Canvas, Deinterlace, Rect};
 use crate::pipeline::{AudioSettings, Damaged, RateControl, VideoSettings};
+use crate::shots::ImagePlan;
 use crate::time::{MediaTime, Rational, Span};
 
 pub const PLAN_VERSION: u32 = 1;
@@ -33,6 +34,9 @@ pub struct Plan {
     pub uncut: Option<String>,
     pub video: Vec<VideoRendition>,
     pub audio: Vec<AudioRendition>,
+    /// Pictures taken out of the film.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<ImagePlan>,
     pub outputs: Vec<OutputPlan>,
     pub damaged: Damaged,
     /// What the source's container promises and the source does not hold.
@@ -203,6 +207,9 @@ pub struct OutputPlan {
     /// What the container makes of the settings.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// Number of the image task that makes it, instead of a film.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images: Option<u32>,
     /// Where it is not one file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub package: Option<PackagePlan>,

@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 use crate::fault::Fault;
 use crate::id::Digest;
 use crate::index::{Block, Method, VideoTrack};
-use crate::ledger::{AudioProof, OutputProof, Produced, SegmentProof};
+use crate::ledger::{AudioProof, ImageProof, OutputProof, Produced, SegmentProof};
 use crate::media::{Chapter, Container, Tags};
 use crate::pipeline::{Damaged, TrackChoice};
 use crate::plan::{AudioRendition, Segment, VideoRendition};
 use crate::probe::Probed;
+use crate::shots::ImagePlan;
 use crate::terms::Tenant;
 use crate::time::{MediaTime, Span};
 
@@ -80,6 +81,7 @@ pub enum Work {
     Index(IndexWork),
     Encode(EncodeWork),
     Audio(AudioWork),
+    Image(ImageWork),
     Merge(MergeWork),
     Probe(ProbeWork),
 }
@@ -136,6 +138,15 @@ pub struct AudioWork {
     pub span: Span,
     pub damaged: Damaged,
     pub renditions: Vec<AudioRendition>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageWork {
+    pub method: Method,
+    pub track: VideoTrack,
+    pub origin: MediaTime,
+    pub plan: ImagePlan,
+    pub damaged: Damaged,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -216,6 +227,7 @@ pub enum Outcome {
     Index(IndexDone),
     Encode(Vec<SegmentProof>),
     Audio(Vec<AudioProof>),
+    Image(ImageProof),
     Merge(OutputProof),
     Probe(Probed),
 }
@@ -246,6 +258,7 @@ impl Outcome {
             Self::Index(done) => vec![&done.file],
             Self::Encode(proofs) => proofs.iter().map(|p| &p.file).collect(),
             Self::Audio(proofs) => proofs.iter().map(|p| &p.file).collect(),
+            Self::Image(proof) => proof.files.iter().collect(),
             Self::Merge(proof) => proof.files().map(|(file, _)| file).collect(),
             Self::Probe(_) => Vec::new(),
         }

@@ -149,6 +149,7 @@ fn look_at_files(case: &Case<'_>, outcome: Outcome) -> Result<Outcome, String> {
         (Work::Index(_), Outcome::Index(_))
             | (Work::Encode(_), Outcome::Encode(_))
             | (Work::Audio(_), Outcome::Audio(_))
+            | (Work::Image(_), Outcome::Image(_))
             | (Work::Merge(_), Outcome::Merge(_))
             | (Work::Probe(_), Outcome::Probe(_))
     );

@@ -42,7 +42,7 @@ pub(crate) fn order(job: &Job, task: TaskId) -> i64 {
     let number = i64::from(task.number);
     let within = match task.kind {
         TaskKind::Index | TaskKind::Audio => 0,
-        TaskKind::Encode | TaskKind::Merge => number + 1,
+        TaskKind::Encode | TaskKind::Image | TaskKind::Merge => number + 1,
     };
     let hurry = match job.terms.priority {
         Priority::Urgent => 0,
@@ -62,7 +62,9 @@ pub(crate) fn early_order(job: &Job, task: TaskId) -> i64 {
 /// Where a task of the job waits. Merges take turns by order alone.
 pub(crate) fn place(job: &Job, task: TaskId, (class, need): (&str, Need)) -> Place {
     let (tenant, order) = match task.kind {
-        TaskKind::Index | TaskKind::Encode | TaskKind::Audio => (job.terms.tenant.clone(), order(job, task)),
+        TaskKind::Index | TaskKind::Encode | TaskKind::Audio | TaskKind::Image => {
+            (job.terms.tenant.clone(), order(job, task))
+        }
         TaskKind::Merge => (Tenant::default(), early_order(job, task)),
     };
     Place { class: class.to_owned(), tenant, order, need }

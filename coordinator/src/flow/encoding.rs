@@ -15,7 +15,12 @@ use crate::flow::{Rejected, Step, TaskChange, failing, out_of_place};
 pub(crate) fn settled(job: &Job, task: TaskId) -> Result<Step, Rejected> {
     let JobState::Encoding(state) = &job.state else { return Err(out_of_place(job)) };
     let mut next = state.clone();
-    let tally = if task.kind == TaskKind::Audio { &mut next.audios } else { &mut next.encodes };
+    let tally = match task.kind {
+        TaskKind::Encode => &mut next.encodes,
+        TaskKind::Audio => &mut next.audios,
+        TaskKind::Image => &mut next.images,
+        TaskKind::Index | TaskKind::Merge => return Err(Rejected::Stale),
+    };
     match tally.tick(task.number) {
         Tallied::First => Ok(Step::to(JobState::Encoding(next))),
         Tallied::Again => Err(Rejected::Duplicate),
@@ -41,7 +46,7 @@ pub fn odd_headers<'a>(segments: &'a [(TaskId, Vec<SegmentProof>)]) -> Vec<TaskI
 
 pub(crate) fn compared(job: &Job, odd: &[TaskId], now: StoreTime) -> Result<Step, Rejected> {
     let JobState::Encoding(state) = &job.state else { return Err(out_of_place(job)) };
-    if !(state.encodes.is_full() && state.audios.is_full()) {
+    if !(state.encodes.is_full() && state.audios.is_full() && state.images.is_full()) {
         return Err(Rejected::Stale);
     }
     if odd.is_empty() {

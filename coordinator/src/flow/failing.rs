@@ -25,21 +25,23 @@ pub(crate) fn died(job: &Job, task: TaskId, fault: &Fault, now: StoreTime) -> Re
 /// The job fails, unless it is a plan with cuts that did not prove: cuts are given up once, for all of the film.
 /// What was encoded is dropped; what was merged is overwritten by the next plan, which first removes what it staged.
 pub(crate) fn disproved(job: &Job, fault: Fault, task: Option<TaskId>, now: StoreTime) -> Step {
-    let (segments, sounds) = match &job.state {
-        JobState::Encoding(state) => (state.encodes.total(), state.audios.total()),
-        JobState::Merging(state) => (state.segments, 1),
+    let (segments, sounds, images) = match &job.state {
+        JobState::Encoding(state) => (state.encodes.total(), state.audios.total(), state.images.total()),
+        // No more outputs are of pictures than there are.
+        JobState::Merging(state) => (state.segments, 1, state.merges.total()),
         JobState::Accepted
         | JobState::Indexing(_)
         | JobState::Publishing(_)
         | JobState::Completed(_)
         | JobState::Failed(_)
-        | JobState::Cancelled(_) => (0, 0),
+        | JobState::Cancelled(_) => (0, 0, 0),
     };
     let Some(plan) = job.state.plan().filter(|_| fault.kind == FaultKind::LedgerOpen && segments > 1).cloned() else {
         return end(job, fault, task, now);
     };
     let numbered = |kind, count| (0..count).map(move |number| TaskChange::Drop(TaskId::new(kind, number)));
-    let tasks = numbered(TaskKind::Encode, segments).chain(numbered(TaskKind::Audio, sounds)).collect();
+    let tasks = numbered(TaskKind::Encode, segments).chain(numbered(TaskKind::Audio, sounds));
+    let tasks = tasks.chain(numbered(TaskKind::Image, images)).collect();
     Step::to(JobState::Indexing(IndexStep::Disproved { plan, fault })).with_tasks(tasks)
 }
 

@@ -171,7 +171,7 @@ fn step(job: &Job, news: &News, now: StoreTime) -> Result<Step, Rejected> {
         }
         News::Mail(Report::Settled { task, nonce: _, plan: _ }) => match task.kind {
             TaskKind::Index => planning::tasks::indexed(job),
-            TaskKind::Encode | TaskKind::Audio => encoding::settled(job, *task),
+            TaskKind::Encode | TaskKind::Audio | TaskKind::Image => encoding::settled(job, *task),
             TaskKind::Merge => merging::settled(job, *task),
         },
         News::Mail(Report::Dead { task, fault, plan: _ }) => failing::died(job, *task, fault, now),
@@ -193,8 +193,8 @@ pub fn effect(job: &Job) -> Option<Effect> {
         JobState::Accepted => Some(Effect::Check),
         JobState::Indexing(IndexStep::Awaited) => None,
         JobState::Indexing(IndexStep::Found | IndexStep::Disproved { .. }) => Some(Effect::Plan),
-        JobState::Encoding(Encoding { encodes, audios, .. }) => {
-            (encodes.is_full() && audios.is_full()).then_some(Effect::Compare)
+        JobState::Encoding(Encoding { encodes, audios, images, .. }) => {
+            (encodes.is_full() && audios.is_full() && images.is_full()).then_some(Effect::Compare)
         }
         JobState::Merging(Merging { merges, .. }) => merges.is_full().then_some(Effect::Prove),
         JobState::Publishing(_) => Some(Effect::Publish),

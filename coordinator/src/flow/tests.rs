@@ -33,7 +33,8 @@ fn planned(encodes: u32) -> Planned {
         need: Need::Open,
     };
     let encodes = (0..encodes).map(|n| task(TaskKind::Encode, n, "standard"));
-    let others = [task(TaskKind::Audio, 0, "standard"), task(TaskKind::Merge, 0, "merge")];
+    let image = task(TaskKind::Image, 0, "light");
+    let others = [task(TaskKind::Audio, 0, "standard"), image, task(TaskKind::Merge, 0, "merge")];
     Planned { plan: Digest::of(b"plan"), tasks: encodes.chain(others).collect() }
 }
 
@@ -43,6 +44,7 @@ fn smooth() -> Vec<News> {
         News::Found(Finding::Checked(Ok(Need::Open))),
         settled(TaskKind::Index, 0),
         News::Found(Finding::Planned(Ok(planned(2)))),
+        settled(TaskKind::Image, 0),
         settled(TaskKind::Encode, 1),
         settled(TaskKind::Audio, 0),
         settled(TaskKind::Encode, 0),
@@ -76,6 +78,7 @@ fn a_job_goes_through_its_states_once() {
             "encoding",
             "encoding",
             "encoding",
+            "encoding",
             "merging",
             "merging",
             "publishing",
@@ -98,6 +101,7 @@ fn what_is_to_be_done_follows_from_the_row_alone() {
         Some(Check),
         None,
         Some(Plan),
+        None,
         None,
         None,
         None,
@@ -130,7 +134,7 @@ fn repeated_news_changes_nothing() {
 #[test]
 fn a_merge_that_ends_before_the_headers_were_compared_counts() {
     let mut news = smooth();
-    news.swap(6, 7);
+    news.swap(7, 8);
     let decision = decide(&job(), &news, NOW);
     assert_eq!((decision.job.state.name(), decision.rejected.len()), ("completed", 0));
 }
@@ -138,7 +142,7 @@ fn a_merge_that_ends_before_the_headers_were_compared_counts() {
 #[test]
 fn odd_headers_are_encoded_again_once() {
     let odd = TaskId::new(TaskKind::Encode, 1);
-    let until = decide(&job(), &smooth()[..6], NOW).job;
+    let until = decide(&job(), &smooth()[..7], NOW).job;
     let again = decide(&until, &[News::Found(Finding::Compared(vec![odd]))], NOW);
     assert_eq!(again.tasks, [TaskChange::Again(odd)]);
     assert_eq!((again.job.state.name(), effect(&again.job)), ("encoding", None));
@@ -151,10 +155,11 @@ fn odd_headers_are_encoded_again_once() {
 fn cuts_that_do_not_prove_are_given_up_once() {
     let open = || Fault::new(FaultKind::LedgerOpen, "a seam");
     let encode = |number| TaskId::new(TaskKind::Encode, number);
-    let dropped = [encode(0), encode(1), TaskId::new(TaskKind::Audio, 0)].map(TaskChange::Drop);
-    let merging = decide(&job(), &smooth()[..7], NOW).job;
+    let alone = |kind| TaskId::new(kind, 0);
+    let dropped = [encode(0), encode(1), alone(TaskKind::Audio), alone(TaskKind::Image)].map(TaskChange::Drop);
+    let merging = decide(&job(), &smooth()[..8], NOW).job;
     let merged = decide(&merging, &[settled(TaskKind::Merge, 0)], NOW).job;
-    let encoding = decide(&job(), &smooth()[..4], NOW).job;
+    let encoding = decide(&job(), &smooth()[..5], NOW).job;
     for (at, news) in [
         (&encoding, dead(encode(1), open())),
         (&merging, dead(TaskId::new(TaskKind::Merge, 0), open())),
@@ -192,7 +197,7 @@ fn a_job_can_be_cancelled_until_it_publishes() {
 fn a_dead_task_fails_its_job_with_the_tasks_own_fault() {
     let fault = Fault::new(FaultKind::Corrupt, "nothing decodes");
     let task = TaskId::new(TaskKind::Encode, 1);
-    let at = decide(&job(), &smooth()[..4], NOW).job;
+    let at = decide(&job(), &smooth()[..5], NOW).job;
     let decision = decide(&at, &[dead(task, fault.clone())], NOW);
     let JobState::Failed(end) = &decision.job.state else { panic!("{:?}", decision.job.state) };
     assert_eq!((&end.fault, end.task), (&fault, Some(task)));
@@ -202,7 +207,7 @@ fn a_dead_task_fails_its_job_with_the_tasks_own_fault() {
 #[test]
 fn outputs_that_are_gone_are_merged_again() {
     let merge = TaskId::new(TaskKind::Merge, 0);
-    let at = decide(&job(), &smooth()[..9], NOW).job;
+    let at = decide(&job(), &smooth()[..10], NOW).job;
     let gone = News::Found(Finding::Published(Err(Unpublished::Gone(vec![merge]))));
     let again = decide(&at, &[gone], NOW);
     assert_eq!((again.job.state.name(), effect(&again.job)), ("merging", None));

@@ -77,7 +77,7 @@ fn writer(container: Container, sink: Sink, film: Film) -> Result<Box<dyn Muxer<
         Container::Ogg => Box::new(OggWriter::begin(sink, film)?),
         Container::Flac => Box::new(FlacWriter::begin(sink, film)?),
         Container::Wav => Box::new(WavWriter::begin(sink, film)?),
-        Container::Ts => return Err(MuxError::Empty),
+        Container::Ts | Container::Images => return Err(MuxError::Empty),
     })
 }
 

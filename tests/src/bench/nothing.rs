@@ -76,7 +76,7 @@ impl Nothing {
                 self.index_begins.notify_one();
             }
             Work::Encode(_) => _ = begun.first_encode.get_or_insert(now),
-            Work::Audio(_) | Work::Merge(_) | Work::Probe(_) => {}
+            Work::Audio(_) | Work::Image(_) | Work::Merge(_) | Work::Probe(_) => {}
         }
     }
 
@@ -92,7 +92,9 @@ impl Media for Nothing {
         self.note(&work);
         match work {
             Work::Encode(work) => encode(&work, &attempt),
-            Work::Index(_) | Work::Audio(_) | Work::Merge(_) | Work::Probe(_) => self.texts.run(work, attempt).await,
+            Work::Index(_) | Work::Audio(_) | Work::Image(_) | Work::Merge(_) | Work::Probe(_) => {
+                self.texts.run(work, attempt).await
+            }
         }
     }
 }

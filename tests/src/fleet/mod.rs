@@ -228,6 +228,7 @@ pub fn request(source: &str, to: &[PathBuf]) -> Request {
         video: Some(video.clone()),
         audio: Some(audio.clone()),
         package: None,
+        images: None,
     });
     Request {
         source: source.to_owned(),

@@ -4,11 +4,12 @@
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::Digest;
 use framefleet_model::index::Index;
-use framefleet_model::ledger::{AudioProof, AudioReadback, Ledger, OutputProof, Seam, SegmentProof};
+use framefleet_model::ledger::{AudioProof, AudioReadback, ImageProof, Ledger, OutputProof, Seam, SegmentProof};
 use framefleet_model::pipeline::Damaged;
 use framefleet_model::plan::{
     Decode, OutputPlan, PackagePlan, Plan, Segment, VideoRendition, output_end, output_times, shown_times,
 };
+use framefleet_model::shots::{ImagePlan, Make};
 use framefleet_model::time::{MediaTime, NS_PER_SECOND, scale_round};
 
 /// What the coarsest container clock rounds off.
@@ -25,6 +26,7 @@ pub struct Evidence<'a> {
     pub index: &'a Index,
     pub segments: &'a [Vec<SegmentProof>],
     pub audio: &'a [AudioProof],
+    pub images: &'a [ImageProof],
     pub outputs: &'a [OutputProof],
 }
 
@@ -33,12 +35,16 @@ pub fn prove(evidence: &Evidence<'_>) -> Result<Ledger, Fault> {
     let plan = evidence.plan;
     expect("segments", evidence.segments.len(), plan.segments.len())?;
     expect("sound renditions", evidence.audio.len(), plan.audio.len())?;
+    expect("image tasks", evidence.images.len(), plan.images.len())?;
     expect("outputs", evidence.outputs.len(), plan.outputs.len())?;
     for rendition in &plan.video {
         prove_rendition(evidence, rendition)?;
     }
     for audio in evidence.audio {
         prove_sound(evidence, audio)?;
+    }
+    for (planned, proof) in plan.images.iter().zip(evidence.images) {
+        prove_images(evidence, planned, proof)?;
     }
     for (output, proof) in plan.outputs.iter().zip(evidence.outputs) {
         prove_output(evidence, output, proof)?;
@@ -48,6 +54,7 @@ pub fn prove(evidence: &Evidence<'_>) -> Result<Ledger, Fault> {
         segments: evidence.segments.iter().flatten().cloned().collect(),
         seams: seams(plan)?,
         audio: evidence.audio.to_vec(),
+        images: evidence.images.to_vec(),
         outputs: evidence.outputs.to_vec(),
     })
 }
@@ -162,10 +169,35 @@ fn prove_sound(evidence: &Evidence<'_>, proof: &AudioProof) -> Result<(), Fault>
     Ok(())
 }
 
+/// Every shot took the picture that the index shows at its moment, and all of them read back.
+fn prove_images(evidence: &Evidence<'_>, planned: &ImagePlan, proof: &ImageProof) -> Result<(), Fault> {
+    let name = format!("the pictures of output {}", planned.output);
+    expect(&name, proof.taken.len(), planned.shots.len())?;
+    expect(&format!("{name}, read back"), proof.pictures as usize, planned.shots.len())?;
+    let mut strange = 0;
+    for (shot, taken) in planned.shots.iter().zip(&proof.taken) {
+        strange += u32::from(shot.picture.is_some_and(|picture| picture - evidence.plan.origin != *taken));
+    }
+    if strange != proof.lost || (strange > 0 && evidence.plan.damaged == Damaged::Fail) {
+        return Err(open(format!("{strange} of {name} are not those of their moments, {} are said to be", proof.lost)));
+    }
+    expect(&format!("files of output {}", planned.output), proof.files.len(), planned.files())?;
+    if let Make::Gif(gif) = &planned.make {
+        let lasts = MediaTime::from_millis(gif.delays.iter().map(|delay| 10 * i64::from(*delay)).sum());
+        if proof.duration != Some(lasts) {
+            return Err(open(format!("{name} last {:?}, planned are {lasts}", proof.duration)));
+        }
+    }
+    Ok(())
+}
+
 fn prove_output(evidence: &Evidence<'_>, output: &OutputPlan, proof: &OutputProof) -> Result<(), Fault> {
     let name = format!("output {}", output.number);
     if proof.output != output.number || proof.file.size == 0 {
         return Err(open(format!("{name} is proved as {} with {} bytes", proof.output, proof.file.size)));
+    }
+    if let Some(images) = output.images {
+        return prove_gathered(evidence, images, proof);
     }
     if let Some(package) = &output.package {
         return prove_package(evidence, (output, package), proof);
@@ -186,6 +218,16 @@ fn prove_output(evidence: &Evidence<'_>, output: &OutputPlan, proof: &OutputProo
         }
     }
     prove_heard(evidence, (&name, output.audio), proof.audio.as_ref())
+}
+
+/// What stands there is what the image task made and proved, file by file.
+fn prove_gathered(evidence: &Evidence<'_>, number: u32, proof: &OutputProof) -> Result<(), Fault> {
+    let made = only(evidence.images.iter().filter(|p| p.image == number), || format!("image task {number}"))?;
+    let made = made.files.iter().map(|file| &file.digest);
+    if made.eq(proof.files().map(|(file, _)| &file.digest)) {
+        return Ok(());
+    }
+    Err(open(format!("the files of output {} are not those that were made for it", proof.output)))
 }
 
 /// Each variant holds all that its rendition does, each of its segments what the film's segments in it do.

@@ -85,6 +85,12 @@ impl<'a> Film<'a> {
         self.shown[..self.shown.partition_point(|t| *t < time)].last().copied()
     }
 
+    /// The picture that is on the screen at `time`: the last one shown until then, or the first one before it.
+    pub(crate) fn picture_at(&self, time: MediaTime) -> Option<MediaTime> {
+        let after = self.shown.partition_point(|t| *t <= time);
+        self.shown.get(after.saturating_sub(1)).copied()
+    }
+
     /// How many pictures are shown in `[from, to)`.
     pub(crate) fn count(&self, from: MediaTime, to: MediaTime) -> u32 {
         let place = |time| self.shown.partition_point(|t| *t < time);

@@ -14,6 +14,8 @@ mod cuts;
 mod film;
 /// Turn, crop, size and place of pictures.
 mod geometry;
+/// Pictures out of the film.
+mod images;
 /// Levels of renditions.
 mod levels;
 /// Variants and boundaries of packages.
@@ -28,6 +30,7 @@ mod span;
 pub mod tasks;
 
 use framefleet_model::fault::{Fault, FaultKind};
+use framefleet_model::image::Images;
 use framefleet_model::index::{AudioTrack, Index, Missing, Part};
 use framefleet_model::media::Chapter;
 use framefleet_model::pipeline::{Damaged, OutputRequest, Request};
@@ -35,6 +38,7 @@ use framefleet_model::plan::{
     AudioRendition, Cut, IndexRef, OutputPlan, PLAN_VERSION, PackagePlan, Passes, Plan, Segment, SourceFacts,
     VideoRendition, dts_delay, output_times,
 };
+use framefleet_model::shots::ImagePlan;
 use framefleet_model::time::{MediaTime, Span};
 use framefleet_model::watermark::{IMAGES_MAX, images};
 
@@ -53,20 +57,38 @@ pub struct Asked<'a> {
 
 pub fn plan(asked: Asked<'_>) -> Result<Plan, Fault> {
     let Asked { request, source, index, index_ref } = asked;
-    let audio = index.header.audio.as_ref().filter(|_| request.outputs.iter().any(|o| o.audio.is_some()));
-    let track = index.header.video.as_ref().filter(|_| request.outputs.iter().any(|o| o.video.is_some()));
+    let asks = |what: fn(&OutputRequest) -> bool| request.outputs.iter().any(what);
+    let audio = index.header.audio.as_ref().filter(|_| asks(|o| o.audio.is_some()));
+    let track = index.header.video.as_ref().filter(|_| asks(|o| o.video.is_some() || o.images.is_some()));
     let film = track.map(|track| Film::of(index, track)).transpose()?;
     let tracks = Tracks { film: film.as_ref(), audio };
     let rendered = render(&request.outputs, tracks)?;
-    let wanted = wanted(request.range, tracks)?;
-    let asked_to = request.range.to.map_or(MediaTime::MAX, |_| wanted.span.end);
+    let line = match (asks(|o| o.video.is_some()), asks(|o| o.images.is_none())) {
+        (true, _) => tracks,
+        (false, true) => Tracks { film: None, audio },
+        // Where nothing but pictures is asked for, moments are those of the whole film, its sound included.
+        (false, false) => Tracks { audio: index.header.audio.as_ref(), ..tracks },
+    };
+    let wanted = wanted(request.range, line)?;
+    let images = take_images(asked, (&rendered.outputs, tracks), wanted.span)?;
+    let asked_to = match asks(|o| o.images.is_none()) {
+        true => request.range.to.map_or(MediaTime::MAX, |_| wanted.span.end),
+        // What is missing behind the last picture is not missed.
+        false => images
+            .iter()
+            .filter_map(|plan| plan.shots.last())
+            .map(|shot| shot.at + MediaTime(1))
+            .max()
+            .unwrap_or(MediaTime::MAX),
+    };
     let missing = missed(&index.header.missing, tracks, asked_to);
     if let (Some(what), Damaged::Fail) = (&missing, request.damaged) {
         let text = format!("the film is not whole: {what} (--damaged keep takes what is there)");
         return Err(Fault::new(FaultKind::Damaged, text));
     }
     let time = packages::time(&request.outputs)?;
-    let cut = film.as_ref().map(|film| cut((film, time), wanted, &rendered, asked)).transpose()?.unwrap_or_default();
+    let encoded = film.as_ref().filter(|_| !rendered.video.is_empty());
+    let cut = encoded.map(|film| cut((film, time), wanted, &rendered, asked)).transpose()?.unwrap_or_default();
     let outputs = packaged(rendered.outputs, &cut);
     Ok(Plan {
         version: PLAN_VERSION,
@@ -79,6 +101,7 @@ pub fn plan(asked: Asked<'_>) -> Result<Plan, Fault> {
         uncut: cut.uncut,
         video: cut.video,
         audio: rendered.audio,
+        images,
         outputs,
         damaged: request.damaged,
         missing,
@@ -115,6 +138,11 @@ fn render(outputs: &[OutputRequest], tracks: Tracks<'_>) -> Result<Rendered, Fau
             return Err(Fault::new(FaultKind::Settings, format!("{same} outputs go to {}", output.to)));
         }
         let container = output.container;
+        if output.images.is_some() {
+            let images = rendered.outputs.iter().filter(|output| output.images.is_some()).count();
+            rendered.outputs.push(of_pictures((number, output), u32::try_from(images).unwrap_or(u32::MAX)));
+            continue;
+        }
         let videos = match &output.package {
             Some(package) => packages::videos((output, package), tracks.film, &mut rendered.video)?,
             None => {
@@ -139,7 +167,7 @@ fn render(outputs: &[OutputRequest], tracks: Tracks<'_>) -> Result<Rendered, Fau
         }
         let to = output.to.clone();
         let package = output.package.as_ref().map(|_| PackagePlan { videos, starts: Vec::new() });
-        rendered.outputs.push(OutputPlan { number, to, container, video, audio, delay, notes, package });
+        rendered.outputs.push(OutputPlan { number, to, container, video, audio, delay, notes, package, images: None });
     }
     let images = images(rendered.video.iter().map(|rendition| &rendition.settings)).len();
     if images > IMAGES_MAX {
@@ -152,6 +180,40 @@ fn render(outputs: &[OutputRequest], tracks: Tracks<'_>) -> Result<Rendered, Fau
         return Err(Fault::new(FaultKind::Settings, "the job has 0 outputs, 1 at least"));
     }
     Ok(rendered)
+}
+
+/// An output that its image task makes.
+fn of_pictures((number, output): (u32, &OutputRequest), images: u32) -> OutputPlan {
+    OutputPlan {
+        number,
+        to: output.to.clone(),
+        container: output.container,
+        video: None,
+        audio: None,
+        delay: MediaTime::ZERO,
+        notes: Vec::new(),
+        images: Some(images),
+        package: None,
+    }
+}
+
+/// The pictures of every output that wants some.
+fn take_images(
+    asked: Asked<'_>,
+    (outputs, tracks): (&[OutputPlan], Tracks<'_>),
+    span: Span,
+) -> Result<Vec<ImagePlan>, Fault> {
+    let wanted = asked.request.outputs.iter().zip(outputs);
+    let wanted = wanted.filter_map(|(request, output)| Some((request.images.as_ref()?, output)));
+    let plan = |(images, output): (&Images, &OutputPlan)| {
+        let film = tracks.film.ok_or_else(|| {
+            let text = format!("{} would be empty: the source has no pictures that can be decoded", output.to);
+            Fault::new(FaultKind::Settings, text)
+        })?;
+        let place = images::For { number: output.images.unwrap_or(0), output: output.number, to: &output.to };
+        images::plan(images, place, images::Scene { film, header: &asked.index.header, span })
+    };
+    wanted.map(plan).collect()
 }
 
 fn nothing_in(output: &OutputRequest, audio: Option<&AudioTrack>) -> Fault {

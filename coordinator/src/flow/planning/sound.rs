@@ -88,7 +88,8 @@ fn begins(codec: AudioCodec, format: AudioFormat, within: Within) -> Option<Medi
         | Container::Webm
         | Container::Ts
         | Container::Flv
-        | Container::M4a => None,
+        | Container::M4a
+        | Container::Images => None,
     }
 }
 

@@ -9,13 +9,17 @@ use framefleet_model::plan::{Plan, VideoRendition};
 use framefleet_model::task;
 use framefleet_model::time::{MediaTime, StoreTime};
 
-use crate::flow::dispatching::{CLASS_LONG, CLASS_MERGE, CLASS_STANDARD, place};
+use crate::flow::dispatching::{CLASS_LIGHT, CLASS_LONG, CLASS_MERGE, CLASS_STANDARD, place};
 use crate::flow::{Need, Planned, PlannedTask, Rejected, Step, TaskChange, failing, out_of_place};
 
 /// Half of the grace that workers are given to finish.
 const STANDARD_MAX: MediaTime = MediaTime::from_secs(300);
 
-/// Every task of a plan: a segment in all its renditions, the sound in all of its, each output's merge.
+/// What a light slot may be kept with.
+const LIGHT_MAX: MediaTime = MediaTime::from_secs(30);
+
+/// Every task of a plan: a segment in all its renditions, the sound in all of its, the pictures of each output that has
+/// some, each output's merge.
 pub fn tasks(plan: &Plan) -> Vec<PlannedTask> {
     let second = cost::second(&plan.video);
     let encodes = plan.segments.iter().map(|segment| {
@@ -25,6 +29,14 @@ pub fn tasks(plan: &Plan) -> Vec<PlannedTask> {
     });
     let audios = (!plan.audio.is_empty())
         .then(|| open(TaskId::new(TaskKind::Audio, 0), CLASS_STANDARD, cost::audio_need(&plan.audio, plan.span.len())));
+    let images = plan.images.iter().map(|image| {
+        let class = match cost::image(image) {
+            Some(cost) if cost <= LIGHT_MAX => CLASS_LIGHT,
+            Some(cost) if cost <= STANDARD_MAX => CLASS_STANDARD,
+            Some(_) | None => CLASS_LONG,
+        };
+        open(TaskId::new(TaskKind::Image, image.number), class, cost::image_need(image))
+    });
     let merges = plan.outputs.iter().map(|output| {
         let in_package = |number| output.package.as_ref().is_some_and(|package| package.videos.contains(&number));
         let is_in = |r: &&VideoRendition| Some(r.number) == output.video || in_package(r.number);
@@ -32,7 +44,7 @@ pub fn tasks(plan: &Plan) -> Vec<PlannedTask> {
         let need = cost::merge_need(&pictures.cloned().collect::<Vec<_>>(), plan.span.len());
         open(TaskId::new(TaskKind::Merge, output.number), CLASS_MERGE, need)
     });
-    encodes.chain(audios).chain(merges).collect()
+    encodes.chain(audios).chain(images).chain(merges).collect()
 }
 
 fn open(id: TaskId, class: &str, weight: task::Need) -> PlannedTask {
@@ -65,6 +77,7 @@ pub(crate) fn planned(job: &Job, planned: &Result<Planned, Fault>, now: StoreTim
         plan: planned.plan.clone(),
         encodes: tally(planned, TaskKind::Encode),
         audios: tally(planned, TaskKind::Audio),
+        images: tally(planned, TaskKind::Image),
         merges: tally(planned, TaskKind::Merge),
         headers: Headers::FirstTime,
     };

@@ -19,7 +19,7 @@ use proptest::prelude::*;
 
 use super::{Asked, plan, tasks::tasks};
 
-const fn ms(n: i64) -> MediaTime {
+pub(super) const fn ms(n: i64) -> MediaTime {
     MediaTime::from_millis(n)
 }
 
@@ -31,12 +31,12 @@ fn unit(word: &str) -> Unit {
     Unit { pts, dts: None, duration: None, size: 1, key, shows, hash: 0, offset: None }
 }
 
-fn film(words: &str) -> Index {
+pub(super) fn film(words: &str) -> Index {
     of_units(words.split_whitespace().map(unit).collect())
 }
 
 /// Closed GOPs without reordering at 25 pictures a second.
-fn steady(pictures: i64, gop: i64) -> Index {
+pub(super) fn steady(pictures: i64, gop: i64) -> Index {
     let word = |n: i64| format!("{}{}", if n % gop == 0 { "K" } else { "p" }, n * 40);
     of_units((0..pictures).map(|n| unit(&word(n))).collect())
 }
@@ -78,7 +78,7 @@ fn of_units(units: Vec<Unit>) -> Index {
     Index { header, units }
 }
 
-fn with_sound(mut index: Index, from: i64, to: i64) -> Index {
+pub(super) fn with_sound(mut index: Index, from: i64, to: i64) -> Index {
     index.header.audio = Some(AudioTrack {
         id: "a".into(),
         codec: "audio/mpeg".into(),
@@ -109,7 +109,7 @@ fn audio() -> AudioSettings {
 }
 
 fn output(to: &str, video: Option<VideoSettings>, audio: Option<AudioSettings>) -> OutputRequest {
-    OutputRequest { to: to.into(), container: Container::Mp4, video, audio, package: None }
+    OutputRequest { to: to.into(), container: Container::Mp4, video, audio, package: None, images: None }
 }
 
 fn request(segments: SegmentDuration) -> Request {
@@ -124,11 +124,11 @@ fn request(segments: SegmentDuration) -> Request {
     }
 }
 
-fn every(ms_: i64) -> Request {
+pub(super) fn every(ms_: i64) -> Request {
     request(SegmentDuration::Every(ms(ms_)))
 }
 
-fn planned(request: &Request, index: &Index) -> Result<Plan, (FaultKind, String)> {
+pub(super) fn planned(request: &Request, index: &Index) -> Result<Plan, (FaultKind, String)> {
     let source = SourceFacts { url: request.source.clone(), size: 1, version: "1".into() };
     let index_ref = IndexRef { key: "k".into(), size: 1, digest: Digest::of(b"") };
     let plan = plan(Asked { request, source: &source, index, index_ref: &index_ref });
@@ -450,7 +450,7 @@ fn chapters_move_with_the_range() {
 }
 
 /// Films of random GOPs with pictures reordered within them, open or closed.
-fn random_film() -> impl Strategy<Value = Index> {
+pub(super) fn random_film() -> impl Strategy<Value = Index> {
     let gop = (1_usize..12, any::<bool>());
     prop::collection::vec(gop, 1..12).prop_map(|gops| {
         let (mut units, mut shown) = (Vec::new(), 0_i64);
