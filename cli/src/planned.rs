@@ -72,6 +72,8 @@ struct Output {
     number: u32,
     to: String,
     container: &'static str,
+    /// What the container makes of the settings.
+    notes: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -92,6 +94,7 @@ impl Planned {
             number: output.number,
             to: output.to.clone(),
             container: name(output),
+            notes: output.notes.clone(),
         });
         let task = |task: &PlannedTask| Task { id: task.id.to_string(), class: task.class.clone() };
         Self {
@@ -201,7 +204,11 @@ pub fn table(planned: &Planned) -> String {
     for output in &planned.outputs {
         outputs.row([output.to.clone(), output.container.to_owned()]);
     }
-    let _ = write!(out, "{renditions}\n{outputs}\n{}", tasks(&planned.tasks));
+    let _ = writeln!(out, "{renditions}\n{outputs}");
+    for note in planned.outputs.iter().flat_map(|output| &output.notes) {
+        let _ = writeln!(out, "note: {note}");
+    }
+    let _ = write!(out, "{}", tasks(&planned.tasks));
     out
 }
 
