@@ -41,14 +41,13 @@ pub fn size(asked: &AskedVideo) -> Result<Option<Size>, Fault> {
 fn sides(text: &str) -> Result<(Option<u32>, Option<u32>), Fault> {
     let bad = || refused(format!("size {text:?} is no size such as 1280x720, 1280x or x720"));
     let (width, height) = text.split_once('x').ok_or_else(bad)?;
-    let read = |name, text: &str| match text {
-        "" => Ok(None),
-        _ => text.parse().map_err(|_| bad()).and_then(|value| side(name, value)).map(Some),
-    };
-    match (read("width", width)?, read("height", height)?) {
-        (None, None) => Err(bad()),
-        sides => Ok(sides),
+    let read = |text: &str| if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(|_| bad()) };
+    let (width, height) = (read(width)?, read(height)?);
+    if width.is_none() && height.is_none() {
+        return Err(bad());
     }
+    let checked = |name, value: Option<u32>| value.map(|value| side(name, value)).transpose();
+    Ok((checked("width", width)?, checked("height", height)?))
 }
 
 pub fn shape(asked: &AskedVideo) -> Result<Shape, Fault> {

@@ -97,9 +97,9 @@ fn words_that_mean_nothing_are_one_line_too() {
         "framefleet: workers 0 is not within 1 to 256 [F1020, input; not retried]",
     );
     refused(
-        "film.mov out.mp4 --colour red",
+        "film.mov out.mp4 --hue red",
         64,
-        "framefleet: unexpected argument '--colour' found [F1020, input; not retried]",
+        "framefleet: unexpected argument '--hue' found [F1020, input; not retried]",
     );
     refused(
         "--job job.yaml",

@@ -135,7 +135,9 @@ impl Encoder {
         let drawn = drawn(&marks);
         row.extend(shaping::elements(rendition, (marks, warm_up.lead()))?);
         let coding = encoder::video(rendition, course)?;
-        warm_up.force_key(coding.first().ok_or_else(|| internal("a codec without an encoder"))?)?;
+        let encoder = coding.first().ok_or_else(|| internal("a codec without an encoder"))?;
+        warm_up.force_key(encoder)?;
+        let stamped = stamps(encoder)?;
         row.extend(coding);
         row.push(sink.clone().upcast());
         pipe.chain(&row.iter().collect::<Vec<_>>())?;
@@ -143,7 +145,7 @@ impl Encoder {
         let writer = SegmentWriter::create(scratch, name)?;
         let (sender, told) = mpsc::channel();
         let keeps_time = encoder::keeps_time(rendition.settings.codec);
-        let clock = if keeps_time { UnitClock::Stamps(warm_up.clone()) } else { UnitClock::Order(told) };
+        let clock = if keeps_time { UnitClock::Stamps(warm_up.clone(), stamped) } else { UnitClock::Order(told) };
         let untold = (!keeps_time).then_some(sender);
         let writing = std::thread::spawn(move || write(&pipe, &sink, (writer, clock)));
         let (rendition, pushed, writing) = (rendition.clone(), Vec::new(), Some(writing));
@@ -288,7 +290,8 @@ fn clock(time: MediaTime) -> Result<gst::ClockTime, Fault> {
 
 /// How a unit's place in the output is known.
 enum UnitClock {
-    Stamps(WarmUp),
+    /// What the encoder stamped them with, in order: HEVC's parser of GStreamer 1.22 loses a stamp now and then.
+    Stamps(WarmUp, Receiver<Option<gst::ClockTime>>),
     /// By the order in which pictures went in, where each comes out before the next goes in.
     Order(Receiver<MediaTime>),
 }
@@ -296,8 +299,8 @@ enum UnitClock {
 impl UnitClock {
     fn place(&self, sample: &gst::Sample) -> Result<Option<MediaTime>, Fault> {
         match self {
-            Self::Stamps(warm_up) => {
-                let pts = sample.buffer().and_then(gst::BufferRef::pts);
+            Self::Stamps(warm_up, stamped) => {
+                let pts = stamped.try_recv().map_err(|_| internal("more units came than the encoder gave"))?;
                 let pts = time_segment(sample).and_then(|segment| running_time(&segment, pts));
                 let pts = pts.ok_or_else(|| internal("the encoder gave a unit without a time"))?;
                 Ok(warm_up.place(pts))
@@ -307,6 +310,20 @@ impl UnitClock {
             }
         }
     }
+}
+
+/// What an encoder stamps its units with.
+fn stamps(encoder: &gst::Element) -> Result<Receiver<Option<gst::ClockTime>>, Fault> {
+    let pad = encoder.static_pad("src").ok_or_else(|| internal("an encoder without a source pad"))?;
+    let (sender, stamps) = mpsc::channel();
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        if let Some(gst::PadProbeData::Buffer(buffer)) = &info.data {
+            // Whoever listens no more has failed, and says so.
+            let _ = sender.send(buffer.pts());
+        }
+        gst::PadProbeReturn::Ok
+    });
+    Ok(stamps)
 }
 
 fn write(
