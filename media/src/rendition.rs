@@ -14,6 +14,7 @@ use framefleet_model::plan::{EncodeFormat, VideoRendition, output_end};
 use framefleet_model::time::{MediaTime, Rational, Span};
 use gst::prelude::*;
 
+use crate::bitstream::nal::{Framing, nals};
 use crate::canvas::stamp::Stamp;
 use crate::decode::pull;
 use crate::demux::{running_time, time_segment};
@@ -135,9 +136,7 @@ impl Encoder {
         let drawn = drawn(&marks);
         row.extend(shaping::elements(rendition, (marks, warm_up.lead()))?);
         let coding = encoder::video(rendition, course)?;
-        let encoder = coding.first().ok_or_else(|| internal("a codec without an encoder"))?;
-        warm_up.force_key(encoder)?;
-        let stamped = stamps(encoder)?;
+        warm_up.force_key(coding.first().ok_or_else(|| internal("a codec without an encoder"))?)?;
         row.extend(coding);
         row.push(sink.clone().upcast());
         pipe.chain(&row.iter().collect::<Vec<_>>())?;
@@ -145,7 +144,7 @@ impl Encoder {
         let writer = SegmentWriter::create(scratch, name)?;
         let (sender, told) = mpsc::channel();
         let keeps_time = encoder::keeps_time(rendition.settings.codec);
-        let clock = if keeps_time { UnitClock::Stamps(warm_up.clone(), stamped) } else { UnitClock::Order(told) };
+        let clock = if keeps_time { UnitClock::Stamps(warm_up.clone()) } else { UnitClock::Order(told) };
         let untold = (!keeps_time).then_some(sender);
         let writing = std::thread::spawn(move || write(&pipe, &sink, (writer, clock)));
         let (rendition, pushed, writing) = (rendition.clone(), Vec::new(), Some(writing));
@@ -290,8 +289,7 @@ fn clock(time: MediaTime) -> Result<gst::ClockTime, Fault> {
 
 /// How a unit's place in the output is known.
 enum UnitClock {
-    /// What the encoder stamped them with, in order: HEVC's parser of GStreamer 1.22 loses a stamp now and then.
-    Stamps(WarmUp, Receiver<Option<gst::ClockTime>>),
+    Stamps(WarmUp),
     /// By the order in which pictures went in, where each comes out before the next goes in.
     Order(Receiver<MediaTime>),
 }
@@ -299,8 +297,8 @@ enum UnitClock {
 impl UnitClock {
     fn place(&self, sample: &gst::Sample) -> Result<Option<MediaTime>, Fault> {
         match self {
-            Self::Stamps(warm_up, stamped) => {
-                let pts = stamped.try_recv().map_err(|_| internal("more units came than the encoder gave"))?;
+            Self::Stamps(warm_up) => {
+                let pts = sample.buffer().and_then(gst::BufferRef::pts);
                 let pts = time_segment(sample).and_then(|segment| running_time(&segment, pts));
                 let pts = pts.ok_or_else(|| internal("the encoder gave a unit without a time"))?;
                 Ok(warm_up.place(pts))
@@ -312,33 +310,32 @@ impl UnitClock {
     }
 }
 
-/// What an encoder stamps its units with.
-fn stamps(encoder: &gst::Element) -> Result<Receiver<Option<gst::ClockTime>>, Fault> {
-    let pad = encoder.static_pad("src").ok_or_else(|| internal("an encoder without a source pad"))?;
-    let (sender, stamps) = mpsc::channel();
-    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-        if let Some(gst::PadProbeData::Buffer(buffer)) = &info.data {
-            // Whoever listens no more has failed, and says so.
-            let _ = sender.send(buffer.pts());
-        }
-        gst::PadProbeReturn::Ok
-    });
-    Ok(stamps)
-}
-
 fn write(
     pipe: &Pipe,
     sink: &gst_app::AppSink,
     (mut writer, clock): (SegmentWriter, UnitClock),
 ) -> Result<SegmentWriter, Fault> {
+    // What HEVC's parser of GStreamer 1.22 sometimes cuts off a unit's front, and leaves without a time.
+    let mut front = Vec::new();
     pull(pipe, sink, &mut |sample| {
         let (Some(buffer), Some(caps)) = (sample.buffer(), sample.caps()) else { return Ok(()) };
+        let data = buffer.map_readable().map_err(|_| internal("a unit that cannot be read"))?;
+        if buffer.pts().is_none() && is_front(caps, &data) {
+            front.extend_from_slice(&data);
+            return Ok(());
+        }
+        let whole = [std::mem::take(&mut front).as_slice(), &data].concat();
         let Some(pts) = clock.place(sample)? else { return Ok(()) };
         let sync = if buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) { Sync::No } else { Sync::Yes };
-        let data = buffer.map_readable().map_err(|_| internal("a unit that cannot be read"))?;
-        writer.push(caps, (pts, sync), &data)
+        writer.push(caps, (pts, sync), &whole)
     })?;
-    Ok(writer)
+    if front.is_empty() { Ok(writer) } else { Err(internal("the encoder's last unit shows no picture")) }
+}
+
+/// Whether it holds only what stands before a picture: parameter sets, a delimiter, messages (H.265, table 7-1).
+fn is_front(caps: &gst::CapsRef, unit: &[u8]) -> bool {
+    let is_hevc = caps.structure(0).is_some_and(|structure| structure.name() == "video/x-h265");
+    is_hevc && nals(Framing::Lengths(4), unit).all(|nal| nal.first().is_some_and(|b| matches!(b >> 1 & 0x3f, 32..=39)))
 }
 
 fn hdr_fields(format: &EncodeFormat) -> [(&'static str, Option<String>); 2] {
