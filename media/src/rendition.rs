@@ -14,7 +14,6 @@ use framefleet_model::plan::{EncodeFormat, VideoRendition, output_end};
 use framefleet_model::time::{MediaTime, Rational, Span};
 use gst::prelude::*;
 
-use crate::bitstream::nal::{Framing, nals};
 use crate::canvas::stamp::Stamp;
 use crate::decode::pull;
 use crate::demux::{running_time, time_segment};
@@ -300,7 +299,8 @@ impl UnitClock {
             Self::Stamps(warm_up) => {
                 let pts = sample.buffer().and_then(gst::BufferRef::pts);
                 let pts = time_segment(sample).and_then(|segment| running_time(&segment, pts));
-                let pts = pts.ok_or_else(|| internal("the encoder gave a unit without a time"))?;
+                let pts =
+                    pts.ok_or_else(|| internal(format!("the encoder gave a unit without a time: {}", begins(sample))))?;
                 Ok(warm_up.place(pts))
             }
             Self::Order(told) => {
@@ -310,32 +310,25 @@ impl UnitClock {
     }
 }
 
+/// What evidence there is of a unit.
+fn begins(sample: &gst::Sample) -> String {
+    let bytes = sample.buffer().and_then(|buffer| buffer.map_readable().ok());
+    bytes.map_or_else(String::new, |bytes| format!("{} bytes, {:02x?}", bytes.len(), &bytes[..bytes.len().min(16)]))
+}
+
 fn write(
     pipe: &Pipe,
     sink: &gst_app::AppSink,
     (mut writer, clock): (SegmentWriter, UnitClock),
 ) -> Result<SegmentWriter, Fault> {
-    // What HEVC's parser of GStreamer 1.22 sometimes cuts off a unit's front, and leaves without a time.
-    let mut front = Vec::new();
     pull(pipe, sink, &mut |sample| {
         let (Some(buffer), Some(caps)) = (sample.buffer(), sample.caps()) else { return Ok(()) };
-        let data = buffer.map_readable().map_err(|_| internal("a unit that cannot be read"))?;
-        if buffer.pts().is_none() && is_front(caps, &data) {
-            front.extend_from_slice(&data);
-            return Ok(());
-        }
-        let whole = [std::mem::take(&mut front).as_slice(), &data].concat();
         let Some(pts) = clock.place(sample)? else { return Ok(()) };
         let sync = if buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) { Sync::No } else { Sync::Yes };
-        writer.push(caps, (pts, sync), &whole)
+        let data = buffer.map_readable().map_err(|_| internal("a unit that cannot be read"))?;
+        writer.push(caps, (pts, sync), &data)
     })?;
-    if front.is_empty() { Ok(writer) } else { Err(internal("the encoder's last unit shows no picture")) }
-}
-
-/// Whether it holds only what stands before a picture: parameter sets, a delimiter, messages (H.265, table 7-1).
-fn is_front(caps: &gst::CapsRef, unit: &[u8]) -> bool {
-    let is_hevc = caps.structure(0).is_some_and(|structure| structure.name() == "video/x-h265");
-    is_hevc && nals(Framing::Lengths(4), unit).all(|nal| nal.first().is_some_and(|b| matches!(b >> 1 & 0x3f, 32..=39)))
+    Ok(writer)
 }
 
 fn hdr_fields(format: &EncodeFormat) -> [(&'static str, Option<String>); 2] {

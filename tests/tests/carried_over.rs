@@ -150,7 +150,12 @@ fn high_dynamic_range_is_kept() {
     let words =
         ["-c:v", "libx265", "-preset", "ultrafast", "-pix_fmt", "yuv420p10le", "-tag:v", "hvc1", "-x265-params", hdr];
     let source = from_plain("hdr.mp4", &[&words[..], &["-c:a", "copy"]].concat());
-    let (_home, made) = transcode(&source, "mp4", &["--video-codec", "hevc"]);
+    let home = place::scratch();
+    let made = home.path().join("film.mp4");
+    let state = home.path().join("state").display().to_string();
+    let coding = ["--video-codec", "hevc", "--preset", "veryfast", "--segment-duration", "1s", "--state-dir", &state];
+    let words = ["transcode", source.to_str().unwrap(), made.to_str().unwrap()].into_iter().chain(coding);
+    product::run(home.path(), words).done().unwrap();
     let told = probe(&made);
     let video = stream(&told, "video");
     assert_eq!(video["pix_fmt"], "yuv420p10le");
