@@ -62,12 +62,11 @@ pub(crate) fn most(rendition: &VideoRendition, segments: &[Segment]) -> u64 {
 /// spent it already.
 pub(crate) fn vbv(max_bitrate: u32, segments: &[Segment]) -> Vbv {
     let shortest = segments.iter().map(|segment| segment.span.len()).min().unwrap_or(BUFFER).ns().max(1);
-    let rate = match segments {
-        [] | [_] => u64::from(max_bitrate),
-        _ => {
-            let (part, whole) = (i128::from(shortest), i128::from(shortest + FULL_AT_START.ns()));
-            u64::try_from(i128::from(max_bitrate) * part / whole).unwrap_or(1)
-        }
+    let rate = if segments.len() <= 1 {
+        u64::from(max_bitrate)
+    } else {
+        let (part, whole) = (i128::from(shortest), i128::from(shortest + FULL_AT_START.ns()));
+        u64::try_from(i128::from(max_bitrate) * part / whole).unwrap_or(1)
     };
     let rate = u32::try_from(rate).unwrap_or(max_bitrate).max(1000);
     Vbv { rate, buffer_ms: u32::try_from(BUFFER.ns() / 1_000_000).unwrap_or(1000), start_percent: 50 }
