@@ -12,7 +12,7 @@ use crate::pipe::make;
 ///
 /// ```text
 /// h264:   {x264enc} ! video/x-h264,stream-format=avc
-/// hevc:   {x265enc} ! {h265parse} ! video/x-h265,stream-format=hvc1
+/// hevc:   {x265enc}
 /// av1:    {av1enc} ! {av1parse} ! video/x-av1,stream-format=obu-stream
 /// vp8:    {vp8enc}
 /// vp9:    {vp9enc}
@@ -21,9 +21,7 @@ use crate::pipe::make;
 pub(crate) fn video(rendition: &VideoRendition, course: Course) -> Result<Vec<gst::Element>, Fault> {
     match rendition.settings.codec {
         VideoCodec::H264 => Ok(vec![x264(rendition, course)?, coded("video/x-h264", "avc", "au")?]),
-        VideoCodec::Hevc => {
-            Ok(vec![x265(rendition, course)?, make("h265parse")?, coded("video/x-h265", "hvc1", "au")?])
-        }
+        VideoCodec::Hevc => Ok(vec![x265(rendition, course)?]),
         VideoCodec::Av1 => Ok(vec![aom(rendition)?, make("av1parse")?, coded("video/x-av1", "obu-stream", "tu")?]),
         VideoCodec::Vp8 | VideoCodec::Vp9 => Ok(vec![vpx(rendition)?]),
         VideoCodec::Mpeg4 => Ok(vec![mpeg4(rendition)?]),

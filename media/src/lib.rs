@@ -24,6 +24,7 @@ mod fleetsrc;
 /// FLV, without GStreamer.
 pub mod flv;
 mod formats;
+mod hevc_form;
 mod image;
 mod indexing;
 /// MP4 and MOV boxes, without GStreamer.

@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::Digest;
 use framefleet_model::ledger::SegmentProof;
+use framefleet_model::media::VideoCodec;
 use framefleet_model::picture::Deinterlace;
 use framefleet_model::plan::{EncodeFormat, VideoRendition, output_end};
 use framefleet_model::time::{MediaTime, Rational, Span};
@@ -20,7 +21,7 @@ use crate::demux::{running_time, time_segment};
 use crate::encoder::Course;
 use crate::pipe::{Pipe, internal};
 use crate::segment::{Extent, SegmentWriter, Sync};
-use crate::{encoder, formats, shaping};
+use crate::{encoder, formats, hevc_form, shaping};
 
 /// Raw pictures that wait between decoder and encoder.
 const PICTURES_AHEAD: u64 = 3;
@@ -145,7 +146,8 @@ impl Encoder {
         let keeps_time = encoder::keeps_time(rendition.settings.codec);
         let clock = if keeps_time { UnitClock::Stamps(warm_up.clone()) } else { UnitClock::Order(told) };
         let untold = (!keeps_time).then_some(sender);
-        let writing = std::thread::spawn(move || write(&pipe, &sink, (writer, clock)));
+        let units = Units { clock, codec: rendition.settings.codec, head: None };
+        let writing = std::thread::spawn(move || write(&pipe, &sink, (writer, units)));
         let (rendition, pushed, writing) = (rendition.clone(), Vec::new(), Some(writing));
         Ok(Self { rendition, source, warm_up, drawn, caps: None, untold, pushed, writing })
     }
@@ -316,18 +318,49 @@ fn begins(sample: &gst::Sample) -> String {
     bytes.map_or_else(String::new, |bytes| format!("{} bytes, {:02x?}", bytes.len(), &bytes[..bytes.len().min(16)]))
 }
 
+/// Coded units on their way into the segment's file.
+struct Units {
+    clock: UnitClock,
+    codec: VideoCodec,
+    /// Where the encoder's own caps do not have it: the record of the codec's parameters, and the caps with it.
+    head: Option<(Vec<u8>, gst::Caps)>,
+}
+
+impl Units {
+    fn take(&mut self, sample: &gst::Sample, writer: &mut SegmentWriter) -> Result<(), Fault> {
+        let (Some(buffer), Some(caps)) = (sample.buffer(), sample.caps()) else { return Ok(()) };
+        let place = self.clock.place(sample)?;
+        let sync = if buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) { Sync::No } else { Sync::Yes };
+        let data = buffer.map_readable().map_err(|_| internal("a unit that cannot be read"))?;
+        if self.codec != VideoCodec::Hevc {
+            return place.map_or(Ok(()), |pts| writer.push(caps, (pts, sync), &data));
+        }
+        let unit = hevc_form::take(&data).ok_or_else(|| internal("the encoder gave a unit that does not parse"))?;
+        if let Some(record) = unit.record
+            && self.head.as_ref().is_none_or(|(known, _)| *known != record)
+        {
+            let caps = hevc_caps(caps, record.clone())?;
+            self.head = Some((record, caps));
+        }
+        let (_, caps) = self.head.as_ref().ok_or_else(|| internal("a unit before the encoder's parameters"))?;
+        place.map_or(Ok(()), |pts| writer.push(caps, (pts, sync), &unit.data))
+    }
+}
+
+fn hevc_caps(encoder: &gst::CapsRef, record: Vec<u8>) -> Result<gst::Caps, Fault> {
+    let mut ours = encoder.to_owned();
+    let structure = ours.make_mut().structure_mut(0).ok_or_else(|| internal("empty caps"))?;
+    structure.set("stream-format", "hvc1");
+    structure.set("codec_data", gst::Buffer::from_slice(record));
+    Ok(ours)
+}
+
 fn write(
     pipe: &Pipe,
     sink: &gst_app::AppSink,
-    (mut writer, clock): (SegmentWriter, UnitClock),
+    (mut writer, mut units): (SegmentWriter, Units),
 ) -> Result<SegmentWriter, Fault> {
-    pull(pipe, sink, &mut |sample| {
-        let (Some(buffer), Some(caps)) = (sample.buffer(), sample.caps()) else { return Ok(()) };
-        let Some(pts) = clock.place(sample)? else { return Ok(()) };
-        let sync = if buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) { Sync::No } else { Sync::Yes };
-        let data = buffer.map_readable().map_err(|_| internal("a unit that cannot be read"))?;
-        writer.push(caps, (pts, sync), &data)
-    })?;
+    pull(pipe, sink, &mut |sample| units.take(sample, &mut writer))?;
     Ok(writer)
 }
 

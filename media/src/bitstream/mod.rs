@@ -9,7 +9,7 @@
 //! before the first key, and no leading picture whose references lie before it.
 
 mod av1;
-mod bits;
+pub(crate) mod bits;
 pub(crate) mod display;
 mod h263;
 pub(crate) mod h264;
