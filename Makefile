@@ -8,7 +8,7 @@ PROFILE ?= dev
 BUILT = target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/framefleet
 DEMO = target/demo
 
-.PHONY: help setup demo build test test-fleet test-exact test-corpus lint fmt tidy bench bench-fleet
+.PHONY: help setup demo build test test-fleet test-exact test-corpus test-players lint fmt tidy bench bench-fleet
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -22,22 +22,27 @@ demo: ## make a 60 s sample, encode it in parallel segments to mp4 and mkv, say 
 	@deploy/demo.sh target/release/framefleet $(DEMO)
 
 build:
-	cargo build --locked --profile $(PROFILE) -p framefleet
+	@# with the features of the whole workspace, as tests have them: nothing is built twice
+	cargo build --locked --profile $(PROFILE) --workspace --bin framefleet
 
 test: setup build ## unit tests, contracts, tidiness, and about 40 cases of exactness
 	FRAMEFLEET_BIN=$(CURDIR)/$(BUILT) cargo nextest run --locked --workspace
 
 test-fleet: setup build ## a fleet of real processes under faults, on servers of its own (root); FULL=1 for all of it
-	FRAMEFLEET_BIN=$(CURDIR)/$(BUILT) cargo nextest run --locked -p framefleet-tests --test processes \
+	FRAMEFLEET_BIN=$(CURDIR)/$(BUILT) cargo nextest run --locked --workspace --test processes \
 	    --profile $(if $(FULL),fleet-at-length,fleet)
 
 test-exact: setup build ## every case of exactness; FULL=1 for the full product of all axes
-	FRAMEFLEET_BIN=$(CURDIR)/$(BUILT) cargo nextest run --locked --profile exact -p framefleet-tests --test exact
+	FRAMEFLEET_BIN=$(CURDIR)/$(BUILT) cargo nextest run --locked --profile exact --workspace --test exact
 
 test-corpus: setup build ## every file of a folder of real media; see tests/corpus/README.md
 	@rm -rf target/corpus
-	FRAMEFLEET_BIN=$(CURDIR)/$(BUILT) cargo nextest run --locked --profile corpus -p framefleet-tests --test corpus; \
-	    status=$$?; cargo run -q --locked -p framefleet-tests --bin scoreboard || status=1; exit $$status
+	FRAMEFLEET_BIN=$(CURDIR)/$(BUILT) cargo nextest run --locked --profile corpus --workspace --test corpus; \
+	    status=$$?; cargo run -q --locked --workspace --bin scoreboard || status=1; exit $$status
+
+test-players: build ## packages in hls.js and dash.js, in headless Chromium
+	@deploy/setup.sh players
+	FRAMEFLEET_BIN=$(CURDIR)/$(BUILT) cargo nextest run --locked --profile players --workspace --test players
 
 lint: setup ## formatting, clippy, docs, licences, tidiness
 	cargo fmt --all --check
@@ -49,7 +54,7 @@ lint: setup ## formatting, clippy, docs, licences, tidiness
 	$(MAKE) --no-print-directory tidy
 
 tidy: setup ## who may depend on whom, file and function length, words
-	cargo nextest run --locked -p framefleet-tests --test tidy
+	cargo nextest run --locked --workspace --test tidy
 
 fmt: ## format everything
 	cargo fmt --all

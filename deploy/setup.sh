@@ -4,6 +4,7 @@
 #
 #   deploy/setup.sh          to build and to run
 #   deploy/setup.sh tests    also what tests, lint and benchmarks need
+#   deploy/setup.sh players  also a browser, and the players that run in it
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -14,7 +15,14 @@ run="gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstr
 tests="ffmpeg openssl strace python3 python3-venv redis-server redis-sentinel rabbitmq-server"
 
 packages="$build $run"
-[ "${1:-}" = tests ] && packages="$packages $tests"
+case "${1:-}" in
+tests) packages="$packages $tests" ;;
+players)
+    packages="$packages $tests chromium"
+    # Debian's npm is hundreds of packages; a Node.js from elsewhere brings its own
+    command -v npm >/dev/null || packages="$packages nodejs npm"
+    ;;
+esac
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
@@ -61,8 +69,21 @@ install_cargo_tools() {
     command -v cargo-deny >/dev/null || cargo install --locked --root target/tools --no-default-features cargo-deny
 }
 
+# Pinned by hash, and only fetched: none of their scripts runs.
+install_players() {
+    cmp -s tests/players/package-lock.json target/players/package-lock.json && return 0
+    mkdir -p target/players
+    cp tests/players/package.json tests/players/package-lock.json target/players/
+    if ! (cd target/players && npm ci --ignore-scripts --no-audit --no-fund); then
+        # the lock says that all is there
+        rm target/players/package-lock.json
+        return 1
+    fi
+}
+
 install_packages
 check_cargo
-if [ "${1:-}" = tests ]; then
-    install_cargo_tools
-fi
+case "${1:-}" in
+tests) install_cargo_tools ;;
+players) install_cargo_tools && install_players ;;
+esac
