@@ -1,4 +1,4 @@
-//! README's table of what goes out, which is the code's own. `UPDATE=1` writes it anew.
+//! README's tables of what goes in and out, which are the code's own. `UPDATE=1` writes it anew.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -7,12 +7,24 @@ use std::path::Path;
 use framefleet_cli::asked::{Asked, AskedAudio, AskedOutput, AskedVideo};
 use framefleet_cli::location::Reach;
 use framefleet_cli::request::check;
+use framefleet_media::reads::{READS, Reads};
 use framefleet_model::holds::HOLDS;
 use framefleet_model::media::{AudioCodec, VideoCodec};
 use framefleet_model::pipeline::OnExisting;
 
-const BEGIN: &str = "<!-- what goes out: made by the code, see cli/tests/readme.rs -->\n";
+const IN: &str = "<!-- what goes in: made by the code, see cli/tests/readme.rs -->\n";
+const OUT: &str = "<!-- what goes out: made by the code, see cli/tests/readme.rs -->\n";
 const END: &str = "<!-- end -->\n";
+
+fn sources() -> String {
+    let mut text = "| in | |\n|---|---|\n".to_owned();
+    for (kind, called) in [(Reads::Container, "containers"), (Reads::Pictures, "pictures"), (Reads::Sound, "sound")] {
+        let mut names: Vec<&str> = READS.iter().filter(|row| row.1 == kind).map(|row| row.2).collect();
+        names.dedup();
+        text.push_str(&format!("| {called} | {} |\n", names.join(", ")));
+    }
+    text
+}
 
 fn table() -> String {
     let mut text = "| container | file names | pictures | sound |\n|---|---|---|---|\n".to_owned();
@@ -39,14 +51,17 @@ fn first_bold(names: &[&str]) -> String {
 #[test]
 fn readme_says_what_the_code_takes() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-    let text = std::fs::read_to_string(&file).unwrap();
-    let from = text.find(BEGIN).expect("README has the table's beginning") + BEGIN.len();
-    let to = from + text[from..].find(END).expect("README has the table's end");
-    if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(&file, [&text[..from], &table(), &text[to..]].concat()).unwrap();
-        return;
+    let mut text = std::fs::read_to_string(&file).unwrap();
+    for (begin, table) in [(IN, sources()), (OUT, table())] {
+        let from = text.find(begin).expect("README has the table's beginning") + begin.len();
+        let to = from + text[from..].find(END).expect("README has the table's end");
+        if std::env::var_os("UPDATE").is_some() {
+            text.replace_range(from..to, &table);
+            std::fs::write(&file, &text).unwrap();
+        } else {
+            assert!(text[from..to] == table, "README's table is old (UPDATE=1 writes it anew)");
+        }
     }
-    assert!(text[from..to] == table(), "README's table is old (UPDATE=1 writes it anew)");
 }
 
 fn asked(container: &str, video: Option<&str>, audio: Option<&str>) -> Asked {

@@ -3,40 +3,13 @@
 
 use gst::prelude::*;
 
-/// Demuxers, parsers and decoders that read only the bytes they are handed.
-const ALLOWED: &[&str] = &[
-    // demuxers
-    "qtdemux",
-    "matroskademux",
-    "tsdemux",
-    "mpegpsdemux",
-    "avidemux",
-    "flvdemux",
-    "oggdemux",
-    "asfdemux",
-    "mxfdemux",
-    "wavparse",
-    "aiffparse",
-    "auparse",
-    "ivfparse",
-    "id3demux",
+use crate::reads::READS;
+
+/// Tags in front of a film, and parsers: they, too, read only the bytes they are handed.
+const BETWEEN: &[&str] = &[
     "apedemux",
-    "dvdemux",
-    "rmdemux",
-    "y4mdec",
-    "avdemux_nut",
-    "avdemux_gxf",
-    "avdemux_nsv",
-    "avdemux_ape",
-    "avdemux_tta",
-    "avdemux_mpc",
-    "avdemux_mpc8",
-    "avdemux_voc",
+    "id3demux",
     "codecalphademux",
-    "avdemux_ipmovie",
-    "avdemux_film_cpk",
-    "avdemux_smk",
-    // parsers
     "h264parse",
     "h265parse",
     "mpegvideoparse",
@@ -48,12 +21,9 @@ const ALLOWED: &[&str] = &[
     "diracparse",
     "jpegparse",
     "pngparse",
-    "aacparse",
     "ac3parse",
     "amrparse",
     "dcaparse",
-    "flacparse",
-    "mpegaudioparse",
     "opusparse",
     "wavpackparse",
     "sbcparse",
@@ -61,31 +31,7 @@ const ALLOWED: &[&str] = &[
     "vorbisparse",
     "ogmvideoparse",
     "ogmaudioparse",
-    // decoders
-    "vp8dec",
-    "vp9dec",
-    "av1dec",
-    "theoradec",
-    "jpegdec",
-    "pngdec",
-    "dvdec",
-    "vorbisdec",
-    "opusdec",
-    "flacdec",
-    "mpg123audiodec",
-    "speexdec",
-    "wavpackdec",
-    "alawdec",
-    "mulawdec",
-    "adpcmdec",
-    "amrnbdec",
-    "amrwbdec",
-    "gsmdec",
-    "musepackdec",
-    "sbcdec",
     "rawvideoparse",
-    "rawaudioparse",
-    "dvdlpcmdec",
 ];
 
 /// libav's decoders are pure functions of their input; these few are not wanted all the same.
@@ -103,7 +49,8 @@ pub(crate) fn close_all_but_the_list() {
 }
 
 pub(crate) fn is_allowed(name: &str) -> bool {
-    ALLOWED.contains(&name) || (name.starts_with("avdec_") && !REFUSED_LIBAV.contains(&name))
+    let reads = READS.iter().any(|(element, ..)| *element == name);
+    reads || BETWEEN.contains(&name) || (name.starts_with("avdec_") && !REFUSED_LIBAV.contains(&name))
 }
 
 #[cfg(test)]

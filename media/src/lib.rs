@@ -47,6 +47,8 @@ mod promise;
 pub mod read_at;
 /// The socket to the parent.
 pub mod reader;
+/// What films may be made of.
+pub mod reads;
 mod rendition;
 /// A numbered, beeping clip.
 pub mod sample;

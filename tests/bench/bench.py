@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measure framefleet against ffmpeg with the same encoder settings, and write docs/BENCHMARKS.md.
 
-  bench.py --framefleet target/release/framefleet --write docs/BENCHMARKS.md [--film FILE] [--pairs N]
+  bench.py --framefleet target/release/framefleet --write docs/BENCHMARKS.md [--film FILE] [--pairs N] [--only PART]
 
 Headline rows are medians of paired runs (three, or N; ours and theirs in turn, so that a busy machine harms both); the others
 are one run each. Needs ffmpeg. The film is the corpus's 89 s 1080p clip where it is there, else one that is made.
@@ -20,6 +20,8 @@ import threading
 import time
 from datetime import datetime
 from pathlib import Path
+
+import targets
 
 TOP = Path(__file__).resolve().parent.parent.parent
 SEED_TABLE = {45: 160, 25: 100, 15: 70, 10: 45, 5: 35}   # seconds for the 89 s conversion, as the reference publishes
@@ -113,12 +115,21 @@ class Bench:
         (self.folder / out).unlink(missing_ok=True)
         shutil.rmtree(self.folder / "state", ignore_errors=True)
         os.environ["FRAMEFLEET_LOG"] = log
-        return Run([self.ours_program, "transcode", film, out, "--state-dir", "state", *flags], self.folder)
+        return self.run([self.ours_program, "transcode", film, out, "--state-dir", "state", *flags])
+
+    def ours_job(self, job, outs):
+        for out in outs:
+            (self.folder / out).unlink(missing_ok=True)
+        shutil.rmtree(self.folder / "state", ignore_errors=True)
+        return self.run([self.ours_program, "transcode", "--job", job, "--state-dir", "state", "--workers", "2"])
+
+    def run(self, command):
+        return Run(command, self.folder)
 
     def theirs(self, film, out, preset, *flags):
         return Run(["ffmpeg", "-v", "error", "-y", "-i", film, "-map", "0:v:0", "-map", "0:a:0?", *flags, "-c:v", "libx264",
-                    "-preset", preset, "-crf", "23", "-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "128k", "-movflags",
-                    "+faststart", out], self.folder)
+                    "-preset", preset, "-crf", "23", "-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "128k",
+                    *([] if out.endswith(".flv") else ["-movflags", "+faststart"]), out], self.folder)
 
     def row(self, what, result, reach=""):
         self.rows.append((what, result, reach))
@@ -234,25 +245,42 @@ def main():
     top.add_argument("--write")
     top.add_argument("--film")
     top.add_argument("--pairs", type=int, default=3, help="paired runs for each headline row")
+    top.add_argument("--only", choices=["film", "targets"], help="one part; the other stays as it is written")
     args = top.parse_args()
     with tempfile.TemporaryDirectory(prefix="framefleet-bench-", dir=TOP / "target") as folder:
         bench = Bench(args, Path(folder))
         bench.load = os.getloadavg()[0]
-        bench.short()
-        bench.headline("veryfast", "≤ 0.93 ×", "≤ 1 ×")
-        bench.headline("medium", "≤ 0.88 ×", "≤ 0.92 ×")
-        bench.merge("20")
-        bench.merge("1")
-        bench.bytes_read()
-        bench.seed_table()
-        if args.write:
-            page = TOP / args.write
-            told = page.read_text() if page.exists() else ""
-            # what people wrote about the figures stays
-            said = told[told.index("\n## "):] if "\n## " in told else ""
-            page.write_text(bench.report() + said)
-        else:
-            print(bench.report())
+        film = on_film(bench) if args.only != "targets" else None
+        others = targets.measure(bench) if args.only != "film" else None
+    if not args.write:
+        print("\n".join(filter(None, (film, others))))
+        return
+    page = TOP / args.write
+    page.write_text(put_in(page.read_text() if page.exists() else "", film, others))
+
+
+def on_film(bench):
+    bench.short()
+    bench.headline("veryfast", "≤ 0.93 ×", "≤ 1 ×")
+    bench.headline("medium", "≤ 0.88 ×", "≤ 0.92 ×")
+    bench.merge("20")
+    bench.merge("1")
+    bench.bytes_read()
+    bench.seed_table()
+    return bench.report()
+
+
+def put_in(told, film, others):
+    """The page with what was measured in its place; what people wrote about the figures stays."""
+    first, *rest = re.split(r"^(?=## )", told, flags=re.M)
+    if film:
+        first = film + "\n"
+    at = next((n for n, part in enumerate(rest) if part.startswith(targets.HEAD)), None)
+    if others and at is None:
+        rest.insert(0, others + "\n")
+    elif others:
+        rest[at] = others + "\n"
+    return first + "".join(rest)
 
 
 if __name__ == "__main__":
