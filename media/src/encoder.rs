@@ -190,7 +190,9 @@ fn vpx(rendition: &VideoRendition) -> Result<gst::Element, Fault> {
     let encoder = make(factory(codec))?;
     let Speed { deadline, cpu_used } = speed(rendition.settings.preset);
     encoder.set_property("deadline", if deadline == Deadline::Realtime { 1_i64 } else { 1_000_000 });
-    encoder.set_property("cpu-used", cpu_used);
+    // In real time VP8 takes a positive speed for a hint, and chooses by the clock.
+    let fixed = codec == VideoCodec::Vp8 && deadline == Deadline::Realtime;
+    encoder.set_property("cpu-used", if fixed { -cpu_used } else { cpu_used });
     encoder.set_property("threads", 1_i32);
     encoder.set_property("keyframe-max-dist", whole(rendition.keyframes_max));
     encoder.set_property("lag-in-frames", if deadline == Deadline::Realtime { 0 } else { LAG });

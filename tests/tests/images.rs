@@ -262,3 +262,43 @@ fn outputs_that_would_write_the_same_file_are_refused() {
     assert_eq!(ran.code, Some(FLAGS), "{ran:?}");
     assert!(ran.err.contains("may both write files such as"), "{ran:?}");
 }
+
+/// Some units of the third second are noise.
+fn damaged(home: &Path) -> PathBuf {
+    let mut bytes = std::fs::read(mute("mp4")).unwrap();
+    let told = entries(&mute("mp4"), "packet=pts_time,pos,size");
+    let mut rows = told.iter().map(|row| row.split(',').map(|cell| cell.parse::<f64>().unwrap()).collect::<Vec<_>>());
+    for row in rows.by_ref().filter(|row| (2.0..3.0).contains(&row[0])) {
+        // Sizes in front of NAL units stay: it is pictures that do not decode, not the film's frame.
+        let (size, at) = (row[1] as usize, row[2] as usize);
+        bytes[at + 6..at + size].fill(0xa5);
+    }
+    let film = home.join("damaged.mp4");
+    std::fs::write(&film, bytes).unwrap();
+    film
+}
+
+#[test]
+fn pictures_that_do_not_decode_fail_the_job_or_are_stood_in_for() {
+    let home = place::scratch();
+    let film = damaged(home.path());
+    let words = ["transcode", "--job", "job.yaml"];
+    let job = |damaged: &str| {
+        let text = format!(
+            "version: 1\nsource: {}\ndamaged: {damaged}\noutputs:\n  - {{ to: 'a-{{n}}.png', thumbnails: {{ every: 500ms }} }}\n",
+            film.display()
+        );
+        std::fs::write(home.path().join("job.yaml"), text).unwrap();
+    };
+    job("fail");
+    let ran = run(home.path(), &words);
+    assert_eq!(ran.code, Some(65), "{ran:?}");
+    assert!(!home.path().join("a-1.png").exists());
+    job("keep");
+    done(home.path(), &words);
+    let numbers: Vec<_> = (1..=8).map(|n| number(&home.path().join(format!("a-{n}.png"))).unwrap()).collect();
+    let due = [0, 12, 25, 37, 50, 62, 75, 87];
+    assert_eq!(numbers[..4], due[..4]);
+    assert!(numbers[4..6].iter().all(|number| (37..50).contains(number)), "{numbers:?}");
+    assert!(numbers.is_sorted() && numbers.iter().zip(due).all(|(number, due)| *number <= due), "{numbers:?}");
+}
