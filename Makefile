@@ -33,7 +33,7 @@ test-fleet: setup build ## a fleet of real processes under faults, on servers of
 	    --profile $(if $(FULL),fleet-at-length,fleet)
 
 test-exact: setup build ## every case of exactness; FULL=1 for the full product of all axes
-	FRAMEFLEET_BIN=$(CURDIR)/$(BUILT) cargo nextest run --locked --profile exact --workspace --test exact
+	FRAMEFLEET_BIN=$(CURDIR)/$(BUILT) cargo nextest run --locked --profile exact --workspace --test exact --test reworked
 
 test-corpus: setup build ## every file of a folder of real media; see tests/corpus/README.md
 	@rm -rf target/corpus

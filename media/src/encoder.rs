@@ -180,9 +180,15 @@ fn speed(preset: Preset) -> Speed {
     Speed { deadline, cpu_used }
 }
 
-/// Pictures that libvpx looks ahead at; hidden ones among them are packed into those that show (VP9) or not made (VP8,
-/// which would give them as units of their own).
-const LAG: i32 = 25;
+/// Pictures that libvpx and libaom look ahead at, to make hidden ones of them that several refer to.
+const LAG: u8 = 25;
+/// What GStreamer's element may leave in the encoder at the end: it asks for the rest once, and libvpx then gives what its
+/// buffer holds. Pictures that come after push everything out before.
+pub(crate) fn left_behind(rendition: &VideoRendition) -> u8 {
+    let looks_ahead = speed(rendition.settings.preset).deadline == Deadline::Good;
+    if rendition.settings.codec == VideoCodec::Vp9 && looks_ahead { LAG } else { 0 }
+}
+
 const TICKS_PER_SECOND: i32 = 90_000;
 
 fn vpx(rendition: &VideoRendition) -> Result<gst::Element, Fault> {
@@ -195,8 +201,9 @@ fn vpx(rendition: &VideoRendition) -> Result<gst::Element, Fault> {
     encoder.set_property("cpu-used", if fixed { -cpu_used } else { cpu_used });
     encoder.set_property("threads", 1_i32);
     encoder.set_property("keyframe-max-dist", whole(rendition.keyframes_max));
-    encoder.set_property("lag-in-frames", if deadline == Deadline::Realtime { 0 } else { LAG });
-    encoder.set_property("auto-alt-ref", codec == VideoCodec::Vp9 && deadline == Deadline::Good);
+    // VP8 would give hidden pictures as units of their own, and without them there is no use in looking ahead.
+    encoder.set_property("lag-in-frames", i32::from(left_behind(rendition)));
+    encoder.set_property("auto-alt-ref", left_behind(rendition) > 0);
     encoder.set_property("min-quantizer", 0_i32);
     encoder.set_property("max-quantizer", 63_i32);
     // The rate's own would be too coarse for pictures of uneven times.
@@ -228,7 +235,7 @@ fn aom(rendition: &VideoRendition) -> Result<gst::Element, Fault> {
     encoder.set_property("threads", 1_u32);
     encoder.set_property("row-mt", false);
     encoder.set_property("keyframe-max-dist", whole(rendition.keyframes_max));
-    encoder.set_property("lag-in-frames", if deadline == Deadline::Realtime { 0 } else { LAG.unsigned_abs() });
+    encoder.set_property("lag-in-frames", if deadline == Deadline::Realtime { 0 } else { u32::from(LAG) });
     match rendition.settings.rate {
         // The element has no property for libaom's level of constant quality: both its bounds are.
         RateControl::Crf(quality) => {

@@ -36,6 +36,8 @@ pub(crate) struct Encoder {
     /// The times that its encoder loses, in order.
     untold: Option<Sender<MediaTime>>,
     pushed: Vec<MediaTime>,
+    /// Where the encoder must be given something after its end.
+    last: Option<(gst::Buffer, gst::Caps)>,
     writing: Option<JoinHandle<Result<SegmentWriter, Fault>>>,
 }
 
@@ -55,12 +57,14 @@ struct WarmUp {
     step: MediaTime,
     /// Where the first picture stands on the encoder's own clock, on which all pictures stand later by `lead`.
     begins: Arc<OnceLock<MediaTime>>,
+    /// On the same clock, where what comes after the last picture begins.
+    ends: Arc<OnceLock<MediaTime>>,
 }
 
 impl WarmUp {
     fn of(rendition: &VideoRendition, place: Place) -> Self {
         let pictures = if place == Place::Within { rendition.warm_up } else { 0 };
-        Self { pictures, step: rendition.format.rate.time_of(1), begins: Arc::default() }
+        Self { pictures, step: rendition.format.rate.time_of(1), begins: Arc::default(), ends: Arc::default() }
     }
 
     fn lead(&self) -> MediaTime {
@@ -96,7 +100,8 @@ impl WarmUp {
     /// The place of a unit in the output; none for a copy's.
     fn place(&self, at: MediaTime) -> Option<MediaTime> {
         let begins = self.begins.get().copied().unwrap_or_default();
-        (at >= begins).then(|| at - self.lead())
+        let is_copy = at < begins || self.ends.get().is_some_and(|ends| at >= *ends);
+        (!is_copy).then(|| at - self.lead())
     }
 }
 
@@ -149,7 +154,7 @@ impl Encoder {
         let units = Units { clock, codec: rendition.settings.codec, head: None };
         let writing = std::thread::spawn(move || write(&pipe, &sink, (writer, units)));
         let (rendition, pushed, writing) = (rendition.clone(), Vec::new(), Some(writing));
-        Ok(Self { rendition, source, warm_up, drawn, caps: None, untold, pushed, writing })
+        Ok(Self { rendition, source, warm_up, drawn, caps: None, untold, pushed, last: None, writing })
     }
 
     pub(crate) fn grid(&self) -> Option<Rational> {
@@ -176,7 +181,19 @@ impl Encoder {
             // Whoever listens no more has failed, and says so.
             let _ = untold.send(time);
         }
+        if encoder::left_behind(&self.rendition) > 0 {
+            self.last = Some((buffer.copy(), caps.clone()));
+        }
         self.encode((buffer, &caps), at)
+    }
+
+    /// Copies of the last picture, so that nothing of it is left behind in the encoder. Their units are thrown away.
+    fn push_out(&mut self) -> Result<(), Fault> {
+        let (Some((buffer, caps)), Some(last)) = (self.last.take(), self.pushed.last()) else { return Ok(()) };
+        let (step, at) = (self.warm_up.step, *last + self.warm_up.lead());
+        let _ = self.warm_up.ends.set(at + MediaTime(step.ns() / 2));
+        (1..=i64::from(encoder::left_behind(&self.rendition)))
+            .try_for_each(|n| self.encode((&buffer, &caps), at + MediaTime(step.ns() * n)))
     }
 
     fn encode(&mut self, (buffer, caps): (&gst::BufferRef, &gst::Caps), at: MediaTime) -> Result<(), Fault> {
@@ -194,6 +211,7 @@ impl Encoder {
     }
 
     pub(crate) fn finish(mut self, settled: &Settled) -> Result<Made, Fault> {
+        self.push_out()?;
         // A pipeline that has failed says so through the writing thread.
         let _ = self.source.end_of_stream();
         let line = self.rendition.line(settled.origin);

@@ -16,6 +16,8 @@ pub mod film;
 pub mod fleet;
 /// What ffmpeg says about a file.
 pub mod oracle;
+/// Short lists that cover all pairs.
+pub mod pairs;
 /// Pictures as ffmpeg decodes them.
 pub mod pictures;
 /// Where things are.

@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         trials.push(Trial::test(name, move || same_bytes(row).map_err(Failed::from)));
     }
     trials.push(Trial::test("several_of_one_film", || several().map_err(Failed::from)));
+    trials.push(Trial::test("looking_ahead::vp9", || looking_ahead().map_err(Failed::from)));
     for codec in VideoCodec::ALL {
         let name = format!("uneven_times::{}", codec.name());
         trials.push(Trial::test(name, move || uneven_times(codec).map_err(Failed::from)));
@@ -62,6 +63,18 @@ fn uneven_times(codec: VideoCodec) -> Result<(), String> {
     let rising = shown.windows(2).all(|pair| pair[0] < pair[1]);
     // Of two pictures nearest to one place of the grid only the later is shown.
     if rising && missed * 10 <= was.numbers.len() { Ok(()) } else { Err(format!("{missed} missed: {shown:?}")) }
+}
+
+/// An encoder that looks ahead has much in hand when a segment ends.
+fn looking_ahead() -> Result<(), String> {
+    let (home, source) = (place::scratch(), clip::plain("mp4"));
+    let made = home.path().join("out.webm");
+    let state = home.path().join("state").display().to_string();
+    let words = ["--preset", "faster", "--crf", "10", "--segment-duration", "1s", "--state-dir", &state];
+    let files = [source.as_os_str(), made.as_os_str()];
+    let words = ["transcode"].iter().chain(&words).map(std::ffi::OsStr::new).chain(files);
+    product::run(home.path(), words).done()?;
+    oracle::check(&made, &facts_of(&source)?, &[])
 }
 
 /// What the seed of it all asks for, and its sound: four files of one decode, with pictures encoded twice, since AVI's are of
