@@ -5,7 +5,7 @@ use framefleet_model::media::Container;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use crate::args::{AudioArgs, FilmArgs, VideoArgs, WatermarkArgs};
+use crate::args::{FilmArgs, VideoArgs, WatermarkArgs};
 
 /// What `--overwrite` says of outputs that stand there already, whatever the job file says.
 pub const OVERWRITE: &str = "replace";
@@ -149,6 +149,7 @@ pub struct AskedAudio {
     pub bitrate: Option<String>,
     pub sample_rate: Option<String>,
     pub channels: Option<String>,
+    pub downmix: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -252,17 +253,6 @@ impl From<&VideoArgs> for AskedVideo {
             colour: args.colour.clone(),
             range: args.colour_range.clone(),
             depth: args.depth.clone(),
-        }
-    }
-}
-
-impl From<&AudioArgs> for AskedAudio {
-    fn from(args: &AudioArgs) -> Self {
-        Self {
-            codec: args.audio_codec.clone(),
-            bitrate: args.audio_bitrate.clone(),
-            sample_rate: args.sample_rate.clone(),
-            channels: args.channels.clone(),
         }
     }
 }
@@ -379,5 +369,5 @@ none_or_settings!(AskedVideo codec {
     range,
     depth
 });
-none_or_settings!(AskedAudio codec { codec, bitrate, sample_rate, channels });
+none_or_settings!(AskedAudio codec { codec, bitrate, sample_rate, channels, downmix });
 none_or_settings!(AskedWatermark image { image, text, anchor, margin, size, opacity, colour, from, to });

@@ -54,6 +54,8 @@ pub mod settings;
 pub mod shape;
 /// What every role of a fleet is wired to.
 pub mod shared;
+/// Settings of what is done to sound, checked.
+pub mod sound;
 /// From a job file to a submission.
 pub mod submission;
 /// `framefleet transcode`.

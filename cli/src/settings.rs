@@ -9,7 +9,7 @@ use framefleet_model::pipeline::{AudioSettings, Preset, RateControl, VideoSettin
 use framefleet_model::time::{MediaTime, Rational};
 
 use crate::asked::{AskedAudio, AskedVideo};
-use crate::shape;
+use crate::{shape, sound};
 
 const VIDEO_BITRATE: RangeInclusive<u32> = 16_000..=400_000_000;
 const AUDIO_BITRATE: RangeInclusive<u32> = 8_000..=1_024_000;
@@ -74,8 +74,10 @@ pub fn audio(asked: &AskedAudio, container: Container) -> Result<Option<AudioSet
     let channels = optional(&asked.channels, |text| whole("channels", text, &CHANNELS))?;
     let default = codec.default_bitrate(channels);
     let bitrate = optional(&asked.bitrate, |text| bits("audio bitrate", text, &AUDIO_BITRATE))?.unwrap_or(default);
+    let treatment = sound::treatment(asked, channels)?;
     let channels = channels.map(|n| u16::try_from(n).expect("a number of channels is small"));
-    Ok(Some(AudioSettings { codec, bitrate, sample_rate: optional(&asked.sample_rate, sample_rate)?, channels }))
+    let sample_rate = optional(&asked.sample_rate, sample_rate)?;
+    Ok(Some(AudioSettings { codec, bitrate, sample_rate, channels, treatment }))
 }
 
 pub fn geometry(text: &str) -> Result<Geometry, Fault> {

@@ -16,6 +16,7 @@ use framefleet_model::pipeline::{
     AudioSettings, Damaged, OnExisting, Preset, Range, RateControl, Request, SegmentDuration, TrackChoice,
     VideoSettings,
 };
+use framefleet_model::sound::{Downmix, Treatment};
 use framefleet_model::time::{MediaTime, Rational};
 
 /// The request of `framefleet transcode` with these words, or its refusal.
@@ -56,7 +57,13 @@ fn without_flags_the_defaults_are_explicit() {
         watermarks: Vec::new(),
     };
     assert_eq!(output.video, Some(video));
-    let audio = AudioSettings { codec: AudioCodec::Aac, bitrate: 128_000, sample_rate: None, channels: None };
+    let audio = AudioSettings {
+        codec: AudioCodec::Aac,
+        bitrate: 128_000,
+        sample_rate: None,
+        channels: None,
+        treatment: Treatment::default(),
+    };
     assert_eq!(output.audio, Some(audio));
 }
 
@@ -81,7 +88,13 @@ fn every_flag_reaches_every_output() {
         shape: Shape::default(),
         watermarks: Vec::new(),
     };
-    let audio = AudioSettings { codec: AudioCodec::Aac, bitrate: 96_000, sample_rate: Some(44_100), channels: Some(1) };
+    let audio = AudioSettings {
+        codec: AudioCodec::Aac,
+        bitrate: 96_000,
+        sample_rate: Some(44_100),
+        channels: Some(1),
+        treatment: Treatment::default(),
+    };
     for (output, container, to) in [
         (&request.outputs[0], Container::Mkv, "file:///n/a.mkv"),
         (&request.outputs[1], Container::Ts, "file:///n/in.ts"),
@@ -101,6 +114,7 @@ fn defaults_follow_what_was_chosen() {
     assert_eq!(output("--max-bitrate 3M").video.unwrap().max_bitrate, Some(3_000_000));
     assert_eq!(output("--channels 6").audio.map(|audio| audio.bitrate), Some(384_000));
     assert_eq!(output("--audio-codec none").audio, None);
+    assert_eq!(output("--downmix dolby").audio.unwrap().treatment, Treatment { downmix: Downmix::Dolby });
     let container = |words: &str| request(words).map(|request| request.outputs[0].container);
     assert_eq!(container("/n/in.mov /n/out.bin --container mkv"), Ok(Container::Mkv));
     assert_eq!(container("/n/in.mov /n/out.M2TS"), Ok(Container::Ts));
@@ -159,6 +173,7 @@ fn values_out_of_bounds_are_refused_with_the_bound() {
     with("--keyframe-interval 0s", "keyframe interval 0.000 s is not within 0.010 s to 600.000 s");
     with("--audio-bitrate 2M", "audio bitrate 2M is not within 8000 to 1024000 bits per second");
     with("--channels 9", "channels 9 is not within 1 to 6");
+    with("--channels 6 --downmix dolby", "downmix dolby makes 2 channels, not 6 (itu makes any number)");
     with("--audio-track 0", "audio track 0 is not within 1 to 64");
     with("--segment-duration 10ms", "segment duration 0.010 s is not within 0.100 s to 86400.000 s");
     with("--from 10s --to 10s", "the range from 10.000 s to 10.000 s is empty");
@@ -178,6 +193,7 @@ fn unknown_names_are_refused_with_the_known_ones() {
         "--container asf",
         "container \"asf\" is not one of: mp4, mov, mkv, webm, ts, flv, avi, m4a, mp3, ogg, flac, wav",
     );
+    with("--downmix loro", "downmix \"loro\" is not one of: itu, dolby");
     with("--damaged ignore", "damaged \"ignore\" is not one of: fail, keep");
     with(
         "--audio-track english",
@@ -205,6 +221,7 @@ fn contradictions_are_refused() {
     with("--size 1280x --size-mode pad", "size 1280x leaves a side open, which size mode pad cannot (fit can)");
     with("--size 1280x720 --upscale", "upscale contradicts size mode exact, which takes every size as it is said");
     with("--audio-codec none --channels 2", "channels 2 contradicts audio codec none");
+    with("--audio-codec none --downmix itu", "downmix itu contradicts audio codec none");
     with(
         "--video-codec none --audio-codec none",
         "output /n/out.mp4 would hold neither pictures nor sound: both codecs are none",

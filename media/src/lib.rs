@@ -24,6 +24,7 @@ mod fleetsrc;
 /// FLV, without GStreamer.
 pub mod flv;
 mod formats;
+mod front;
 mod hevc_form;
 mod image;
 mod indexing;
@@ -60,6 +61,7 @@ mod sound;
 mod sound_coding;
 mod stamps;
 mod tap;
+mod treatment;
 mod trial;
 mod unbroken;
 mod unheard;

@@ -13,11 +13,12 @@ use framefleet_model::time::{MediaTime, NS_PER_SECOND, scale_round};
 use gst::prelude::*;
 
 use crate::decode::pull;
+use crate::front::{Front, raw};
 use crate::pipe::{Pipe, internal, make};
 use crate::rendition::fingerprint;
 use crate::segment::{Extent, SegmentWriter, Sync};
 use crate::sound_coding;
-use crate::unbroken::{Run, SAMPLE_BYTES, SILENCE_BLOCK, samples_in, samples_time};
+use crate::unbroken::{Run, samples_in, samples_time};
 
 /// The part of a second that is more than any resampling filter and any frame.
 const TAIL: u32 = 10;
@@ -25,11 +26,8 @@ const TAIL: u32 = 10;
 /// One rendition of the sound.
 pub(crate) struct Encoder {
     rendition: AudioRendition,
-    source: gst_app::AppSrc,
+    front: Front,
     encoded: Arc<AtomicU64>,
-    source_format: AudioFormat,
-    /// Samples that went in, at the source's rate.
-    pushed: u64,
     /// Samples of silence, at the source's rate, in front.
     lead: u64,
     writing: Option<JoinHandle<Result<SegmentWriter, Fault>>>,
@@ -37,28 +35,24 @@ pub(crate) struct Encoder {
 
 impl Encoder {
     /// ```text
-    /// {appsrc} ! {audioconvert} ! {audioresample} ! {audioconvert} ! raw caps ─ count ─▶ encoder ! {appsink} ─▶ file
+    /// front ! {audioconvert} ! raw caps ─ count ─▶ encoder ! {appsink} ─▶ file
     /// ```
     pub(crate) fn start(
         rendition: &AudioRendition,
-        (caps, source_format): (&gst::CapsRef, AudioFormat),
+        source: (&gst::CapsRef, AudioFormat),
         scratch: &Path,
     ) -> Result<Self, Fault> {
         let pipe = Pipe::new();
-        let source =
-            gst_app::AppSrc::builder().caps(&with_positions(caps)).format(gst::Format::Time).block(true).build();
-        source.set_max_bytes(4 << 20);
-        let resample = make("audioresample")?;
-        resample.set_property("quality", 10_i32);
+        let (front, mut row) = Front::new(rendition, source)?;
         // What came out of a decoder with as many bits as it goes in with again must come through untouched.
         let narrow = make("audioconvert")?;
         narrow.set_property_from_str("dithering", "none");
         let filter = make("capsfilter")?;
-        filter.set_property("caps", encoder_caps(rendition));
+        filter.set_property("caps", raw(sound_coding::layout(rendition.settings.codec).0, rendition.format));
         let sink = gst_app::AppSink::builder().sync(false).max_buffers(64).build();
         sink.set_property("enable-last-sample", false);
         sink.set_property("async", false);
-        let mut row = vec![source.clone().upcast(), make("audioconvert")?, resample, narrow, filter.clone()];
+        row.extend([narrow, filter.clone()]);
         row.extend(sound_coding::encoder(rendition)?);
         row.push(sink.clone().upcast());
         pipe.chain(&row.iter().collect::<Vec<_>>())?;
@@ -68,36 +62,26 @@ impl Encoder {
         let units = Units::of(rendition);
         let writing = std::thread::spawn(move || write(&pipe, &sink, (writer, units)));
         let (rendition, writing) = (rendition.clone(), Some(writing));
-        Ok(Self { rendition, source, encoded, source_format, pushed: 0, lead: 0, writing })
+        Ok(Self { rendition, front, encoded, lead: 0, writing })
     }
 
     /// Fills the time from where a container without times begins up to the source's first sample, which stands at `first`
     /// of the output.
     pub(crate) fn lead(&mut self, first: MediaTime) -> Result<(), Fault> {
         let Some(begins) = self.rendition.begins else { return Ok(()) };
-        self.lead = u64::try_from(samples_in(first - begins, self.source_format.rate)).unwrap_or(0);
-        let frame = SAMPLE_BYTES * u64::from(self.source_format.channels);
-        let mut left = self.lead;
-        while left > 0 {
-            let block = left.min(SILENCE_BLOCK);
-            self.push(&vec![0; usize::try_from(block * frame).unwrap_or(0)])?;
-            left -= block;
-        }
-        Ok(())
+        self.lead = u64::try_from(samples_in(first - begins, self.front.format().rate)).unwrap_or(0);
+        let pushed = self.front.silence(self.lead);
+        self.unless_failed(pushed)
     }
 
     pub(crate) fn push(&mut self, block: &[u8]) -> Result<(), Fault> {
-        let mut buffer = gst::Buffer::from_mut_slice(block.to_vec());
-        if let Some(buffer) = buffer.get_mut() {
-            // Without a clock Vorbis' encoder does not tell how long its units are.
-            let at = samples_time(self.pushed, self.source_format.rate).ns().unsigned_abs();
-            buffer.set_pts(gst::ClockTime::from_nseconds(at));
-        }
-        self.pushed += block.len() as u64 / (SAMPLE_BYTES * u64::from(self.source_format.channels.max(1)));
-        match self.source.push_buffer(buffer) {
-            Ok(_) => Ok(()),
-            Err(_) => self.written().and(Err(internal("the audio encoder takes no more sound"))),
-        }
+        let pushed = self.front.push(block);
+        self.unless_failed(pushed)
+    }
+
+    /// A pipeline that takes nothing more says why through the writing thread.
+    fn unless_failed(&mut self, pushed: Result<(), Fault>) -> Result<(), Fault> {
+        pushed.or_else(|fault| self.written().and(Err(fault)))
     }
 
     pub(crate) fn finish(mut self, (first, lost): (MediaTime, u32), run: &Run) -> Result<AudioProof, Fault> {
@@ -105,11 +89,10 @@ impl Encoder {
         let codec = self.rendition.settings.codec;
         if from != to || codec == AudioCodec::Ac3 {
             // A resampler keeps its filter's last samples back, and AC-3's encoder what fills no frame.
-            let frame = SAMPLE_BYTES * u64::from(run.format().channels);
-            self.push(&vec![0; usize::try_from(u64::from(from / TAIL) * frame).unwrap_or(0)])?;
+            let pushed = self.front.silence(u64::from(from / TAIL));
+            self.unless_failed(pushed)?;
         }
-        // A pipeline that has failed says so through the writing thread.
-        let _ = self.source.end_of_stream();
+        self.front.end();
         let mut writer = self.written()?;
         let due = scale_round(given.cast_signed(), i64::from(to), i64::from(from.max(1))).unsigned_abs();
         let samples = self.encoded.load(Ordering::SeqCst).min(due);
@@ -143,42 +126,6 @@ impl Encoder {
         let writing = self.writing.take().ok_or_else(|| internal("the audio file was asked for twice"))?;
         writing.join().unwrap_or_else(|_| Err(internal("the writing thread panicked")))
     }
-}
-
-fn encoder_caps(rendition: &AudioRendition) -> gst::Caps {
-    let side = |v: u32| i32::try_from(v).unwrap_or(i32::MAX);
-    gst::Caps::builder("audio/x-raw")
-        .field("format", sound_coding::layout(rendition.settings.codec).0)
-        .field("rate", side(rendition.format.rate))
-        .field("channels", i32::from(rendition.format.channels))
-        .field_if_some("channel-mask", channel_mask(rendition.format.channels))
-        .build()
-}
-
-/// Channels that the source gives no loudspeakers get the usual ones of their number: sound without places cannot be
-/// mixed or encoded.
-fn with_positions(caps: &gst::CapsRef) -> gst::Caps {
-    let mut caps = caps.to_owned();
-    let Some(structure) = caps.make_mut().structure_mut(0) else { return caps };
-    let placed = structure.get::<gst::Bitmask>("channel-mask").is_ok_and(|mask| *mask != 0);
-    let channels = structure.get::<i32>("channels").ok().and_then(|count| u32::try_from(count).ok()).unwrap_or(0);
-    if channels > 2 && !placed {
-        let usual = gst_audio::AudioChannelPosition::fallback_mask(channels);
-        structure.set("channel-mask", gst::Bitmask::new(usual));
-    }
-    caps
-}
-
-/// Which loudspeakers the channels of AAC's configurations mean (ISO 14496-3, table 1.19).
-fn channel_mask(channels: u16) -> Option<gst::Bitmask> {
-    let mask = match channels {
-        3 => 0x07,
-        4 => 0x107,
-        5 => 0x37,
-        6 => 0x3f,
-        _ => return None,
-    };
-    Some(gst::Bitmask::new(mask))
 }
 
 fn count_samples(filter: &gst::Element, rendition: &AudioRendition) -> Result<Arc<AtomicU64>, Fault> {

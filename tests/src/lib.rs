@@ -14,6 +14,8 @@ pub mod covering;
 pub mod film;
 /// A whole fleet in one process.
 pub mod fleet;
+/// Sound as ffmpeg hears it.
+pub mod heard;
 /// What ffmpeg says about a file.
 pub mod oracle;
 /// Short lists that cover all pairs.

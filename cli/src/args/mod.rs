@@ -255,6 +255,10 @@ pub struct AudioArgs {
     /// Number of channels, 1 to 6 [default: as SRC, 6 at most]
     #[arg(long, value_name = "N")]
     pub channels: Option<String>,
+    /// Matrix by which channels that are not put out are mixed into the others: itu, or dolby (two channels, Pro Logic II)
+    /// [default: itu]
+    #[arg(long, value_name = "NAME")]
+    pub downmix: Option<String>,
 }
 
 #[derive(Debug, Args)]

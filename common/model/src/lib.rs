@@ -34,6 +34,8 @@ pub mod probe;
 pub mod reads;
 /// Pictures taken out of a film: what is planned.
 pub mod shots;
+/// What is done to sound between decoder and encoder.
+pub mod sound;
 /// What a media child is told, and what it answers.
 pub mod task;
 /// How a job stands among others: tenant, priority, deadline.

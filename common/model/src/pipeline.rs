@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::image::Images;
 use crate::media::{AudioCodec, Container, Geometry, VideoCodec};
 use crate::picture::{Shape, Size};
+use crate::sound::Treatment;
 use crate::time::{MediaTime, Rational};
 use crate::watermark::Watermark;
 
@@ -103,6 +104,8 @@ pub struct AudioSettings {
     /// `None`: the source's.
     pub sample_rate: Option<u32>,
     pub channels: Option<u16>,
+    #[serde(default, skip_serializing_if = "Treatment::is_default")]
+    pub treatment: Treatment,
 }
 
 /// Speed against size, by x264's names for every codec.

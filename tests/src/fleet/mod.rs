@@ -51,6 +51,7 @@ use framefleet_model::pipeline::{
     AudioSettings, Damaged, OnExisting, OutputRequest, Preset, Range, RateControl, Request, SegmentDuration,
     TrackChoice, VideoSettings,
 };
+use framefleet_model::sound::Treatment;
 use framefleet_model::task::{Need, SourceLimits};
 use framefleet_model::time::MediaTime;
 use framefleet_worker::slots::{Worker, WorkerSettings};
@@ -221,7 +222,13 @@ pub fn request(source: &str, to: &[PathBuf]) -> Request {
         shape: Shape::default(),
         watermarks: Vec::new(),
     };
-    let audio = AudioSettings { codec: AudioCodec::Aac, bitrate: 128_000, sample_rate: None, channels: None };
+    let audio = AudioSettings {
+        codec: AudioCodec::Aac,
+        bitrate: 128_000,
+        sample_rate: None,
+        channels: None,
+        treatment: Treatment::default(),
+    };
     let outputs = to.iter().map(|path| OutputRequest {
         to: url::of_path(path),
         container: container(path),

@@ -295,4 +295,6 @@ fn chapters(chapters: &[Chapter], span: Span) -> Vec<Chapter> {
 #[cfg(test)]
 mod geometry_tests;
 #[cfg(test)]
+mod sound_tests;
+#[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ use framefleet_model::index::AudioTrack;
 use framefleet_model::media::{AudioCodec, AudioFormat, Container};
 use framefleet_model::pipeline::AudioSettings;
 use framefleet_model::plan::AudioRendition;
+use framefleet_model::sound::{Downmix, Treatment};
 use framefleet_model::time::{MediaTime, NS_PER_SECOND, scale_round};
 
 /// The sampling frequencies that AAC can write (ISO 14496-3, table 1.18).
@@ -51,7 +52,8 @@ pub(crate) fn rendition(
     known: &mut Vec<AudioRendition>,
 ) -> Result<u32, Fault> {
     let format = format(settings, track.format, within.container)?;
-    let settings = AudioSettings { bitrate: bitrate(settings, format)?, ..settings.clone() };
+    let treatment = treatment(&settings.treatment, format, track.format)?;
+    let settings = AudioSettings { bitrate: bitrate(settings, format)?, treatment, ..settings.clone() };
     let begins = begins(settings.codec, format, within);
     let same = |r: &&AudioRendition| r.settings == settings && r.format == format && r.begins == begins;
     if let Some(same) = known.iter().find(same) {
@@ -135,6 +137,22 @@ fn format(settings: &AudioSettings, source: AudioFormat, container: Container) -
         None => counts.iter().rev().copied().find(|c| *c <= source.channels).unwrap_or(1),
     };
     Ok(AudioFormat { rate, channels })
+}
+
+/// Without a matrix that nothing goes through: sound that is the same is encoded once.
+fn treatment(asked: &Treatment, format: AudioFormat, source: AudioFormat) -> Result<Treatment, Fault> {
+    let channels = format.channels;
+    if channels >= source.channels {
+        return Ok(Treatment::default());
+    }
+    match asked.downmix.channels() {
+        Some(made) if made != channels => {
+            let name = asked.downmix.name();
+            let text = format!("downmix {name} makes {made} channels, not {channels} (itu makes any number)");
+            Err(Fault::new(FaultKind::Settings, text))
+        }
+        Some(_) | None => Ok(asked.clone()),
+    }
 }
 
 fn nearest(rate: u32, known: &[u32]) -> u32 {

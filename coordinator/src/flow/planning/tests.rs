@@ -14,6 +14,7 @@ use framefleet_model::pipeline::{
     SegmentDuration, TrackChoice, VideoSettings,
 };
 use framefleet_model::plan::{CutReason, Decode, IndexRef, Plan, SourceFacts, shown_times};
+use framefleet_model::sound::Treatment;
 use framefleet_model::time::{MediaTime, Rational, Span};
 use proptest::prelude::*;
 
@@ -105,7 +106,13 @@ fn video() -> VideoSettings {
 }
 
 fn audio() -> AudioSettings {
-    AudioSettings { codec: AudioCodec::Aac, bitrate: 128_000, sample_rate: None, channels: None }
+    AudioSettings {
+        codec: AudioCodec::Aac,
+        bitrate: 128_000,
+        sample_rate: None,
+        channels: None,
+        treatment: Treatment::default(),
+    }
 }
 
 fn output(to: &str, video: Option<VideoSettings>, audio: Option<AudioSettings>) -> OutputRequest {
