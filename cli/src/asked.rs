@@ -6,6 +6,7 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::args::{FilmArgs, VideoArgs, WatermarkArgs};
+use crate::sound::Value;
 
 /// What `--overwrite` says of outputs that stand there already, whatever the job file says.
 pub const OVERWRITE: &str = "replace";
@@ -150,6 +151,9 @@ pub struct AskedAudio {
     pub sample_rate: Option<String>,
     pub channels: Option<String>,
     pub downmix: Option<String>,
+    pub denoise: Option<String>,
+    pub loudness: Option<String>,
+    pub true_peak: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -320,12 +324,14 @@ macro_rules! none_or_settings {
                     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<$name, A::Error> {
                         let mut settings = $name::default();
                         while let Some(key) = map.next_key::<String>()? {
-                            let slot = match key.as_str() {
-                                $(stringify!($key) => &mut settings.$key,)*
-                                other => return Err(de::Error::unknown_field(other, &[$(stringify!($key)),*])),
-                            };
-                            if slot.replace(map.next_value::<Text>()?.0).is_some() {
-                                return Err(de::Error::custom(format_args!("{key} is given twice")));
+                            for (key, text) in map.next_value::<Value>()?.under(key)? {
+                                let slot = match key.as_str() {
+                                    $(stringify!($key) => &mut settings.$key,)*
+                                    other => return Err(de::Error::unknown_field(other, &[$(stringify!($key)),*])),
+                                };
+                                if slot.replace(text).is_some() {
+                                    return Err(de::Error::custom(format_args!("{key} is given twice")));
+                                }
                             }
                         }
                         Ok(settings)
@@ -369,5 +375,5 @@ none_or_settings!(AskedVideo codec {
     range,
     depth
 });
-none_or_settings!(AskedAudio codec { codec, bitrate, sample_rate, channels, downmix });
+none_or_settings!(AskedAudio codec { codec, bitrate, sample_rate, channels, downmix, denoise, loudness, true_peak });
 none_or_settings!(AskedWatermark image { image, text, anchor, margin, size, opacity, colour, from, to });

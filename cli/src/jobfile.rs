@@ -152,6 +152,19 @@ deadline: 2h
     }
 
     #[test]
+    fn loudness_is_a_number_or_says_its_parts() {
+        let audio = |text: &str| {
+            let file = format!("version: 1\nsource: a\noutputs:\n  - to: b.mp4\n    audio: {{ {text} }}\n");
+            parse(&file).map(|asked| asked.outputs[0].audio.clone())
+        };
+        let flat = audio("denoise: true, loudness: -16, true_peak: -1.5").unwrap();
+        assert_eq!(flat.loudness, Some("-16".to_owned()));
+        assert_eq!(audio("denoise: true, loudness: { integrated: -16, true_peak: -1.5 }"), Ok(flat));
+        assert!(audio("loudness: { momentary: -16 }").unwrap_err().contains("momentary"));
+        assert!(audio("bitrate: { integrated: -16 }").unwrap_err().contains("bitrate is a map"));
+    }
+
+    #[test]
     fn what_it_does_not_know_is_refused_by_name() {
         let with = |extra: &str| parse(&format!("version: 1\nsource: a\noutputs: []\n{extra}")).unwrap_err();
         assert!(with("hurry: yes").contains("hurry"), "{}", with("hurry: yes"));

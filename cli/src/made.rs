@@ -3,9 +3,10 @@
 use framefleet_coordinator::inbox::Submitted;
 use framefleet_model::fault::{Fault, Whose};
 use framefleet_model::id::{Digest, JobId};
-use framefleet_model::ledger::{Ledger, OutputProof};
+use framefleet_model::ledger::{Ledger, LoudnessProof, OutputProof};
 use framefleet_model::plan::{OutputPlan, Plan};
 use framefleet_model::shots::ImagePlan;
+use framefleet_model::sound::Measured;
 use framefleet_model::time::MediaTime;
 use serde::Serialize;
 
@@ -29,6 +30,9 @@ pub struct Made {
     pictures_lost: usize,
     /// Units of sound that do not decode, in whose place is silence, with `damaged: keep`.
     sound_units_lost: u32,
+    /// Of each rendition that one was asked for: levels in hundredths of a decibel.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    loudness: Vec<LoudnessProof>,
     outputs: Vec<Output>,
 }
 
@@ -78,6 +82,7 @@ impl Made {
             pictures_lost: ledger.segments.iter().map(|proof| proof.lost.len()).sum::<usize>()
                 + ledger.images.iter().map(|proof| proof.lost as usize).sum::<usize>(),
             sound_units_lost: ledger.audio.iter().map(|proof| proof.lost).max().unwrap_or(0),
+            loudness: ledger.audio.iter().filter_map(|proof| proof.loudness).collect(),
             outputs: outputs.collect(),
         }
     }
@@ -137,8 +142,22 @@ pub fn table(made: &Made) -> String {
     if made.sound_units_lost > 0 {
         text.push_str(&format!("lost: {} units of sound do not decode and are silent\n", made.sound_units_lost));
     }
+    for proof in &made.loudness {
+        text.push_str(&loudness(proof));
+    }
     if made.already {
         text.push_str("nothing was to do: these outputs were complete already\n");
     }
     text
+}
+
+/// `loudness: -45.57 LUFS, now -16 LUFS with peaks up to -5.81 dBTP`
+fn loudness(proof: &LoudnessProof) -> String {
+    let Measured { integrated, true_peak } = proof.made;
+    match (proof.measured.integrated, integrated, true_peak) {
+        (Some(was), Some(is), Some(peak)) => {
+            format!("loudness: {was} LUFS, now {is} LUFS with peaks up to {peak} dBTP\n")
+        }
+        _ => "loudness: silence, which is left alone\n".to_owned(),
+    }
 }

@@ -9,6 +9,7 @@ use framefleet_model::media::{AudioFormat, Geometry};
 use framefleet_model::pipeline::RateControl;
 use framefleet_model::plan::{AudioRendition, Cut, CutReason, Decode, OutputPlan, Plan, Segment, VideoRendition};
 use framefleet_model::shots::ImagePlan;
+use framefleet_model::sound::{Downmix, Loudness};
 use framefleet_model::time::{MediaTime, Rational};
 use serde::Serialize;
 
@@ -160,8 +161,18 @@ fn video(rendition: &VideoRendition) -> Rendition {
 fn audio(rendition: &AudioRendition) -> Rendition {
     let (settings, format) = (&rendition.settings, rendition.format);
     let (codec, bits) = (settings.codec.name(), settings.bitrate);
-    let settings = format!("{codec} {bits} bit/s {} Hz, {} channels", format.rate, format.channels);
-    Rendition { kind: "audio", number: rendition.number, settings }
+    let mut text = format!("{codec} {bits} bit/s {} Hz, {} channels", format.rate, format.channels);
+    let treatment = &settings.treatment;
+    if treatment.downmix != Downmix::default() {
+        text.push_str(&format!(", downmix {}", treatment.downmix.name()));
+    }
+    if treatment.denoise {
+        text.push_str(", denoised");
+    }
+    if let Some(Loudness { integrated, true_peak }) = treatment.loudness {
+        text.push_str(&format!(", {integrated} LUFS, peaks up to {true_peak} dBTP"));
+    }
+    Rendition { kind: "audio", number: rendition.number, settings: text }
 }
 
 fn images(images: &ImagePlan) -> Rendition {

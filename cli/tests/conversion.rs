@@ -16,7 +16,7 @@ use framefleet_model::pipeline::{
     AudioSettings, Damaged, OnExisting, Preset, Range, RateControl, Request, SegmentDuration, TrackChoice,
     VideoSettings,
 };
-use framefleet_model::sound::{Downmix, Treatment};
+use framefleet_model::sound::{Downmix, Level, Loudness, Treatment};
 use framefleet_model::time::{MediaTime, Rational};
 
 /// The request of `framefleet transcode` with these words, or its refusal.
@@ -114,7 +114,15 @@ fn defaults_follow_what_was_chosen() {
     assert_eq!(output("--max-bitrate 3M").video.unwrap().max_bitrate, Some(3_000_000));
     assert_eq!(output("--channels 6").audio.map(|audio| audio.bitrate), Some(384_000));
     assert_eq!(output("--audio-codec none").audio, None);
-    assert_eq!(output("--downmix dolby").audio.unwrap().treatment, Treatment { downmix: Downmix::Dolby });
+    let loudness = |words: &str| output(words).audio.unwrap().treatment.loudness;
+    assert_eq!(loudness("--loudness -16"), Some(Loudness { integrated: Level(-1600), true_peak: Level(-100) }));
+    let both = Loudness { integrated: Level(-2350), true_peak: Level(-150) };
+    assert_eq!(loudness("--loudness -23.5 --true-peak -1.5"), Some(both));
+    assert!(output("--denoise").audio.unwrap().treatment.denoise);
+    assert_eq!(
+        output("--downmix dolby").audio.unwrap().treatment,
+        Treatment { downmix: Downmix::Dolby, ..Treatment::default() }
+    );
     let container = |words: &str| request(words).map(|request| request.outputs[0].container);
     assert_eq!(container("/n/in.mov /n/out.bin --container mkv"), Ok(Container::Mkv));
     assert_eq!(container("/n/in.mov /n/out.M2TS"), Ok(Container::Ts));
@@ -173,6 +181,9 @@ fn values_out_of_bounds_are_refused_with_the_bound() {
     with("--keyframe-interval 0s", "keyframe interval 0.000 s is not within 0.010 s to 600.000 s");
     with("--audio-bitrate 2M", "audio bitrate 2M is not within 8000 to 1024000 bits per second");
     with("--channels 9", "channels 9 is not within 1 to 6");
+    with("--loudness -3", "loudness -3 is not within -70 to -5 LUFS");
+    with("--loudness loud", "loudness \"loud\" is no number of LUFS such as -1, -16 or -23.5");
+    with("--loudness -16 --true-peak 1", "true peak 1 is not within -9 to 0 dBTP");
     with("--channels 6 --downmix dolby", "downmix dolby makes 2 channels, not 6 (itu makes any number)");
     with("--audio-track 0", "audio track 0 is not within 1 to 64");
     with("--segment-duration 10ms", "segment duration 0.010 s is not within 0.100 s to 86400.000 s");
@@ -221,6 +232,8 @@ fn contradictions_are_refused() {
     with("--size 1280x --size-mode pad", "size 1280x leaves a side open, which size mode pad cannot (fit can)");
     with("--size 1280x720 --upscale", "upscale contradicts size mode exact, which takes every size as it is said");
     with("--audio-codec none --channels 2", "channels 2 contradicts audio codec none");
+    with("--true-peak -1", "true peak -1 contradicts sound without loudness");
+    with("--audio-codec none --denoise", "denoise true contradicts audio codec none");
     with("--audio-codec none --downmix itu", "downmix itu contradicts audio codec none");
     with(
         "--video-codec none --audio-codec none",

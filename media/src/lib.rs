@@ -24,12 +24,12 @@ mod fleetsrc;
 /// FLV, without GStreamer.
 pub mod flv;
 mod formats;
-mod front;
 mod hevc_form;
 mod image;
 mod indexing;
 /// MP4 and MOV boxes, without GStreamer.
 pub mod isobmff;
+mod listening;
 /// Matroska, without GStreamer.
 pub mod matroska;
 mod merge;

@@ -1,49 +1,53 @@
 //! The encoders of a run of samples.
 
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::ledger::AudioProof;
 use framefleet_model::media::{AudioCodec, AudioFormat};
 use framefleet_model::plan::AudioRendition;
+use framefleet_model::sound::Measured;
 use framefleet_model::time::{MediaTime, NS_PER_SECOND, scale_round};
 use gst::prelude::*;
 
 use crate::decode::pull;
-use crate::front::{Front, raw};
+use crate::listening::Listener;
+use crate::listening::front::{Front, raw, stage};
 use crate::pipe::{Pipe, internal, make};
 use crate::rendition::fingerprint;
 use crate::segment::{Extent, SegmentWriter, Sync};
 use crate::sound_coding;
-use crate::unbroken::{Run, samples_in, samples_time};
-
-/// The part of a second that is more than any resampling filter and any frame.
-const TAIL: u32 = 10;
+use crate::treatment::loudness::Leveller;
+use crate::unbroken::{Run, samples_time};
 
 /// One rendition of the sound.
 pub(crate) struct Encoder {
     rendition: AudioRendition,
     front: Front,
     encoded: Arc<AtomicU64>,
-    /// Samples of silence, at the source's rate, in front.
-    lead: u64,
+    leveller: Option<Arc<Mutex<Leveller>>>,
     writing: Option<JoinHandle<Result<SegmentWriter, Fault>>>,
 }
 
 impl Encoder {
     /// ```text
-    /// front ! {audioconvert} ! raw caps ─ count ─▶ encoder ! {appsink} ─▶ file
+    /// front [ ! leveller ] ! {audioconvert} ! raw caps ─ count ─▶ encoder ! {appsink} ─▶ file
     /// ```
     pub(crate) fn start(
         rendition: &AudioRendition,
         source: (&gst::CapsRef, AudioFormat),
-        scratch: &Path,
+        (scratch, measured): (&Path, &BTreeMap<u32, Measured>),
     ) -> Result<Self, Fault> {
         let pipe = Pipe::new();
         let (front, mut row) = Front::new(rendition, source)?;
+        let leveller = leveller(rendition, measured)?;
+        if let Some(leveller) = &leveller {
+            row.push(stage(rendition.format, leveller)?);
+        }
         // What came out of a decoder with as many bits as it goes in with again must come through untouched.
         let narrow = make("audioconvert")?;
         narrow.set_property_from_str("dithering", "none");
@@ -62,21 +66,7 @@ impl Encoder {
         let units = Units::of(rendition);
         let writing = std::thread::spawn(move || write(&pipe, &sink, (writer, units)));
         let (rendition, writing) = (rendition.clone(), Some(writing));
-        Ok(Self { rendition, front, encoded, lead: 0, writing })
-    }
-
-    /// Fills the time from where a container without times begins up to the source's first sample, which stands at `first`
-    /// of the output.
-    pub(crate) fn lead(&mut self, first: MediaTime) -> Result<(), Fault> {
-        let Some(begins) = self.rendition.begins else { return Ok(()) };
-        self.lead = u64::try_from(samples_in(first - begins, self.front.format().rate)).unwrap_or(0);
-        let pushed = self.front.silence(self.lead);
-        self.unless_failed(pushed)
-    }
-
-    pub(crate) fn push(&mut self, block: &[u8]) -> Result<(), Fault> {
-        let pushed = self.front.push(block);
-        self.unless_failed(pushed)
+        Ok(Self { rendition, front, encoded, leveller, writing })
     }
 
     /// A pipeline that takes nothing more says why through the writing thread.
@@ -85,16 +75,15 @@ impl Encoder {
     }
 
     pub(crate) fn finish(mut self, (first, lost): (MediaTime, u32), run: &Run) -> Result<AudioProof, Fault> {
-        let (given, from, to) = (run.heard() + self.lead, run.format().rate, self.rendition.format.rate);
-        let codec = self.rendition.settings.codec;
-        if from != to || codec == AudioCodec::Ac3 {
-            // A resampler keeps its filter's last samples back, and AC-3's encoder what fills no frame.
-            let pushed = self.front.silence(u64::from(from / TAIL));
-            self.unless_failed(pushed)?;
+        let (codec, to, due) = (self.rendition.settings.codec, self.rendition.format.rate, self.front.due(run.heard()));
+        if let Some(leveller) = &self.leveller {
+            leveller.lock().unwrap_or_else(PoisonError::into_inner).end_at(due);
         }
+        // AC-3's encoder keeps back what fills no frame.
+        let pushed = if codec == AudioCodec::Ac3 { self.front.tail() } else { self.front.drain() };
+        self.unless_failed(pushed)?;
         self.front.end();
         let mut writer = self.written()?;
-        let due = scale_round(given.cast_signed(), i64::from(to), i64::from(from.max(1))).unsigned_abs();
         let samples = self.encoded.load(Ordering::SeqCst).min(due);
         let length = samples_time(samples, to);
         let first = self.rendition.begins.unwrap_or(first);
@@ -115,6 +104,7 @@ impl Encoder {
             lost,
             silences: run.silences.clone(),
             overlapped_samples: run.overlapped,
+            loudness: self.leveller.map(|made| made.lock().unwrap_or_else(PoisonError::into_inner).proof()),
             header: written.header,
             content: written.content,
             fingerprint: fingerprint(sound_coding::factory(codec).unwrap_or("audioconvert")),
@@ -126,6 +116,30 @@ impl Encoder {
         let writing = self.writing.take().ok_or_else(|| internal("the audio file was asked for twice"))?;
         writing.join().unwrap_or_else(|_| Err(internal("the writing thread panicked")))
     }
+}
+
+impl Listener for Encoder {
+    fn lead(&mut self, first: MediaTime) -> Result<(), Fault> {
+        let pushed = self.front.lead(first);
+        self.unless_failed(pushed)
+    }
+
+    fn push(&mut self, block: &[u8]) -> Result<(), Fault> {
+        let pushed = self.front.push(block);
+        self.unless_failed(pushed)
+    }
+}
+
+/// What makes it as loud as is asked for.
+fn leveller(
+    rendition: &AudioRendition,
+    measured: &BTreeMap<u32, Measured>,
+) -> Result<Option<Arc<Mutex<Leveller>>>, Fault> {
+    let Some(loudness) = rendition.settings.treatment.loudness else { return Ok(None) };
+    let measured = measured.get(&rendition.number).copied();
+    let measured = measured.ok_or_else(|| internal(format!("sound {} was not measured", rendition.number)))?;
+    let leveller = Leveller::new(loudness, measured, rendition.format).map_err(internal)?;
+    Ok(Some(Arc::new(Mutex::new(leveller))))
 }
 
 fn count_samples(filter: &gst::Element, rendition: &AudioRendition) -> Result<Arc<AtomicU64>, Fault> {

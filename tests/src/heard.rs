@@ -19,6 +19,22 @@ pub fn levels(file: &Path, filters: &str) -> Vec<f64> {
     figures(&told(file, &filters), "RMS level dB:")
 }
 
+/// Integrated loudness in LUFS and true peak in dBTP.
+pub fn loudness(file: &Path) -> (f64, f64) {
+    let said = told(file, "ebur128=peak=true:framelog=verbose");
+    let last = |word| figures(&said, word).last().copied().unwrap_or(f64::NEG_INFINITY);
+    (last("I:"), last("Peak:"))
+}
+
+/// Samples of the first channel, 48 000 a second.
+pub fn samples(file: &Path) -> Vec<f32> {
+    let mut command = Command::new("ffmpeg");
+    command.args(["-v", "error", "-nostdin", "-i"]).arg(file);
+    command.args(["-map", "0:a:0", "-ac", "1", "-ar", "48000", "-f", "f32le", "-"]);
+    let heard = film::run(&mut command).unwrap_or_else(|why| panic!("{why}"));
+    heard.as_chunks().0.iter().map(|sample| f32::from_le_bytes(*sample)).collect()
+}
+
 fn told(file: &Path, filters: &str) -> String {
     let mut command = Command::new("ffmpeg");
     command

@@ -259,6 +259,15 @@ pub struct AudioArgs {
     /// [default: itu]
     #[arg(long, value_name = "NAME")]
     pub downmix: Option<String>,
+    /// Take off noise around speech
+    #[arg(long)]
+    pub denoise: bool,
+    /// Make the whole track as loud as this, in LUFS (EBU R128), such as -16 [default: as loud as it is]
+    #[arg(long, value_name = "LUFS")]
+    pub loudness: Option<String>,
+    /// With --loudness: no true peak stands above this, in dBTP [default: -1]
+    #[arg(long, value_name = "DBTP")]
+    pub true_peak: Option<String>,
 }
 
 #[derive(Debug, Args)]

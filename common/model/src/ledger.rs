@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::Digest;
+use crate::sound::{Level, Measured};
 use crate::time::MediaTime;
 
 /// A file that a child left in its scratch folder.
@@ -56,10 +57,26 @@ pub struct AudioProof {
     pub silences: Vec<Silence>,
     /// Samples of the source that overlapped earlier ones and were dropped.
     pub overlapped_samples: u64,
+    /// Where a loudness was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loudness: Option<LoudnessProof>,
     pub header: Digest,
     pub content: Digest,
     pub fingerprint: String,
     pub file: Produced,
+}
+
+/// How loud a track was, and was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoudnessProof {
+    /// Mixed and freed of noise, before the gain.
+    pub measured: Measured,
+    /// The same for the whole track; 0 for silence.
+    pub gain: Level,
+    /// Samples of one channel that were given less, so that no peak stands above the limit.
+    pub limited_samples: u64,
+    /// Of what the encoder was given.
+    pub made: Measured,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -206,6 +206,7 @@ async fn sound(work: &AudioWork, attempt: &Attempt<'_>) -> Result<Outcome, Fault
             lost: 0,
             silences: vec![],
             overlapped_samples: 0,
+            loudness: None,
             header: Digest::of(b"sound"),
             content: Digest::of(text.as_bytes()),
             fingerprint: "text".into(),

@@ -10,12 +10,15 @@ use framefleet_model::plan::{
     Decode, OutputPlan, PackagePlan, Plan, Segment, VideoRendition, output_end, output_times, shown_times,
 };
 use framefleet_model::shots::{ImagePlan, Make};
+use framefleet_model::sound::{Level, Loudness};
 use framefleet_model::time::{MediaTime, NS_PER_SECOND, scale_round};
 
 /// What the coarsest container clock rounds off.
 const OFF_MAX: MediaTime = MediaTime::from_millis(1);
 /// Sound is placed beside the pictures: both clocks round.
 const SOUND_OFF_MAX: MediaTime = MediaTime::from_millis(2);
+/// What filters that measure true peaks may differ by.
+const PEAK_OVER_MAX: Level = Level(30);
 /// Sound that a decoder may owe at the end of a track: its last, incomplete units.
 const SOUND_SHORT_MAX: MediaTime = MediaTime::from_millis(500);
 
@@ -161,6 +164,15 @@ fn prove_sound(evidence: &Evidence<'_>, proof: &AudioProof) -> Result<(), Fault>
     let wanted = track.span.end.min(plan.span.end) - plan.origin;
     if proof.samples == 0 {
         return Err(open(format!("sound rendition {} holds 0 samples", proof.rendition)));
+    }
+    let peak = proof.loudness.and_then(|proof| proof.made.true_peak);
+    if let (Some(Loudness { true_peak, .. }), Some(peak)) = (rendition.settings.treatment.loudness, peak)
+        && peak.0 > true_peak.0 + PEAK_OVER_MAX.0
+    {
+        return Err(open(format!(
+            "sound rendition {} has a peak at {peak} dBTP, {true_peak} at most",
+            proof.rendition
+        )));
     }
     if end + SOUND_SHORT_MAX < wanted && plan.damaged == Damaged::Fail {
         let text = format!("the sound ends at {end}, the film's at {wanted}");

@@ -143,7 +143,7 @@ fn format(settings: &AudioSettings, source: AudioFormat, container: Container) -
 fn treatment(asked: &Treatment, format: AudioFormat, source: AudioFormat) -> Result<Treatment, Fault> {
     let channels = format.channels;
     if channels >= source.channels {
-        return Ok(Treatment::default());
+        return Ok(Treatment { downmix: Downmix::default(), ..asked.clone() });
     }
     match asked.downmix.channels() {
         Some(made) if made != channels => {

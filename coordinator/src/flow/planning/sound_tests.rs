@@ -28,7 +28,7 @@ fn renditions(channels: u16, all: &[AudioSettings]) -> Result<Vec<AudioRendition
 
 #[test]
 fn a_matrix_that_nothing_goes_through_makes_no_other_rendition() {
-    let both = Downmix::ALL.map(|downmix| asked(Some(2), Treatment { downmix }));
+    let both = Downmix::ALL.map(|downmix| asked(Some(2), Treatment { downmix, ..Treatment::default() }));
     assert_eq!(renditions(2, &both).unwrap().len(), 1);
     let mixed = renditions(6, &both).unwrap();
     assert_eq!(mixed.iter().map(|made| made.settings.treatment.downmix).collect::<Vec<_>>(), Downmix::ALL);
@@ -36,7 +36,7 @@ fn a_matrix_that_nothing_goes_through_makes_no_other_rendition() {
 
 #[test]
 fn a_matrix_of_two_channels_makes_no_other_number() {
-    let dolby = |channels| asked(channels, Treatment { downmix: Downmix::Dolby });
+    let dolby = |channels| asked(channels, Treatment { downmix: Downmix::Dolby, ..Treatment::default() });
     let refusal = "downmix dolby makes 2 channels, not 1 (itu makes any number)";
     assert_eq!(renditions(6, &[dolby(Some(1))]).unwrap_err(), (FaultKind::Settings, refusal.to_owned()));
     assert_eq!(renditions(6, &[dolby(None)]).unwrap()[0].format.channels, 6, "as the source, and nothing is mixed");
