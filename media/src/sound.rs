@@ -28,7 +28,7 @@ use crate::unbroken::{Run, samples_time};
 pub(crate) struct Encoder {
     rendition: AudioRendition,
     front: Front,
-    encoded: Arc<AtomicU64>,
+    given: Given,
     leveller: Option<Arc<Mutex<Leveller>>>,
     writing: Option<JoinHandle<Result<SegmentWriter, Fault>>>,
 }
@@ -60,13 +60,13 @@ impl Encoder {
         row.extend(sound_coding::encoder(rendition)?);
         row.push(sink.clone().upcast());
         pipe.chain(&row.iter().collect::<Vec<_>>())?;
-        let encoded = count_samples(&filter, rendition)?;
+        let given = Given::through(&filter, rendition)?;
         pipe.play()?;
         let writer = SegmentWriter::create(scratch, &format!("audio-{}", rendition.number))?;
         let units = Units::of(rendition);
         let writing = std::thread::spawn(move || write(&pipe, &sink, (writer, units)));
         let (rendition, writing) = (rendition.clone(), Some(writing));
-        Ok(Self { rendition, front, encoded, leveller, writing })
+        Ok(Self { rendition, front, given, leveller, writing })
     }
 
     /// A pipeline that takes nothing more says why through the writing thread.
@@ -79,12 +79,16 @@ impl Encoder {
         if let Some(leveller) = &self.leveller {
             leveller.lock().unwrap_or_else(PoisonError::into_inner).end_at(due);
         }
+        // The others fill their last unit by themselves, or with what comes after it.
+        if codec.is_lossless() {
+            self.given.end_at(due);
+        }
         // AC-3's encoder keeps back what fills no frame.
         let pushed = if codec == AudioCodec::Ac3 { self.front.tail() } else { self.front.drain() };
         self.unless_failed(pushed)?;
         self.front.end();
         let mut writer = self.written()?;
-        let samples = self.encoded.load(Ordering::SeqCst).min(due);
+        let samples = self.given.samples.load(Ordering::SeqCst).min(due);
         let length = samples_time(samples, to);
         let first = self.rendition.begins.unwrap_or(first);
         writer.truncate_at(length);
@@ -142,18 +146,40 @@ fn leveller(
     Ok(Some(Arc::new(Mutex::new(leveller))))
 }
 
-fn count_samples(filter: &gst::Element, rendition: &AudioRendition) -> Result<Arc<AtomicU64>, Fault> {
-    let counter = Arc::new(AtomicU64::new(0));
-    let pad = filter.static_pad("src").ok_or_else(|| internal("a filter without a source pad"))?;
-    let count = counter.clone();
-    let frame = frame_bytes(rendition);
-    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-        if let Some(gst::PadProbeData::Buffer(buffer)) = &info.data {
-            count.fetch_add(buffer.size() as u64 / frame, Ordering::SeqCst);
-        }
-        gst::PadProbeReturn::Ok
-    });
-    Ok(counter)
+/// How many samples an encoder was given, and how many it may be given at most.
+#[derive(Clone)]
+struct Given {
+    samples: Arc<AtomicU64>,
+    due: Arc<AtomicU64>,
+}
+
+impl Given {
+    /// Counts what goes through `filter`, and lets nothing more through once all that is due has come: what keeps samples back
+    /// is emptied with silence, which is not the track's.
+    fn through(filter: &gst::Element, rendition: &AudioRendition) -> Result<Self, Fault> {
+        let given = Self { samples: Arc::new(AtomicU64::new(0)), due: Arc::new(AtomicU64::new(u64::MAX)) };
+        let pad = filter.static_pad("src").ok_or_else(|| internal("a filter without a source pad"))?;
+        let (counted, frame) = (given.clone(), frame_bytes(rendition));
+        pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+            let Some(gst::PadProbeData::Buffer(buffer)) = &mut info.data else { return gst::PadProbeReturn::Ok };
+            let samples = buffer.size() as u64 / frame;
+            let had = counted.samples.load(Ordering::SeqCst);
+            let kept = samples.min(counted.due.load(Ordering::SeqCst).saturating_sub(had));
+            counted.samples.store(had + kept, Ordering::SeqCst);
+            if kept == 0 && samples > 0 {
+                return gst::PadProbeReturn::Drop;
+            }
+            if kept < samples {
+                buffer.make_mut().set_size(usize::try_from(kept * frame).unwrap_or(usize::MAX));
+            }
+            gst::PadProbeReturn::Ok
+        });
+        Ok(given)
+    }
+
+    fn end_at(&self, samples: u64) {
+        self.due.store(samples, Ordering::SeqCst);
+    }
 }
 
 fn frame_bytes(rendition: &AudioRendition) -> u64 {

@@ -102,6 +102,27 @@ fn peaks_are_held_down_where_the_gain_would_lift_them_too_high() {
 }
 
 #[test]
+fn a_track_that_loses_nothing_ends_with_its_last_sample_whatever_keeps_it_back() {
+    let source = generated("odd.wav", "anoisesrc=c=pink:a=0.1:d=1.2345:s=48000:seed=5");
+    let all = samples(&source).len();
+    let home = place::scratch();
+    let cases: [(&str, &[&str]); 4] = [
+        ("flac", &["--sample-rate", "96000"]),
+        ("flac", &["--denoise", "--loudness", "-20"]),
+        ("wav", &["--sample-rate", "96000", "--loudness", "-20"]),
+        ("mka", &["--audio-codec", "flac", "--loudness", "-20"]),
+    ];
+    for (kind, flags) in cases {
+        let (out, state) =
+            (home.path().join("out").with_extension(kind), home.path().join("state").display().to_string());
+        let more = ["--overwrite", "--state-dir", &state];
+        let flags: Vec<&str> = flags.iter().copied().chain(more).collect();
+        product::transcode(home.path(), &source, &out, &flags).done().unwrap();
+        assert_eq!(samples(&out).len(), all, "{flags:?}");
+    }
+}
+
+#[test]
 fn silence_is_left_alone() {
     let (home, source) = (place::scratch(), generated("silence.wav", "anullsrc=r=48000:cl=stereo:d=3"));
     let out = made(home.path(), &source, &["--loudness", "-16", "--denoise"]);
