@@ -33,7 +33,8 @@ fn table() -> String {
         let video: Vec<&str> = row.video.iter().map(|codec| codec.name()).collect();
         let audio: Vec<&str> = row.audio.iter().map(|codec| codec.name()).collect();
         let pictures = if video.is_empty() { "–".to_owned() } else { first_bold(&video) };
-        text.push_str(&format!("| {} | {} | {pictures} | {} |\n", row.name, names.join(" "), first_bold(&audio)));
+        let names = if names.is_empty() { format!("`--container {}`", row.name) } else { names.join(" ") };
+        text.push_str(&format!("| {} | {names} | {pictures} | {} |\n", row.name, first_bold(&audio)));
     }
     text
 }

@@ -106,9 +106,10 @@ fn same_bytes(row: &'static Holds) -> Result<(), String> {
 }
 
 fn transcode(home: &Path, source: &Path, (row, workers): (&Holds, &str), flags: &[&str]) -> Result<PathBuf, String> {
-    let made = home.join("out").with_extension(row.extensions[0]);
+    // A container without names of its own is asked for by name.
+    let made = home.join("out").with_extension(row.extensions.first().unwrap_or(&"mp4"));
     let state = home.join("state").display().to_string();
-    let cut = ["--segment-duration", "1s", "--workers", workers, "--state-dir", &state];
+    let cut = ["--container", row.name, "--segment-duration", "1s", "--workers", workers, "--state-dir", &state];
     let flags: Vec<&str> = cut.into_iter().chain(flags.iter().copied()).collect();
     product::transcode(home, source, &made, &flags).done()?;
     Ok(made)

@@ -121,7 +121,7 @@ pub struct FilmArgs {
 #[derive(Debug, Args)]
 #[group(multiple = true)]
 pub struct ContainerArgs {
-    /// Container of every OUT: mp4, mov, mkv, webm, ts, flv, avi, m4a, mp3, ogg, flac or wav [default: from the extension of OUT]
+    /// Container of every OUT: mp4, fmp4 (in fragments), mov, mkv, webm, ts, flv, avi, m4a, mp3, ogg, flac or wav [default: from the extension of OUT]
     #[arg(long, value_name = "NAME")]
     pub container: Option<String>,
 }

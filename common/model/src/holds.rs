@@ -8,7 +8,7 @@ use crate::media::{AudioCodec, Container, VideoCodec};
 pub struct Holds {
     pub container: Container,
     pub name: &'static str,
-    /// Of file names; the first is the usual one.
+    /// Of file names; the first is the usual one; none where only a container's name asks for it.
     pub extensions: &'static [&'static str],
     /// The first is taken where none is asked for; none at all in a container of sound alone.
     pub video: &'static [VideoCodec],
@@ -26,11 +26,12 @@ pub struct Refused {
     places: String,
 }
 
-pub const HOLDS: [Holds; 12] = {
+pub const HOLDS: [Holds; 13] = {
     use AudioCodec::{Aac, Ac3, Flac, Mp3, Opus, Pcm, Vorbis};
     use VideoCodec::{Av1, H264, Hevc, Mpeg4, Vp8, Vp9};
     [
         holds(Container::Mp4, ("mp4", &["mp4", "m4v"]), (&[H264, Hevc, Av1, Vp9], &[Aac, Mp3, Ac3])),
+        holds(Container::Fmp4, ("fmp4", &[]), (&[H264, Hevc, Av1, Vp9], &[Aac, Mp3, Ac3])),
         holds(Container::Mov, ("mov", &["mov", "qt"]), (&[H264, Hevc], &[Aac])),
         holds(
             Container::Mkv,
@@ -134,7 +135,7 @@ mod tests {
         let refused = |container: Container, codec| container.holds().check_video(codec).unwrap_err().to_string();
         assert_eq!(
             refused(Container::Avi, VideoCodec::Hevc),
-            "avi holds no hevc but mpeg4, h264; hevc goes into mp4, mov, mkv, ts"
+            "avi holds no hevc but mpeg4, h264; hevc goes into mp4, fmp4, mov, mkv, ts"
         );
         assert_eq!(refused(Container::Wav, VideoCodec::Vp8), "wav holds no vp8; vp8 goes into mkv, webm");
         assert!(Container::Webm.holds().check_audio(AudioCodec::Opus).is_ok());

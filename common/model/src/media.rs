@@ -37,6 +37,8 @@ pub enum AudioCodec {
 #[serde(rename_all = "lowercase")]
 pub enum Container {
     Mp4,
+    /// MP4 in fragments.
+    Fmp4,
     Mov,
     Mkv,
     Webm,

@@ -31,7 +31,7 @@ use crate::avi::AviWriter;
 use crate::child::Teller;
 use crate::flv::FlvWriter;
 use crate::indexing::scratch_fault;
-use crate::isobmff::writer::{Brand, Mp4Writer};
+use crate::isobmff::writer::{Brand, FragmentedWriter, Mp4Writer};
 use crate::matroska::{DocType, MatroskaWriter};
 use crate::merge::inputs::Inputs;
 use crate::muxing::{Film, MuxError, Muxer, Picture, Track};
@@ -67,6 +67,7 @@ fn sink(path: &Path) -> Result<Sink, Fault> {
 fn writer(container: Container, sink: Sink, film: Film) -> Result<Box<dyn Muxer<Sink>>, MuxError> {
     Ok(match container {
         Container::Mp4 => Box::new(Mp4Writer::begin(sink, film, Brand::Mp4)?),
+        Container::Fmp4 => Box::new(FragmentedWriter::begin(sink, &film)?),
         Container::M4a => Box::new(Mp4Writer::begin(sink, film, Brand::Sound)?),
         Container::Mov => Box::new(Mp4Writer::begin(sink, film, Brand::QuickTime)?),
         Container::Mkv => Box::new(MatroskaWriter::begin(sink, film, DocType::Matroska)?),

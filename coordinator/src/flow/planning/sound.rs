@@ -85,6 +85,7 @@ fn begins(codec: AudioCodec, format: AudioFormat, within: Within) -> Option<Medi
         Container::Mp3 | Container::Ogg | Container::Flac | Container::Wav => Some(MediaTime::ZERO),
         Container::Avi => Some(priming_time(codec, format.rate) - within.delay),
         Container::Mp4
+        | Container::Fmp4
         | Container::Mov
         | Container::Mkv
         | Container::Webm

@@ -15,8 +15,12 @@
 mod boxes;
 mod chapters;
 mod entries;
+mod fragmented;
+pub(crate) mod fragments;
 mod movie;
 mod tables;
+
+pub use fragmented::FragmentedWriter;
 
 use std::io::{Seek, SeekFrom, Write};
 
@@ -46,6 +50,10 @@ pub enum Brand {
     /// MP4 of sound alone, as players of music name it.
     Sound,
     QuickTime,
+    /// In fragments.
+    Fragmented,
+    /// One track in fragments that are files of their own (CMAF, ISO/IEC 23000-19).
+    Cmaf,
 }
 
 pub struct Mp4Writer<W> {
@@ -279,6 +287,12 @@ fn gcd(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
+impl Brand {
+    pub(crate) fn is_in_fragments(self) -> bool {
+        matches!(self, Self::Fragmented | Self::Cmaf)
+    }
+}
+
 fn file_type(film: &Film, brand: Brand) -> Vec<u8> {
     let mut b = Boxes::default();
     b.nest(b"ftyp", |b| {
@@ -286,15 +300,20 @@ fn file_type(film: &Film, brand: Brand) -> Vec<u8> {
             Brand::Mp4 => b.raw(b"isom"),
             Brand::Sound => b.raw(b"M4A "),
             Brand::QuickTime => b.raw(b"qt  "),
+            Brand::Fragmented => b.raw(b"iso6"),
+            Brand::Cmaf => b.raw(b"cmfc"),
         }
         b.u32(512);
         if brand == Brand::QuickTime {
             return b.raw(b"qt  ");
         }
-        if brand == Brand::Sound {
-            b.raw(b"M4A ");
+        match brand {
+            Brand::Sound => b.raw(b"M4A isomiso2"),
+            // Offsets from a fragment's own beginning came with iso5, negative ones with iso6.
+            Brand::Fragmented => b.raw(b"iso5iso6"),
+            Brand::Cmaf => b.raw(b"iso5iso6cmfc"),
+            Brand::Mp4 | Brand::QuickTime => b.raw(b"isomiso2"),
         }
-        b.raw(b"isomiso2");
         match film.video.as_ref().map(|video| video.codec) {
             Some(VideoCodec::H264) => b.raw(b"avc1"),
             Some(VideoCodec::Hevc) => b.raw(b"hvc1"),

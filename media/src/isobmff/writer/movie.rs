@@ -7,6 +7,7 @@ use super::Brand;
 use super::boxes::Boxes;
 use super::chapters;
 use super::entries;
+use super::fragments;
 use super::tables::{Layout, Tables};
 use crate::muxing::{Film, language};
 
@@ -58,6 +59,9 @@ impl Movie<'_> {
             for (number, (track, tables)) in self.tracks.iter().zip(tables).enumerate() {
                 b.nest(b"trak", |b| self.put_track(b, number, (track, tables)));
             }
+            if self.brand.is_in_fragments() {
+                fragments::put_extends(b, self.ticks(self.end()), self.tracks.iter().map(|track| track.kind));
+            }
             self.put_user_data(b);
         });
         b.into_bytes()
@@ -72,14 +76,22 @@ impl Movie<'_> {
         time.to_ticks(self.timescale).max(0).cast_unsigned()
     }
 
-    fn put_header(&self, b: &mut Boxes) {
+    fn end(&self) -> MediaTime {
         let ends = self.tracks.iter().filter(|track| track.kind != TrackKind::Titles);
-        let end = ends.map(|track| track.edit.hole + track.edit.duration).max().unwrap_or(MediaTime::ZERO);
+        ends.map(|track| track.edit.hole + track.edit.duration).max().unwrap_or(MediaTime::ZERO)
+    }
+
+    /// How long what the movie box itself tells of lasts: where there are fragments, it tells of nothing.
+    fn told(&self, end: MediaTime) -> u64 {
+        if self.brand.is_in_fragments() { 0 } else { self.ticks(end) }
+    }
+
+    fn put_header(&self, b: &mut Boxes) {
         b.full(b"mvhd", 1, |b| {
             b.u64(self.created());
             b.u64(self.created());
             b.u32(self.timescale);
-            b.u64(self.ticks(end));
+            b.u64(self.told(self.end()));
             b.u32(UNITY);
             b.u16(0x0100);
             b.zeros(10);
@@ -91,7 +103,9 @@ impl Movie<'_> {
 
     fn put_track(&self, b: &mut Boxes, number: usize, (track, tables): (&TrackPlan, &Tables)) {
         self.put_track_header(b, number, track);
-        self.put_edits(b, track.edit);
+        if self.brand != Brand::Cmaf {
+            self.put_edits(b, track.edit);
+        }
         let titles = self.tracks.iter().position(|track| track.kind == TrackKind::Titles);
         if let (Some(titles), true) = (titles, track.kind != TrackKind::Titles) {
             b.nest(b"tref", |b| b.nest(b"chap", |b| b.count(titles + 1)));
@@ -110,7 +124,11 @@ impl Movie<'_> {
                 b.nest(b"stbl", |b| {
                     self.put_entry(b, track.kind);
                     tables.put(b, &track.layout);
-                    if track.kind == TrackKind::Audio && self.film.audio.as_ref().is_some_and(|a| a.priming > 0) {
+                    let has_samples = !tables.sizes.is_empty();
+                    if track.kind == TrackKind::Audio
+                        && has_samples
+                        && self.film.audio.as_ref().is_some_and(|a| a.priming > 0)
+                    {
                         put_preroll(b, tables.sizes.len());
                     }
                 });
@@ -125,7 +143,7 @@ impl Movie<'_> {
             b.u64(self.created());
             b.count(number + 1);
             b.u32(0);
-            b.u64(self.ticks(track.edit.hole + track.edit.duration));
+            b.u64(self.told(track.edit.hole + track.edit.duration));
             b.zeros(8);
             b.u16(0);
             b.u16(u16::from(track.kind == TrackKind::Audio));
