@@ -6,6 +6,7 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::args::{FilmArgs, VideoArgs, WatermarkArgs};
+use crate::packaging::{AskedDash, AskedHls, AskedLadder, ByFlags};
 use crate::sound::Value;
 
 /// What `--overwrite` says of outputs that stand there already, whatever the job file says.
@@ -53,43 +54,14 @@ pub struct AskedOutput {
     /// How a playlist's segments are cut.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hls: Option<AskedHls>,
-    /// The variants of a playlist.
+    /// The same of a manifest of DASH.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dash: Option<AskedDash>,
+    /// The variants of either.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ladder: Option<AskedLadder>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub watermarks: Vec<AskedWatermark>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AskedHls {
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "scalar")]
-    pub time: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub segment: Option<String>,
-}
-
-/// The word `auto`, or what each variant has of its own.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum AskedLadder {
-    Word(String),
-    Rungs(Vec<AskedRung>),
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AskedRung {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub size: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "scalar")]
-    pub crf: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "scalar")]
-    pub bitrate: Option<String>,
-}
-
-fn scalar<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    Text::deserialize(from).map(|text| Some(text.0))
 }
 
 /// Settings that are all text until they are checked.
@@ -173,12 +145,7 @@ impl Asked {
     /// The flags are the short form: one set of settings for every OUT.
     pub fn by_flags(film: &FilmArgs) -> Self {
         let (video, audio) = (AskedVideo::from(&film.video), AskedAudio::from(&film.audio));
-        let package = &film.package;
-        let hls = package.hls_time.clone().map(|time| AskedHls { time: Some(time), segment: None });
-        let ladder = package.ladder.clone().map(AskedLadder::Word);
-        // Said of all OUTs, and meant of the playlists among them.
-        let is_list = |to: &&String| to.to_ascii_lowercase().ends_with(".m3u8");
-        let lists = film.outputs.iter().filter(is_list).count();
+        let packages = ByFlags::of(&film.package, &film.outputs);
         let container = &film.container.container;
         let output = |to: &String| AskedOutput {
             to: to.clone(),
@@ -190,8 +157,9 @@ impl Asked {
                 video.clone()
             },
             audio: audio.clone(),
-            hls: hls.clone().filter(|_| lists == 0 || is_list(&to)),
-            ladder: ladder.clone().filter(|_| lists == 0 || is_list(&to)),
+            hls: packages.hls(to),
+            dash: packages.dash(to),
+            ladder: packages.ladder(to),
             watermarks: AskedWatermark::by_flags(&film.watermark).into_iter().collect(),
             ..AskedOutput::default()
         };

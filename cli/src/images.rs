@@ -128,6 +128,7 @@ pub fn check(asked: &AskedOutput, place: &Location) -> Result<Option<Images>, Fa
         ("video", asked.video != Default::default()),
         ("audio", asked.audio != Default::default()),
         ("hls", asked.hls.is_some()),
+        ("dash", asked.dash.is_some()),
         ("ladder", asked.ladder.is_some()),
         ("a watermark", !asked.watermarks.is_empty()),
     ];

@@ -78,9 +78,10 @@ fn output(asked: &AskedOutput, (place, reach): (&Location, Reach)) -> Result<Out
         let (to, container) = (place.url(), Container::Images);
         return Ok(OutputRequest { to, container, video: None, audio: None, package: None, images: Some(images) });
     }
-    let container = match packaging::is_package(place) {
-        true => packaging::container(asked)?,
-        false => container(asked.container.as_deref(), place)?,
+    let manifest = packaging::manifest(place);
+    let container = match manifest {
+        Some(manifest) => packaging::container(asked, manifest)?,
+        None => container(asked.container.as_deref(), place)?,
     };
     let (mut video, audio) = (video(&asked.video, container)?, audio(&asked.audio, container)?);
     for watermark in &asked.watermarks {
@@ -94,13 +95,13 @@ fn output(asked: &AskedOutput, (place, reach): (&Location, Reach)) -> Result<Out
         let name = place.display();
         return Err(refused(format!("output {name} would hold neither pictures nor sound: both codecs are none")));
     }
-    let to = place.url();
-    if packaging::is_package(place) {
-        let package = packaging::package(asked, place, video.as_ref())?;
-        return Ok(OutputRequest { to, container, video, audio, package: Some(package), images: None });
+    let request = OutputRequest { to: place.url(), container, video, audio, package: None, images: None };
+    if let Some(manifest) = manifest {
+        let package = Some(packaging::package(asked, place, &request, manifest)?);
+        return Ok(OutputRequest { package, ..request });
     }
     packaging::refuse(asked, place)?;
-    Ok(OutputRequest { to, container, video, audio, package: None, images: None })
+    Ok(request)
 }
 
 fn container(asked: Option<&str>, place: &Location) -> Result<Container, Fault> {
@@ -111,7 +112,7 @@ fn container(asked: Option<&str>, place: &Location) -> Result<Container, Fault> 
     extension.and_then(Container::of_extension).ok_or_else(|| {
         let name = place.display();
         let extension = extension.map_or("no extension".to_owned(), |e| format!("extension {e:?}"));
-        let known: Vec<&str> = HOLDS.iter().flat_map(|row| row.extensions).copied().chain(["m3u8"]).collect();
+        let known: Vec<&str> = HOLDS.iter().flat_map(|row| row.extensions).copied().chain(["m3u8", "mpd"]).collect();
         refused(format!("output {name} has {extension}, not one of: {}", known.join(", ")))
     })
 }

@@ -202,7 +202,7 @@ fn unknown_names_are_refused_with_the_known_ones() {
     with("--audio-codec dts", "audio codec \"dts\" is not one of: aac, mp3, opus, vorbis, flac, pcm, ac3, none");
     with(
         "--container asf",
-        "container \"asf\" is not one of: mp4, mov, mkv, webm, ts, flv, avi, m4a, mp3, ogg, flac, wav",
+        "container \"asf\" is not one of: mp4, fmp4, mov, mkv, webm, ts, flv, avi, m4a, mp3, ogg, flac, wav",
     );
     with("--downmix loro", "downmix \"loro\" is not one of: itu, dolby");
     with("--damaged ignore", "damaged \"ignore\" is not one of: fail, keep");
@@ -214,7 +214,8 @@ fn unknown_names_are_refused_with_the_known_ones() {
         "--preset placebo",
         "preset \"placebo\" is not one of: ultrafast, superfast, veryfast, faster, fast, medium, slow, slower, veryslow",
     );
-    let known = "mp4, m4v, mov, qt, mkv, mka, webm, ts, m2ts, mts, flv, avi, m4a, mp3, ogg, oga, opus, flac, wav, m3u8";
+    let known =
+        "mp4, m4v, mov, qt, mkv, mka, webm, ts, m2ts, mts, flv, avi, m4a, mp3, ogg, oga, opus, flac, wav, m3u8, mpd";
     refused("/n/a /n/out.asf", &format!("output /n/out.asf has extension \"asf\", not one of: {known}"));
     refused("/n/a /n/out", &format!("output /n/out has no extension, not one of: {known}"));
     refused("s3://b/in.mov /n/out.mp4", "s3://b/in.mov: s3:// is not one of: a path, file://");

@@ -123,7 +123,7 @@ fn packages_that_cannot_be_are_refused_with_what_can() {
     );
     refused("film.mov out.m3u8 --hls-time 100ms", "hls time 0.100 s is not within 1.000 s to 60.000 s");
     refused("film.mov out.m3u8 --ladder steep", "ladder \"steep\" is not one of: auto");
-    refused("film.mov out.m3u8 --container mkv", "hls segment \"mkv\" is not one of: ts");
+    refused("film.mov out.m3u8 --container mkv", "hls segment \"mkv\" is not one of: ts, fmp4");
     refused(
         "film.mov out.m3u8 --video-codec hevc",
         "players take no hevc in segments of ts, as output DIR/out.m3u8 has them: h264 is taken",
@@ -134,7 +134,7 @@ fn packages_that_cannot_be_are_refused_with_what_can() {
     );
     refused(
         "film.mov out.m3u8 --segment-duration none",
-        "segment duration none contradicts hls, whose segments begin where the film is cut: auto does not",
+        "segment duration none contradicts packages, whose segments begin where the film is cut: auto does not",
     );
 }
 

@@ -19,8 +19,8 @@ pub(crate) fn merge_work(plan: &Plan, number: u32) -> Result<(MergeWork, Vec<Wan
     match &output.package {
         Some(planned) => {
             let variants = planned.videos.iter().map(|rendition| objects.video(*rendition));
-            package =
-                Some(MergePackage { variants: variants.collect::<Result<_, _>>()?, starts: planned.starts.clone() });
+            let (variants, starts) = (variants.collect::<Result<_, _>>()?, planned.starts.clone());
+            package = Some(MergePackage { variants, starts, manifest: planned.manifest });
         }
         None => video = output.video.map(|rendition| objects.video(rendition)).transpose()?,
     }

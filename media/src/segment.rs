@@ -194,6 +194,12 @@ impl SegmentReader {
         self.next == self.entries.len()
     }
 
+    /// The first unit's data, whatever has been read.
+    pub(crate) fn first(&self) -> Result<Option<Vec<u8>>, Fault> {
+        let read = |entry: &Entry| self.object.read_exact_at(HEAD_BYTES, entry.size as usize);
+        self.entries.first().map(read).transpose().map_err(|e| read_fault(&e))
+    }
+
     /// The next unit and its data.
     pub(crate) fn next(&mut self) -> Result<Option<(Entry, &[u8])>, Fault> {
         let Some(entry) = self.entries.get(self.next).copied() else { return Ok(None) };

@@ -24,6 +24,8 @@ pub mod pairs;
 pub mod pictures;
 /// Where things are.
 pub mod place;
+/// Playlists taken apart.
+pub mod playlist;
 /// A fleet of real processes on servers of its own.
 pub mod processes;
 /// The program under test.

@@ -3,59 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "what a test sets up may panic")]
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use framefleet_tests::clip::plain;
+use framefleet_tests::playlist::{Playlist, attributes, seconds};
 use framefleet_tests::{film, oracle, place, product};
-
-/// The attributes of a tag's list, as they are written.
-type Attributes = BTreeMap<String, String>;
-
-/// The tags and the URIs of a playlist.
-struct Playlist {
-    folder: PathBuf,
-    lines: Vec<String>,
-}
-
-impl Playlist {
-    fn read(path: &Path) -> Self {
-        let text = std::fs::read_to_string(path).unwrap();
-        assert!(text.starts_with("#EXTM3U\n"), "{text}");
-        Self { folder: path.parent().unwrap().to_owned(), lines: text.lines().map(str::to_owned).collect() }
-    }
-
-    fn tag(&self, name: &str) -> Option<&str> {
-        self.lines.iter().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
-    }
-
-    /// What follows each tag of this name: its value, and the file on the next line.
-    fn entries(&self, tag: &str) -> Vec<(String, PathBuf)> {
-        let pairs = self.lines.windows(2).filter_map(|pair| {
-            let value = pair[0].strip_prefix(tag)?.strip_prefix(':')?;
-            Some((value.to_owned(), self.folder.join(&pair[1])))
-        });
-        pairs.collect()
-    }
-}
-
-/// `A=1,B="x,y"` taken apart.
-fn attributes(list: &str) -> Attributes {
-    let (mut found, mut rest) = (Attributes::new(), list);
-    while let Some((key, after)) = rest.split_once('=') {
-        let (value, after) = match after.strip_prefix('"') {
-            Some(quoted) => quoted.split_once('"').unwrap(),
-            None => after.split_at(after.find(',').unwrap_or(after.len())),
-        };
-        found.insert(key.to_owned(), value.to_owned());
-        rest = after.strip_prefix(',').unwrap_or_default();
-    }
-    found
-}
-
-fn seconds(extinf: &str) -> f64 {
-    extinf.trim_end_matches(',').parse().unwrap()
-}
 
 /// Plays a playlist to its end: like the film it was made of.
 fn plays_like(playlist: &Path, source: &Path) {

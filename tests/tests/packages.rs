@@ -199,5 +199,7 @@ async fn a_package_goes_from_bucket_to_bucket_through_passing_trouble() {
     let read = |member: &str| std::fs::read_to_string(server.path("films/made").join(member.replace("%20", " ")));
     assert_eq!(master.lines().map(|member| read(member).unwrap()).collect::<String>(), expected());
     assert_eq!(server.uploads(), 0);
+    let told = server.content_type("/films/made/my%20film.m3u8");
+    assert_eq!(told.as_deref(), Some("application/vnd.apple.mpegurl"));
     stop(roles).await;
 }

@@ -130,10 +130,13 @@ pub struct ContainerArgs {
 #[group(multiple = true)]
 #[command(next_help_heading = "Packages")]
 pub struct PackageArgs {
-    /// How long the segments of a playlist are, for OUT of .m3u8 [default: 6s]
-    #[arg(long, value_name = "DUR")]
+    /// How long the segments of a package are, for OUT of .m3u8 (HLS) or .mpd (DASH) [default: 6s]
+    #[arg(long, value_name = "DUR", visible_alias = "dash-time")]
     pub hls_time: Option<String>,
-    /// Several sizes of a playlist, as many as SRC is large enough for: auto [default: one]
+    /// What the segments of a playlist are, ts or fmp4 [default: ts]; those of DASH are fmp4
+    #[arg(long, value_name = "NAME")]
+    pub hls_segment: Option<String>,
+    /// Several sizes of a package, as many as SRC is large enough for: auto [default: one]
     #[arg(long, value_name = "auto")]
     pub ladder: Option<String>,
 }

@@ -80,6 +80,16 @@ impl Container {
         self.holds().name
     }
 
+    /// What players take in segments of this container; `None` where packages have none of it.
+    pub fn in_segments(self) -> Option<Holds> {
+        let (video, audio): (&[VideoCodec], &[AudioCodec]) = match self {
+            Self::Ts => (&[VideoCodec::H264], &[AudioCodec::Aac]),
+            Self::Fmp4 => (&[VideoCodec::H264, VideoCodec::Hevc], &[AudioCodec::Aac, AudioCodec::Ac3]),
+            _ => return None,
+        };
+        Some(Holds { video, audio, ..*self.holds() })
+    }
+
     /// The container that a file name's extension means.
     pub fn of_extension(extension: &str) -> Option<Self> {
         let extension = extension.to_ascii_lowercase();

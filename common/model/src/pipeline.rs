@@ -52,6 +52,19 @@ pub struct Package {
     pub time: MediaTime,
     #[serde(default)]
     pub ladder: Ladder,
+    #[serde(default, skip_serializing_if = "Manifest::is_usual")]
+    pub manifest: Manifest,
+}
+
+/// What leads players to a package's segments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Manifest {
+    /// Playlists (RFC 8216).
+    #[default]
+    Hls,
+    /// A media presentation description (ISO/IEC 23009-1).
+    Dash,
 }
 
 /// The variants of a package.
@@ -178,6 +191,13 @@ pub enum TrackChoice {
     Number(u32),
     /// The first track of this language (ISO 639, two or three letters).
     Language(String),
+}
+
+impl Manifest {
+    /// Whether it need not be written down: packages were of no other kind once.
+    pub fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Preset {

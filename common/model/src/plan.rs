@@ -12,7 +12,7 @@ use crate::media::{
     VideoCodec,
 };
 use crate::picture::{Canvas, Deinterlace, Rect};
-use crate::pipeline::{AudioSettings, Damaged, RateControl, VideoSettings};
+use crate::pipeline::{AudioSettings, Damaged, Manifest, RateControl, VideoSettings};
 use crate::shots::ImagePlan;
 use crate::time::{MediaTime, Rational, Span};
 
@@ -222,6 +222,8 @@ pub struct PackagePlan {
     pub videos: Vec<u32>,
     /// Numbers of the segments that its own segments begin with: the first is 0.
     pub starts: Vec<u32>,
+    #[serde(default, skip_serializing_if = "Manifest::is_usual")]
+    pub manifest: Manifest,
 }
 
 /// How source time becomes output time.

@@ -10,7 +10,7 @@ use crate::id::Digest;
 use crate::index::{Block, Method, VideoTrack};
 use crate::ledger::{AudioProof, ImageProof, OutputProof, Produced, SegmentProof};
 use crate::media::{Chapter, Container, Tags};
-use crate::pipeline::{Damaged, TrackChoice};
+use crate::pipeline::{Damaged, Manifest, TrackChoice};
 use crate::plan::{AudioRendition, Segment, VideoRendition};
 use crate::probe::Probed;
 use crate::shots::ImagePlan;
@@ -196,6 +196,8 @@ pub struct MergePackage {
     pub variants: Vec<MergeVideo>,
     /// Numbers of the segments that its own segments begin with.
     pub starts: Vec<u32>,
+    #[serde(default)]
+    pub manifest: Manifest,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

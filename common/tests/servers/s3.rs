@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test program uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test server")]
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -69,6 +70,7 @@ struct Shared {
     manners: Mutex<Manners>,
     /// Requests as `METHOD /path?query`.
     seen: Mutex<Vec<String>>,
+    types: Mutex<BTreeMap<String, String>>,
     troubles: Mutex<Vec<Planned>>,
     /// Whether `If-Match` is heeded.
     conditions: AtomicBool,
@@ -96,6 +98,7 @@ impl S3Server {
             unsigned: unsigned.build(),
             manners: Mutex::new(Manners::Amazon),
             seen: Mutex::default(),
+            types: Mutex::default(),
             troubles: Mutex::default(),
             conditions: AtomicBool::new(true),
             swap: Mutex::default(),
@@ -174,6 +177,11 @@ impl S3Server {
         std::mem::take(&mut *self.shared.seen.lock().unwrap())
     }
 
+    /// What the server was told of an object for those who fetch it.
+    pub(crate) fn content_type(&self, path: &str) -> Option<String> {
+        self.shared.types.lock().unwrap().get(path).cloned()
+    }
+
     /// Files of uploads that were begun and neither completed nor given up.
     pub(crate) fn uploads(&self) -> usize {
         let names = std::fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
@@ -191,6 +199,9 @@ impl Drop for S3Server {
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
     let line = format!("{} {}", request.method(), request.uri());
     shared.seen.lock().unwrap().push(line.clone());
+    if let Some(told) = request.headers().get(header::CONTENT_TYPE).and_then(|told| told.to_str().ok()) {
+        shared.types.lock().unwrap().insert(request.uri().path().to_owned(), told.to_owned());
+    }
     let trouble = shared.trouble(&line);
     match trouble {
         Some(Trouble::SlowDown) => return error(StatusCode::SERVICE_UNAVAILABLE, "SlowDown"),

@@ -45,9 +45,13 @@ struct Frame {
     shown: bool,
 }
 
+/// What a temporal unit of a stream begins with.
+pub(crate) const DELIMITER: [u8; 2] = [0x12, 0];
 const SEQUENCE_HEADER: u8 = 1;
 const FRAME_HEADER: u8 = 3;
 const FRAME: u8 = 6;
+/// Colour has half the samples in both directions.
+const SUBSAMPLED: u8 = 0b1100;
 
 impl Rules {
     /// An av1C record: four bytes, then OBUs.
@@ -110,6 +114,40 @@ impl Rules {
     }
 }
 
+/// The av1C record of a stream of 4:2:0 that begins with this unit (AV1's binding to ISOBMFF, 2.3).
+pub(crate) fn record(unit: &[u8], depth: u8) -> Option<Vec<u8>> {
+    let mut rest = unit;
+    let header = std::iter::from_fn(|| take_obu(&mut rest)).find(|obu| obu.kind == SEQUENCE_HEADER)?.payload;
+    let (profile, level, tier) = level(header)?;
+    let high = u8::from(depth > 8);
+    let mut record = vec![0x81, profile << 5 | level, tier << 7 | high << 6 | SUBSAMPLED, 0, SEQUENCE_HEADER << 3 | 2];
+    let mut size = header.len();
+    while size >= 0x80 {
+        record.push((size & 0x7f) as u8 | 0x80);
+        size >>= 7;
+    }
+    record.push(size as u8);
+    record.extend_from_slice(header);
+    Some(record)
+}
+
+/// Profile, level and tier of the first operating point.
+fn level(sequence_header: &[u8]) -> Option<(u8, u8, u8)> {
+    let mut bits = Bits::new(sequence_header);
+    let profile = bits.take(3)?;
+    bits.flag()?;
+    let (level, tier) = if bits.flag()? {
+        (bits.take(5)?, false)
+    } else {
+        // No encoder of ours tells of timing.
+        let timing = bits.flag()?;
+        bits.take(1 + 5 + 12)?;
+        let level = bits.take(5).filter(|_| !timing)?;
+        (level, level > 7 && bits.flag()?)
+    };
+    Some((u8::try_from(profile).ok()?, u8::try_from(level).ok()?, u8::from(tier)))
+}
+
 fn take_obu<'a>(rest: &mut &'a [u8]) -> Option<Obu<'a>> {
     let (head, mut tail) = rest.split_first()?;
     if head & 0x80 != 0 {
@@ -141,7 +179,6 @@ fn take_leb128(rest: &mut &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
 
-    const DELIMITER: [u8; 2] = [0x12, 0];
     const SEQUENCE: [u8; 3] = [0x0a, 1, 0];
 
     fn frame(header: u8) -> [u8; 3] {
@@ -172,6 +209,16 @@ mod tests {
         let mut rules = Rules::default();
         rules.set_codec_data(Some(&av1c));
         assert_eq!(rules.judge(&key), Ok(Verdict::KEY));
+    }
+
+    #[test]
+    fn the_record_tells_profile_level_and_tier_and_holds_the_header() {
+        // Profile 0; no still picture, not reduced; no timing, no delay; one operating point of level 13, high tier.
+        let header = [0b0000_0000, 0, 0, 0b0110_1100, 0x55];
+        let unit = unit(&[&DELIMITER, &[0x0a, 5], &header, &frame(0b0001_0000)]);
+        let due = [&[0x81, 13, 0xcc, 0, 0x0a, 5][..], &header].concat();
+        assert_eq!(record(&unit, 10), Some(due));
+        assert_eq!(record(&DELIMITER, 8), None);
     }
 
     #[test]

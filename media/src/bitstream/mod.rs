@@ -8,7 +8,7 @@
 //! The rules follow what a decoder that hides broken pictures shows when it starts at the film's first unit: nothing
 //! before the first key, and no leading picture whose references lie before it.
 
-mod av1;
+pub(crate) mod av1;
 pub(crate) mod bits;
 pub(crate) mod display;
 mod h263;

@@ -7,9 +7,9 @@ use framefleet_model::plan::{AudioRendition, VideoRendition};
 use framefleet_model::task::{MergeVideo, MergeWork};
 use framefleet_model::time::{MediaTime, NS_PER_SECOND, scale_round};
 
+use crate::merge::headers;
 use crate::merge::schedule::Schedule;
 use crate::muxing::{Audio, Film, SoundUnits, Video};
-use crate::pipe::internal;
 use crate::read_at::ReadAt;
 use crate::reader::Reader;
 use crate::segment::{Entry, SegmentReader};
@@ -23,6 +23,8 @@ pub(crate) struct PictureInput {
     pub(crate) rendition: VideoRendition,
     pub(crate) schedule: Arc<Schedule>,
     pub(crate) caps: String,
+    /// What the muxer is told of decoding.
+    codec_data: Vec<u8>,
     reader: Reader,
     /// Objects of the segments that have not been opened.
     coming: std::vec::IntoIter<u32>,
@@ -79,22 +81,26 @@ impl PictureInput {
             rendition: (*video.rendition).clone(),
             schedule: Arc::new(Schedule::of(video, reader)?),
             caps: String::new(),
+            codec_data: Vec::new(),
             reader: reader.clone(),
             coming: objects.into_iter(),
             opened: 0,
             current: None,
         };
         input.reach_picture()?;
+        if let Some(segment) = &input.current {
+            input.codec_data =
+                headers::of_pictures(segment, (video.rendition.settings.codec, &input.rendition.format))?;
+        }
         Ok(input)
     }
 
     /// The next picture in decoding order.
     pub(crate) fn next(&mut self) -> Result<Option<(Entry, &[u8])>, Fault> {
         self.reach_picture()?;
-        match &mut self.current {
-            Some(segment) => segment.next(),
-            None => Ok(None),
-        }
+        let codec = self.rendition.settings.codec;
+        let next = self.current.as_mut().map(SegmentReader::next).transpose()?.flatten();
+        Ok(next.map(|(entry, data)| (entry, headers::unit(codec, data))))
     }
 
     /// Opens segments until one has a picture left.
@@ -119,8 +125,8 @@ impl PictureInput {
         let format = &self.rendition.format;
         Ok(Video {
             codec: self.rendition.settings.codec,
-            codec_data: codec_data(&self.caps)?,
-            depth: if format.layout.contains("_10") { 10 } else { 8 },
+            codec_data: self.codec_data.clone(),
+            depth: headers::depth(format),
             geometry: format.geometry,
             pixel_aspect: format.pixel_aspect,
             colour: format.colour,
@@ -148,7 +154,7 @@ impl SoundInput {
         let codec = self.rendition.settings.codec;
         Ok(Audio {
             codec,
-            codec_data: codec_data(&self.track.caps)?,
+            codec_data: headers::codec_data(&self.track.caps)?,
             format: self.rendition.format,
             language: self.rendition.language.clone(),
             bitrate: self.rendition.settings.bitrate,
@@ -180,14 +186,6 @@ pub(crate) fn open_object(object: u32, reader: &Reader) -> Result<Arc<dyn ReadAt
     Ok(Arc::new(
         opened.map_err(|e| Fault::new(FaultKind::StorageAway, format!("object {object} cannot be read: {e}")))?,
     ))
-}
-
-/// What the encoder's side put down for the muxer; nothing where units say it all.
-fn codec_data(caps: &str) -> Result<Vec<u8>, Fault> {
-    let caps: gst::Caps = caps.parse().map_err(|_| internal(format!("caps that do not parse: {caps}")))?;
-    let data = caps.structure(0).and_then(|s| s.get::<gst::Buffer>("codec_data").ok());
-    let map = data.as_ref().and_then(|d| d.map_readable().ok());
-    Ok(map.map(|m| m.to_vec()).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 //! Memory holds the tables alone; unit data flows through one at a time. Nothing here depends on a clock or on chance:
 //! the same segments give the same bytes.
 
+mod headers;
 pub(crate) mod inputs;
 pub(crate) mod proof;
 mod schedule;

@@ -2,7 +2,7 @@
 //! begin, and counters that go on from one file to the next.
 //!
 //! ```text
-//! begin_file ─▶ PAT · PMT        picture ─▶ PES in packets, PCR in the first        sound ─▶ PES in packets
+//! put_tables ─▶ PAT · PMT        picture ─▶ PES in packets, PCR in the first        sound ─▶ PES in packets
 //! ```
 //! Nothing is drawn at random and no clock is asked: equal units give equal bytes.
 
@@ -81,8 +81,8 @@ impl Stream {
         Self { sound, tables, map, video, audio }
     }
 
-    /// What stands in front of the first unit of a file.
-    pub(crate) fn begin_file(&mut self, out: &mut Vec<u8>) {
+    /// What stands wherever reading may begin.
+    pub(crate) fn put_tables(&mut self, out: &mut Vec<u8>) {
         put_packets(out, (PAT_PID, &mut self.tables), &pat(PMT_PID), &[]);
         put_packets(out, (PMT_PID, &mut self.map), &pmt(self.sound), &[]);
     }
@@ -174,7 +174,7 @@ mod tests {
     fn units_of_any_size_come_back_whole_in_packets_that_are_counted() {
         let mut stream = Stream::new(Sound::Aac(*b"deu"));
         let mut out = Vec::new();
-        stream.begin_file(&mut out);
+        stream.put_tables(&mut out);
         let sizes = (0..600).chain([5000, 65_000, 200_000]);
         let units: Vec<Vec<u8>> = sizes.map(|size| (0..size).map(|n: u32| n.to_be_bytes()[3]).collect()).collect();
         for (unit, number) in units.iter().zip(0..) {
@@ -200,7 +200,7 @@ mod tests {
     fn a_lost_packet_is_noticed() {
         let mut stream = Stream::new(Sound::None);
         let mut out = Vec::new();
-        stream.begin_file(&mut out);
+        stream.put_tables(&mut out);
         stream.put_picture(&mut out, (Stamp { pts: 0, dts: 0 }, Access::Random), &[7; 1000]);
         out.drain(3 * PACKET_BYTES..4 * PACKET_BYTES);
         assert!(Packets::default().read(&out).is_err());

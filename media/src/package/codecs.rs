@@ -1,6 +1,6 @@
 //! RFC 6381's names of codecs, as the codecs' own records say.
 
-use framefleet_model::media::VideoCodec;
+use framefleet_model::media::{AudioCodec, VideoCodec};
 
 use crate::muxing::{Audio, MuxError, Video};
 
@@ -17,12 +17,15 @@ pub(crate) fn video(video: &Video) -> Result<String, MuxError> {
         }
         VideoCodec::Hevc => hevc(&video.codec_data).ok_or(MuxError::CodecData("hvcC")),
         codec @ (VideoCodec::Vp8 | VideoCodec::Vp9 | VideoCodec::Av1 | VideoCodec::Mpeg4) => {
-            Err(MuxError::Codec { container: "ts", codec: codec.name() })
+            Err(MuxError::Codec { container: "a package", codec: codec.name() })
         }
     }
 }
 
 pub(crate) fn audio(audio: &Audio) -> Result<String, MuxError> {
+    if audio.codec == AudioCodec::Ac3 {
+        return Ok("ac-3".to_owned());
+    }
     let [first, second, ..] = audio.codec_data[..] else { return Err(MuxError::CodecData("AudioSpecificConfig")) };
     let object = match first >> 3 {
         ESCAPED => 32 + ((first & 7) << 3 | second >> 5),

@@ -1,14 +1,10 @@
 //! When a package's segments begin, how long each is, and how many bits a second that makes.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
-
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::time::{MediaTime, NS_PER_SECOND};
 
-use crate::indexing::scratch_fault;
-use crate::merge::inputs::Inputs;
+use crate::merge::inputs::{Inputs, SoundInput};
+use crate::package::files::KeyPlace;
 use crate::pipe::internal;
 
 /// The segments of one variant on the output's time line.
@@ -45,6 +41,27 @@ impl Grid {
             begin: sound.map_or(first, |sound| sound.first().min(first)),
             end: sound.map_or(end, |sound| sound.track.extent.end.max(end)),
         })
+    }
+
+    /// Of sound with files of its own: each begins with the unit that begins nearest to where one of `pictures` does.
+    pub(crate) fn of_sound(sound: &SoundInput, pictures: &Self) -> Result<Self, Fault> {
+        let units: Vec<MediaTime> = sound.track.entries.iter().map(|unit| unit.pts).collect();
+        let begin = *units.first().ok_or_else(|| Fault::new(FaultKind::Corrupt, "no sound of the film decodes"))?;
+        let mut starts = vec![begin];
+        for start in pictures.starts.iter().skip(1) {
+            let later = units.partition_point(|unit| unit < start);
+            let around = [later.checked_sub(1), Some(later)].into_iter().flatten().filter_map(|at| units.get(at));
+            let nearest = around.min_by_key(|unit| (**unit - *start).ns().abs());
+            // Where the sound is over, there are no more of them.
+            starts.extend(nearest.filter(|unit| starts.last().is_some_and(|last| *unit > last)));
+        }
+        Ok(Self { starts, begin, end: sound.track.extent.end })
+    }
+
+    /// Of key pictures alone, each shown until the next.
+    pub(crate) fn of_keys(keys: &[KeyPlace], within: &Self) -> Self {
+        let starts: Vec<MediaTime> = keys.iter().map(|key| key.shown).collect();
+        Self { begin: starts.first().copied().unwrap_or(within.begin), starts, end: within.end }
     }
 
     pub(crate) fn starts(&self) -> &[MediaTime] {
@@ -94,44 +111,6 @@ fn bits_a_second((ns, bytes): (i64, u64)) -> u64 {
     let ns = u128::from(ns.max(1).cast_unsigned());
     let bits = u128::from(bytes) * 8 * u128::from(NS_PER_SECOND.cast_unsigned());
     u64::try_from(bits.div_ceil(ns)).unwrap_or(u64::MAX)
-}
-
-/// The files of one variant, one after the other.
-pub(crate) struct Files {
-    scratch: PathBuf,
-    variant: u32,
-    extension: &'static str,
-    names: Vec<String>,
-    now: Option<BufWriter<File>>,
-}
-
-impl Files {
-    pub(crate) fn new(scratch: &Path, (variant, extension): (u32, &'static str)) -> Self {
-        Self { scratch: scratch.to_owned(), variant, extension, names: Vec::new(), now: None }
-    }
-
-    pub(crate) fn names(&self) -> &[String] {
-        &self.names
-    }
-
-    pub(crate) fn begin_next(&mut self) -> Result<(), Fault> {
-        self.finish()?;
-        let name = format!("v{}-{:05}.{}", self.variant, self.names.len(), self.extension);
-        let file = File::create(self.scratch.join(&name)).map_err(|e| scratch_fault(&e))?;
-        self.now = Some(BufWriter::with_capacity(1 << 20, file));
-        self.names.push(name);
-        Ok(())
-    }
-
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        let file = self.now.as_mut().ok_or_else(|| internal("a unit before the first file"))?;
-        file.write_all(bytes).map_err(|e| scratch_fault(&e))
-    }
-
-    pub(crate) fn finish(&mut self) -> Result<(), Fault> {
-        let flushed = self.now.take().map_or(Ok(()), |mut file| file.flush());
-        flushed.map_err(|e| scratch_fault(&e))
-    }
 }
 
 #[cfg(test)]

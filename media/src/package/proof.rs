@@ -15,6 +15,7 @@ use crate::merge::proof;
 use crate::mpegts::reading::{Packets, Unit};
 use crate::mpegts::{AUDIO_PID, Access, CLOCK, PAT_PID, PMT_PID, VIDEO_PID};
 use crate::package::Packaging;
+use crate::package::files::{KeyPlace, Written};
 use crate::package::grid::Grid;
 use crate::pipe::internal;
 use crate::read_at::ReadAt;
@@ -28,18 +29,22 @@ pub(crate) struct Read {
 pub(crate) fn of_transport(
     packaging: &Packaging<'_>,
     (inputs, grid): (&Inputs, &Grid),
-    names: &[String],
+    written: &Written,
 ) -> Result<Read, Fault> {
+    let names = &written.names;
     let pictures = inputs.pictures.as_ref().ok_or_else(|| internal("a variant without pictures"))?;
     if names.len() != grid.starts().len() {
         return Err(open(format!("{} files were written, {} are due", names.len(), grid.starts().len())));
     }
     let (mut files, mut segments) = (Vec::new(), Vec::new());
     let mut stream = Counted::of(packaging, pictures);
-    for (name, start) in names.iter().zip(grid.starts()) {
+    for ((name, start), number) in names.iter().zip(grid.starts()).zip(0..) {
         let bytes = std::fs::read(packaging.scratch.join(name)).map_err(|e| scratch_fault(&e))?;
         let start = start.to_ticks(CLOCK) + stream.zero;
         segments.push(stream.take(&bytes, start).map_err(|why| open(format!("{name}: {why}")))?);
+        let mut keys = written.keys.iter().filter(|key| key.file == number);
+        keys.try_for_each(|key| stands_alone(&bytes, key, stream.zero))
+            .map_err(|why| open(format!("{name}: {why}")))?;
         files.push(Produced { name: name.clone(), size: bytes.len() as u64, digest: Digest::of(&bytes) });
     }
     stream.finish(inputs)?;
@@ -47,6 +52,24 @@ pub(crate) fn of_transport(
     let (video, audio) = proof::readback((inputs, packaging.work.container), Arc::new(chain))?;
     let video = video.ok_or_else(|| internal("a variant without pictures"))?;
     Ok(Read { files, readback: VariantReadback { rendition: pictures.rendition.number, video, audio, segments } })
+}
+
+/// A key picture's own bytes: tables, and the picture alone.
+fn stands_alone(file: &[u8], key: &KeyPlace, zero: i64) -> Result<(), String> {
+    let (from, to) = (usize::try_from(key.at), usize::try_from(key.at + key.size));
+    let bytes = from.ok().zip(to.ok()).and_then(|(from, to)| file.get(from..to));
+    let units = Packets::default().read(bytes.ok_or("a key picture ends behind its file")?)?;
+    let due = key.shown.to_ticks(CLOCK) + zero;
+    match units.as_slice() {
+        [tables, map, picture]
+            if (tables.pid, map.pid, picture.pid) == (PAT_PID, PMT_PID, VIDEO_PID)
+                && picture.access == Access::Random
+                && picture.pts == due =>
+        {
+            Ok(())
+        }
+        _ => Err(format!("no key picture alone stands at byte {} for {}", key.at, key.shown)),
+    }
 }
 
 /// What has been found in a variant's files so far.

@@ -3,14 +3,14 @@
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::time::MediaTime;
 
-use crate::child::Teller;
 use crate::merge::inputs::Inputs;
 use crate::merge::mux_fault;
 use crate::mpegts::payload::{Adts, Avc, IsKey};
 use crate::mpegts::{Access, CLOCK, Sound, Stamp, Stream};
 use crate::muxing::{Audio, Pictures, language};
 use crate::package::Packaging;
-use crate::package::grid::{Files, Grid};
+use crate::package::files::{Files, Written};
+use crate::package::grid::Grid;
 use crate::pipe::internal;
 use crate::segment::Sync;
 
@@ -21,9 +21,8 @@ const PACK_BYTES_MAX: usize = 32 << 10;
 pub(crate) fn mux(
     packaging: &Packaging<'_>,
     (inputs, grid): (&mut Inputs, &Grid),
-    files: &mut Files,
-    teller: &Teller,
-) -> Result<(), Fault> {
+    prefix: &str,
+) -> Result<Written, Fault> {
     let film = inputs.film(packaging.work)?;
     let video = film.video.as_ref().ok_or_else(|| internal("a variant without pictures"))?;
     let pictures = Pictures::new(video, CLOCK).map_err(mux_fault)?;
@@ -32,6 +31,7 @@ pub(crate) fn mux(
     let sound =
         film.audio.as_ref().map_or(Sound::None, |audio| Sound::Aac(language::three_letters(audio.language.as_deref())));
     let zero = packaging.zero.to_ticks(CLOCK);
+    let files = Files::new(packaging.scratch, (prefix, "ts"));
     let mut out = Out { stream: Stream::new(sound), files, zero, bytes: Vec::new() };
     let mut starts = grid.starts().iter().copied().peekable();
     let mut number = 0;
@@ -47,46 +47,49 @@ pub(crate) fn mux(
                 // What is heard before it belongs to the file before it.
                 weave(packs.as_mut(), inputs, (&mut out, entry.pts))?;
             }
-            out.begin_file()?;
+            out.files.begin_next()?;
         }
         let ticks = pictures.dts.get(number).ok_or_else(|| internal("more pictures than were foretold"))?;
         let stamp = Stamp { pts: entry.pts.to_ticks(CLOCK) + zero, dts: ticks - pictures.zero + zero };
         let access = if is_key == IsKey::Yes { Access::Random } else { Access::Later };
-        out.put_picture((stamp, access), &data)?;
+        out.put_picture(entry.pts, (stamp, access), &data)?;
         let decoded = pictures.decoded_at(number);
         if let Some(packs) = packs.as_mut() {
             let until = starts.peek().copied().unwrap_or(MediaTime::MAX);
             packs.put_due(inputs, &mut out, (decoded, until))?;
         }
         number += 1;
-        teller.step(number as u64, entry.pts);
+        packaging.teller.step(number as u64, entry.pts);
     }
     if let Some(start) = starts.next() {
         return Err(Fault::new(FaultKind::LedgerOpen, format!("no picture stands at {start}, where a segment begins")));
     }
     weave(packs.as_mut(), inputs, (&mut out, MediaTime::MAX))?;
-    files.finish()
+    out.files.finish()
 }
 
 /// Where packets go.
-struct Out<'a> {
+struct Out {
     stream: Stream,
-    files: &'a mut Files,
+    files: Files,
     /// The output's time zero on the stream's clock.
     zero: i64,
     bytes: Vec<u8>,
 }
 
-impl Out<'_> {
-    fn begin_file(&mut self) -> Result<(), Fault> {
-        self.files.begin_next()?;
-        self.stream.begin_file(&mut self.bytes);
-        self.flush()
-    }
-
-    fn put_picture(&mut self, place: (Stamp, Access), data: &[u8]) -> Result<(), Fault> {
+impl Out {
+    /// A picture at which decoding may begin has the tables in front of it, in the middle of a file as well: it can be shown
+    /// by itself.
+    fn put_picture(&mut self, shown: MediaTime, place: (Stamp, Access), data: &[u8]) -> Result<(), Fault> {
+        if place.1 == Access::Later {
+            self.stream.put_picture(&mut self.bytes, place, data);
+            return self.flush();
+        }
+        self.stream.put_tables(&mut self.bytes);
         self.stream.put_picture(&mut self.bytes, place, data);
-        self.flush()
+        self.files.write_key(shown, &self.bytes)?;
+        self.bytes.clear();
+        Ok(())
     }
 
     fn flush(&mut self) -> Result<(), Fault> {
@@ -97,7 +100,7 @@ impl Out<'_> {
 }
 
 /// All sound before a moment, the last pack however full it is.
-fn weave(packs: Option<&mut Packs>, inputs: &mut Inputs, (out, until): (&mut Out<'_>, MediaTime)) -> Result<(), Fault> {
+fn weave(packs: Option<&mut Packs>, inputs: &mut Inputs, (out, until): (&mut Out, MediaTime)) -> Result<(), Fault> {
     let Some(packs) = packs else { return Ok(()) };
     while packs.gather(inputs, until)? == Gathered::Full {
         packs.put(out)?;
@@ -132,7 +135,7 @@ impl Packs {
     fn put_due(
         &mut self,
         inputs: &mut Inputs,
-        out: &mut Out<'_>,
+        out: &mut Out,
         (moment, file_end): (MediaTime, MediaTime),
     ) -> Result<(), Fault> {
         while self.begins_before(inputs, moment)? {
@@ -172,7 +175,7 @@ impl Packs {
         Ok(Gathered::Full)
     }
 
-    fn put(&mut self, out: &mut Out<'_>) -> Result<(), Fault> {
+    fn put(&mut self, out: &mut Out) -> Result<(), Fault> {
         if self.units > 0 {
             let pts = self.at.to_ticks(CLOCK) + out.zero;
             out.stream.put_sound(&mut out.bytes, pts, &self.frames);

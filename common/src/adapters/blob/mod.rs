@@ -13,6 +13,7 @@
 
 mod bounds;
 mod bucket;
+mod content_type;
 mod disk;
 mod fault;
 mod file;

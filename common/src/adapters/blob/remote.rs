@@ -19,7 +19,7 @@ use bytes::Bytes;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::Nonce;
 use object_store::multipart::{MultipartStore as _, PartId};
-use object_store::{Attribute, GetOptions, GetRange, ObjectMeta, ObjectStore as _, ObjectStoreExt as _};
+use object_store::{Attribute, GetOptions, GetRange, ObjectMeta, ObjectStore as _, ObjectStoreExt as _, PutOptions};
 
 use crate::adapters::blob::bucket::Bucket;
 use crate::adapters::blob::fault::{self, Trouble};
@@ -101,7 +101,9 @@ impl Place for RemotePlace {
     }
 
     async fn put(&self, bytes: Bytes) -> Result<(), Fault> {
-        self.key.bucket.writes.put(&self.key.path, bytes.into()).await.map(drop).map_err(|e| self.fault(&e))
+        let options = PutOptions::from(self.told());
+        let put = self.key.bucket.writes.put_opts(&self.key.path, bytes.into(), options).await;
+        put.map(drop).map_err(|e| self.fault(&e))
     }
 
     async fn put_file(&self, from: &Path) -> Result<(), Fault> {

@@ -12,7 +12,7 @@ use tokio::io::AsyncReadExt as _;
 
 use crate::adapters::blob::place::Place as _;
 use crate::adapters::blob::remote::{NOTE, RemotePlace};
-use crate::adapters::blob::{Content, Side, fault};
+use crate::adapters::blob::{Content, Side, content_type, fault};
 
 /// The least that every store takes as a part is 5 MiB; at 16 MiB, 10 000 parts are 156 GiB.
 const PART_BYTES: usize = 16 << 20;
@@ -33,10 +33,19 @@ pub(crate) async fn small(from: &Path) -> Result<Option<Bytes>, Fault> {
 }
 
 impl RemotePlace {
+    /// What those who fetch it are told of it.
+    pub(crate) fn told(&self) -> Attributes {
+        let told = content_type::of(self.key.path.as_ref());
+        told.map(|told| (Attribute::ContentType, told)).into_iter().collect()
+    }
+
     /// Begins an upload that may carry a note of the content it is to have.
     pub(crate) async fn begin_upload(&self, note: Option<&Content>) -> Result<String, Fault> {
-        let note = note.map(|content| (Attribute::Metadata(NOTE.into()), content.digest.to_string()));
-        let options = PutMultipartOptions { attributes: Attributes::from_iter(note), ..PutMultipartOptions::default() };
+        let mut attributes = self.told();
+        if let Some(content) = note {
+            attributes.insert(Attribute::Metadata(NOTE.into()), content.digest.to_string().into());
+        }
+        let options = PutMultipartOptions { attributes, ..PutMultipartOptions::default() };
         let begun = self.key.bucket.writes.create_multipart_opts(&self.key.path, options).await;
         begun.map_err(|e| self.fault(&e))
     }

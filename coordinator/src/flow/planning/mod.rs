@@ -166,7 +166,8 @@ fn render(outputs: &[OutputRequest], tracks: Tracks<'_>) -> Result<Rendered, Fau
             return Err(nothing_in(output, tracks.audio));
         }
         let to = output.to.clone();
-        let package = output.package.as_ref().map(|_| PackagePlan { videos, starts: Vec::new() });
+        let package =
+            output.package.as_ref().map(|asked| PackagePlan { videos, starts: Vec::new(), manifest: asked.manifest });
         rendered.outputs.push(OutputPlan { number, to, container, video, audio, delay, notes, package, images: None });
     }
     let images = images(rendered.video.iter().map(|rendition| &rendition.settings)).len();
@@ -269,7 +270,7 @@ fn cut(
 
 /// Packages with where their segments begin in the film as it is cut.
 fn packaged(outputs: Vec<OutputPlan>, cut: &CutFilm) -> Vec<OutputPlan> {
-    let planned = |package: PackagePlan| packages::planned(package.videos, &cut.moments, &cut.segments);
+    let planned = |package: PackagePlan| packages::planned(package, &cut.moments, &cut.segments);
     outputs.into_iter().map(|output| OutputPlan { package: output.package.map(planned), ..output }).collect()
 }
 

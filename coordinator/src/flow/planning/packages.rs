@@ -1,9 +1,9 @@
 //! Packages: which variants they have, and which segments of the film their own begin with.
 
 use framefleet_model::fault::{Fault, FaultKind};
-use framefleet_model::media::{AudioCodec, Container, Geometry, VideoCodec};
+use framefleet_model::media::{Container, Geometry};
 use framefleet_model::picture::Size;
-use framefleet_model::pipeline::{Ladder, OutputRequest, Package, RateControl, Rung, VideoSettings};
+use framefleet_model::pipeline::{Ladder, Manifest, OutputRequest, Package, RateControl, Rung, VideoSettings};
 use framefleet_model::plan::{PackagePlan, Segment, VideoRendition};
 use framefleet_model::time::MediaTime;
 
@@ -25,11 +25,11 @@ pub(crate) fn time(outputs: &[OutputRequest]) -> Result<Option<MediaTime>, Fault
     let mut times = outputs.iter().filter_map(|output| output.package.as_ref().map(|package| package.time));
     let Some(first) = times.next() else { return Ok(None) };
     if let Some(other) = times.find(|time| *time != first) {
-        let text = format!("one job cuts its packages alike: hls times of {first} and of {other} are asked for");
+        let text = format!("one job cuts its packages alike: segment times of {first} and of {other} are asked for");
         return Err(Fault::new(FaultKind::Settings, text));
     }
     if !(TIME_MIN..=TIME_MAX).contains(&first) {
-        let text = format!("an hls time of {first} is not from {TIME_MIN} to {TIME_MAX}");
+        let text = format!("a segment time of {first} is not from {TIME_MIN} to {TIME_MAX}");
         return Err(Fault::new(FaultKind::Settings, text));
     }
     Ok(Some(first))
@@ -41,7 +41,7 @@ pub(crate) fn videos(
     film: Option<&Film<'_>>,
     known: &mut Vec<VideoRendition>,
 ) -> Result<Vec<u32>, Fault> {
-    check(output)?;
+    check(output, package.manifest)?;
     let (Some(settings), Some(film)) = (&output.video, film) else {
         let text = format!("{} would have no pictures, and a package has them (mp4 may hold sound alone)", output.to);
         return Err(Fault::new(FaultKind::Settings, text));
@@ -57,21 +57,24 @@ pub(crate) fn videos(
 }
 
 /// What segments of a package can hold.
-fn check(output: &OutputRequest) -> Result<(), Fault> {
+fn check(output: &OutputRequest, manifest: Manifest) -> Result<(), Fault> {
     let refuse = |text: String| Err(Fault::new(FaultKind::Settings, text));
-    let to = &output.to;
-    if output.container != Container::Ts {
-        return refuse(format!("{to}: segments of {} cannot be made, those of ts can", output.container.name()));
-    }
-    match output.video.as_ref().map(|video| video.codec) {
-        Some(VideoCodec::H264) | None => {}
-        Some(codec) => {
-            return refuse(format!("{to}: players take no {} in ts segments, they take h264", codec.name()));
-        }
-    }
-    match output.audio.as_ref().map(|audio| audio.codec) {
-        Some(AudioCodec::Aac) | None => Ok(()),
-        Some(codec) => refuse(format!("{to}: segments hold no {}, they hold aac", codec.name())),
+    let (to, container) = (&output.to, output.container);
+    let known = container.in_segments().filter(|_| manifest == Manifest::Hls || container == Container::Fmp4);
+    let Some(known) = known else {
+        let can = if manifest == Manifest::Hls { "those of ts and fmp4" } else { "those of fmp4" };
+        return refuse(format!("{to}: segments of {} cannot be made, {can} can", container.name()));
+    };
+    let no = |codec: &str, can: Vec<&str>| {
+        let (segments, can) = (known.name, can.join(", "));
+        refuse(format!("{to}: players take no {codec} in segments of {segments}, they take {can}"))
+    };
+    let video = output.video.as_ref().map(|video| video.codec).filter(|codec| !known.video.contains(codec));
+    let audio = output.audio.as_ref().map(|audio| audio.codec).filter(|codec| !known.audio.contains(codec));
+    match (video, audio) {
+        (Some(codec), _) => no(codec.name(), known.video.iter().map(|codec| codec.name()).collect()),
+        (None, Some(codec)) => no(codec.name(), known.audio.iter().map(|codec| codec.name()).collect()),
+        (None, None) => Ok(()),
     }
 }
 
@@ -149,9 +152,9 @@ fn smaller(settings: &VideoSettings, size: Geometry, source: Geometry) -> VideoS
 }
 
 /// The plan of a package over a film that has been cut: `moments` are where its segments begin, but for the first.
-pub(crate) fn planned(videos: Vec<u32>, moments: &[MediaTime], segments: &[Segment]) -> PackagePlan {
+pub(crate) fn planned(package: PackagePlan, moments: &[MediaTime], segments: &[Segment]) -> PackagePlan {
     let begins = |segment: &&Segment| segment.number == 0 || moments.binary_search(&segment.span.start).is_ok();
-    PackagePlan { videos, starts: segments.iter().filter(begins).map(|segment| segment.number).collect() }
+    PackagePlan { starts: segments.iter().filter(begins).map(|segment| segment.number).collect(), ..package }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use framefleet_model::media::{
 };
 use framefleet_model::picture::Shape;
 use framefleet_model::pipeline::{
-    AudioSettings, Damaged, Ladder, OnExisting, OutputRequest, Package, Preset, Range, RateControl, Request,
+    AudioSettings, Damaged, Ladder, Manifest, OnExisting, OutputRequest, Package, Preset, Range, RateControl, Request,
     SegmentDuration, TrackChoice, VideoSettings,
 };
 use framefleet_model::plan::{CutReason, Decode, IndexRef, Plan, SourceFacts, shown_times};
@@ -168,7 +168,7 @@ fn slices(plan: &Plan) -> Vec<(u32, u32, Option<u32>)> {
 #[test]
 fn segments_of_packages_begin_on_one_grid_of_cuts() {
     let package = |to: &str, time, video| {
-        let package = Some(Package { time: ms(time), ladder: Ladder::Auto });
+        let package = Some(Package { time: ms(time), ladder: Ladder::Auto, manifest: Manifest::Hls });
         OutputRequest { container: Container::Ts, package, ..output(to, Some(video), None) }
     };
     let asked = |segments, more| {

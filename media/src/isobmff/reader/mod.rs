@@ -18,6 +18,7 @@ mod keys;
 mod overlay;
 mod presented;
 mod samples;
+pub(crate) mod segments;
 mod slim;
 mod tags;
 mod track;

@@ -178,7 +178,8 @@ impl Movie<'_> {
                     b.u64(u64::MAX);
                     b.u32(UNITY);
                 }
-                b.u64(self.ticks(edit.hole + edit.duration) - hole);
+                // Of fragments, an edit of no length is all that comes: readers differ in where one of them ends.
+                b.u64(self.told(edit.hole + edit.duration).saturating_sub(hole));
                 b.u64(edit.from.cast_unsigned());
                 b.u32(UNITY);
             });
