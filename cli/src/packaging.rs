@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use framefleet_model::fault::Fault;
 use framefleet_model::media::Container;
 use framefleet_model::pipeline::{
-    Ladder, Manifest, OutputRequest, Package, RateControl, Request, Rung, SegmentDuration, VideoSettings,
+    Coding, Ladder, Manifest, OutputRequest, Package, RateControl, Request, Rung, SegmentDuration, VideoSettings,
 };
 use framefleet_model::time::MediaTime;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -141,6 +141,14 @@ pub fn package(
     let video = request.video.as_ref().ok_or_else(|| {
         refused(format!("output {name} would hold no pictures, which a package must: mp4 can hold sound alone"))
     })?;
+    if request.audio.as_ref().is_some_and(|audio| audio.coding == Coding::Copy) {
+        let text = "whose segments are cut by units of ours";
+        return Err(refused(format!("audio codec copy contradicts output {name}, {text}")));
+    }
+    if video.coding == Coding::Copy {
+        let text = "whose segments begin at pictures that need not be the source's keys";
+        return Err(refused(format!("video codec copy contradicts output {name}, {text}")));
+    }
     check_codecs(request, &name.to_string())?;
     let ladder = asked.ladder.as_ref().map(|ladder| self::ladder(ladder, video)).transpose()?.unwrap_or_default();
     Ok(Package { time: time.unwrap_or(TIME_DEFAULT), ladder, manifest })

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use framefleet_coordinator::flow::PlannedTask;
 use framefleet_model::index::Index;
 use framefleet_model::media::{AudioFormat, Geometry};
-use framefleet_model::pipeline::RateControl;
+use framefleet_model::pipeline::{Coding, RateControl};
 use framefleet_model::plan::{AudioRendition, Cut, CutReason, Decode, OutputPlan, Plan, Segment, VideoRendition};
 use framefleet_model::shots::ImagePlan;
 use framefleet_model::sound::{Downmix, Loudness};
@@ -150,18 +150,28 @@ fn video(rendition: &VideoRendition) -> Rendition {
             Some(most) => format!("crf {crf} up to {most} bit/s"),
             None => format!("crf {crf}"),
         },
-        RateControl::Bitrate(bits) => format!("{bits} bit/s"),
+        RateControl::Bitrate(bits) => match settings.max_bitrate {
+            Some(most) => format!("{bits} bit/s up to {most}"),
+            None => format!("{bits} bit/s"),
+        },
     };
     let times = format.grid.map_or("every picture at its own time".to_owned(), |grid: Rational| format!("{grid} fps"));
     let (codec, preset, size) = (settings.codec.name(), settings.preset.name(), format.geometry);
-    let settings = format!("{codec} {preset} {rate} {size}, {times}");
+    let settings = match settings.coding {
+        Coding::Encode => format!("{codec} {preset} {rate} {size}, {times}"),
+        Coding::Copy => format!("{codec} {size}, copied"),
+    };
     Rendition { kind: "video", number: rendition.number, settings }
 }
 
 fn audio(rendition: &AudioRendition) -> Rendition {
     let (settings, format) = (&rendition.settings, rendition.format);
     let (codec, bits) = (settings.codec.name(), settings.bitrate);
-    let mut text = format!("{codec} {bits} bit/s {} Hz, {} channels", format.rate, format.channels);
+    let bits = match settings.coding {
+        Coding::Encode => format!("{bits} bit/s"),
+        Coding::Copy => "copied,".to_owned(),
+    };
+    let mut text = format!("{codec} {bits} {} Hz, {} channels", format.rate, format.channels);
     let treatment = &settings.treatment;
     if treatment.downmix != Downmix::default() {
         text.push_str(&format!(", downmix {}", treatment.downmix.name()));

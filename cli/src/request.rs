@@ -5,7 +5,9 @@ use std::ops::RangeInclusive;
 use framefleet_model::fault::Fault;
 use framefleet_model::holds::HOLDS;
 use framefleet_model::media::Container;
-use framefleet_model::pipeline::{Damaged, OnExisting, OutputRequest, Range, Request, SegmentDuration, TrackChoice};
+use framefleet_model::pipeline::{
+    Coding, Damaged, OnExisting, OutputRequest, Range, Request, SegmentDuration, TrackChoice,
+};
 use framefleet_model::terms::{Priority, Tenant, Terms};
 use framefleet_model::time::MediaTime;
 
@@ -89,6 +91,9 @@ fn output(asked: &AskedOutput, (place, reach): (&Location, Reach)) -> Result<Out
         let Some(video) = &mut video else {
             return Err(refused(format!("a watermark at {} contradicts video codec none", watermark.anchor.name())));
         };
+        if video.coding == Coding::Copy {
+            return Err(refused(format!("a watermark at {} contradicts video codec copy", watermark.anchor.name())));
+        }
         video.watermarks.push(watermark);
     }
     if video.is_none() && audio.is_none() {

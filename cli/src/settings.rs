@@ -4,8 +4,11 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 
 use framefleet_model::fault::{Fault, FaultKind};
+use framefleet_model::holds::Holds;
 use framefleet_model::media::{AudioCodec, Container, Geometry, VideoCodec};
-use framefleet_model::pipeline::{AudioSettings, Preset, RateControl, VideoSettings};
+use framefleet_model::picture::Shape;
+use framefleet_model::pipeline::{AudioSettings, Coding, Preset, RateControl, VideoSettings};
+use framefleet_model::sound::Treatment;
 use framefleet_model::time::{MediaTime, Rational};
 
 use crate::asked::{AskedAudio, AskedVideo};
@@ -20,6 +23,9 @@ const SIDE: RangeInclusive<u32> = 16..=8192;
 const FPS_MAX: u32 = 240;
 const KEYFRAME_INTERVAL: RangeInclusive<MediaTime> = MediaTime::from_millis(10)..=MediaTime::from_secs(600);
 
+/// The word for taking the source's own coded units.
+pub const COPY: &str = "copy";
+
 /// `None`: without pictures.
 pub fn video(asked: &AskedVideo, container: Container) -> Result<Option<VideoSettings>, Fault> {
     let holds = container.holds();
@@ -33,12 +39,14 @@ pub fn video(asked: &AskedVideo, container: Container) -> Result<Option<VideoSet
             contradicts(&format!("{}, which holds no pictures", holds.name), others())?;
             return Ok(None);
         }
+        (Some(COPY), usual) => return copied_video(asked, (holds, usual)).map(Some),
         (None, Some(usual)) => *usual,
-        (Some(text), _) => named("video codec", text, VideoCodec::ALL.map(|c| (c.name(), c)), &["none"])?,
+        (Some(text), _) => named("video codec", text, VideoCodec::ALL.map(|c| (c.name(), c)), &[COPY, "none"])?,
     };
     holds.check_video(codec).map_err(|why| refused(why.to_string()))?;
     Ok(Some(VideoSettings {
         codec,
+        coding: Coding::Encode,
         preset: optional(&asked.preset, |text| named("preset", text, Preset::ALL.map(|p| (p.name(), p)), &[]))?
             .unwrap_or_default(),
         rate: rate_control((&asked.crf, &asked.bitrate), codec)?,
@@ -61,7 +69,8 @@ pub fn audio(asked: &AskedAudio, container: Container) -> Result<Option<AudioSet
             contradicts("audio codec none", asked.given().into_iter().filter(|(name, _)| *name != "codec"))?;
             return Ok(None);
         }
-        Some(text) => named("audio codec", text, AudioCodec::ALL.map(|c| (c.name(), c)), &["none"])?,
+        Some(COPY) => return copied_audio(asked, holds).map(Some),
+        Some(text) => named("audio codec", text, AudioCodec::ALL.map(|c| (c.name(), c)), &[COPY, "none"])?,
         None => *holds.audio.first().ok_or_else(|| refused(format!("{} holds no sound", holds.name)))?,
     };
     holds.check_audio(codec).map_err(|why| refused(why.to_string()))?;
@@ -76,8 +85,34 @@ pub fn audio(asked: &AskedAudio, container: Container) -> Result<Option<AudioSet
     let bitrate = optional(&asked.bitrate, |text| bits("audio bitrate", text, &AUDIO_BITRATE))?.unwrap_or(default);
     let treatment = sound::treatment(asked, channels)?;
     let channels = channels.map(|n| u16::try_from(n).expect("a number of channels is small"));
-    let sample_rate = optional(&asked.sample_rate, sample_rate)?;
-    Ok(Some(AudioSettings { codec, bitrate, sample_rate, channels, treatment }))
+    let (coding, sample_rate) = (Coding::Encode, optional(&asked.sample_rate, sample_rate)?);
+    Ok(Some(AudioSettings { codec, coding, bitrate, sample_rate, channels, treatment }))
+}
+
+/// What any setting would change must be decoded, which a copy is not.
+fn copied_video(asked: &AskedVideo, (holds, usual): (&Holds, Option<&VideoCodec>)) -> Result<VideoSettings, Fault> {
+    let codec = *usual
+        .ok_or_else(|| refused(format!("video codec copy contradicts {}, which holds no pictures", holds.name)))?;
+    contradicts("video codec copy", asked.given().into_iter().filter(|(name, _)| *name != "codec"))?;
+    Ok(VideoSettings {
+        codec,
+        coding: Coding::Copy,
+        preset: Preset::default(),
+        rate: RateControl::Crf(codec.default_crf()),
+        max_bitrate: None,
+        size: None,
+        fps: None,
+        keyframe_interval: None,
+        shape: Shape::default(),
+        watermarks: Vec::new(),
+    })
+}
+
+fn copied_audio(asked: &AskedAudio, holds: &Holds) -> Result<AudioSettings, Fault> {
+    let codec = *holds.audio.first().ok_or_else(|| refused(format!("{} holds no sound", holds.name)))?;
+    contradicts("audio codec copy", asked.given().into_iter().filter(|(name, _)| *name != "codec"))?;
+    let treatment = Treatment::default();
+    Ok(AudioSettings { codec, coding: Coding::Copy, bitrate: 0, sample_rate: None, channels: None, treatment })
 }
 
 pub fn geometry(text: &str) -> Result<Geometry, Fault> {
@@ -162,10 +197,14 @@ pub fn rate_control(asked: (&Option<String>, &Option<String>), codec: VideoCodec
 }
 
 fn max_bitrate(asked: &AskedVideo) -> Result<Option<u32>, Fault> {
-    if let (Some(most), Some(bitrate)) = (&asked.max_bitrate, &asked.bitrate) {
-        return Err(refused(format!("max bitrate {most} goes with crf, not with video bitrate {bitrate}")));
+    let read = |name, text: &Option<String>| optional(text, |text| bits(name, text, &VIDEO_BITRATE));
+    let (most, average) = (read("max bitrate", &asked.max_bitrate)?, read("video bitrate", &asked.bitrate)?);
+    match (most.zip(average), &asked.max_bitrate, &asked.bitrate) {
+        (Some((most, average)), Some(told_most), Some(told)) if average > most => {
+            Err(refused(format!("video bitrate {told} is over max bitrate {told_most}")))
+        }
+        _ => Ok(most),
     }
-    optional(&asked.max_bitrate, |text| bits("max bitrate", text, &VIDEO_BITRATE))
 }
 
 fn sample_rate(text: &str) -> Result<u32, Fault> {

@@ -13,7 +13,7 @@ use framefleet_model::picture::{
     ColourSpace, Deinterlace, Depth, Flip, PixelAspect, Rgb, Shape, Size, SizeMode, Window,
 };
 use framefleet_model::pipeline::{
-    AudioSettings, Damaged, OnExisting, Preset, Range, RateControl, Request, SegmentDuration, TrackChoice,
+    AudioSettings, Coding, Damaged, OnExisting, Preset, Range, RateControl, Request, SegmentDuration, TrackChoice,
     VideoSettings,
 };
 use framefleet_model::sound::{Downmix, Level, Loudness, Treatment};
@@ -47,6 +47,7 @@ fn without_flags_the_defaults_are_explicit() {
     assert_eq!((output.to.as_str(), output.container), ("file:///nowhere/out.mp4", Container::Mp4));
     let video = VideoSettings {
         codec: VideoCodec::H264,
+        coding: Coding::Encode,
         preset: Preset::Medium,
         rate: RateControl::Crf(23),
         max_bitrate: None,
@@ -59,6 +60,7 @@ fn without_flags_the_defaults_are_explicit() {
     assert_eq!(output.video, Some(video));
     let audio = AudioSettings {
         codec: AudioCodec::Aac,
+        coding: Coding::Encode,
         bitrate: 128_000,
         sample_rate: None,
         channels: None,
@@ -79,6 +81,7 @@ fn every_flag_reaches_every_output() {
     assert_eq!(request.range, range);
     let video = VideoSettings {
         codec: VideoCodec::Hevc,
+        coding: Coding::Encode,
         preset: Preset::Ultrafast,
         rate: RateControl::Crf(30),
         max_bitrate: None,
@@ -90,6 +93,7 @@ fn every_flag_reaches_every_output() {
     };
     let audio = AudioSettings {
         codec: AudioCodec::Aac,
+        coding: Coding::Encode,
         bitrate: 96_000,
         sample_rate: Some(44_100),
         channels: Some(1),
@@ -198,8 +202,8 @@ fn values_out_of_bounds_are_refused_with_the_bound() {
 #[test]
 fn unknown_names_are_refused_with_the_known_ones() {
     let with = |flags: &str, message: &str| refused(&format!("/n/in.mov /n/out.mp4 {flags}"), message);
-    with("--video-codec vvc", "video codec \"vvc\" is not one of: h264, hevc, vp8, vp9, av1, mpeg4, none");
-    with("--audio-codec dts", "audio codec \"dts\" is not one of: aac, mp3, opus, vorbis, flac, pcm, ac3, none");
+    with("--video-codec vvc", "video codec \"vvc\" is not one of: h264, hevc, vp8, vp9, av1, mpeg4, copy, none");
+    with("--audio-codec dts", "audio codec \"dts\" is not one of: aac, mp3, opus, vorbis, flac, pcm, ac3, copy, none");
     with(
         "--container asf",
         "container \"asf\" is not one of: mp4, fmp4, mov, mkv, webm, ts, flv, avi, m4a, mp3, ogg, flac, wav",
@@ -225,7 +229,7 @@ fn unknown_names_are_refused_with_the_known_ones() {
 fn contradictions_are_refused() {
     let with = |flags: &str, message: &str| refused(&format!("/n/in.mov /n/out.mp4 {flags}"), message);
     with("--crf 23 --video-bitrate 2M", "crf 23 contradicts video bitrate 2M");
-    with("--video-bitrate 2M --max-bitrate 3M", "max bitrate 3M goes with crf, not with video bitrate 2M");
+    with("--video-bitrate 4M --max-bitrate 3M", "video bitrate 4M is over max bitrate 3M");
     with("--video-codec none --size 320x180", "size 320x180 contradicts video codec none");
     with("--video-codec none --pixel-aspect square", "pixel aspect square contradicts video codec none");
     with("--size-mode fit", "size mode fit contradicts a picture without size");

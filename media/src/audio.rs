@@ -7,11 +7,14 @@ use std::sync::Arc;
 
 use framefleet_model::fault::Fault;
 use framefleet_model::ledger::AudioProof;
+use framefleet_model::pipeline::Coding;
+use framefleet_model::plan::AudioRendition;
 use framefleet_model::sound::Measured;
 use framefleet_model::task::AudioWork;
 use framefleet_model::time::MediaTime;
 
 use crate::child::Teller;
+use crate::copying;
 use crate::isobmff::reader::Presented;
 use crate::listening::measuring::Measuring;
 use crate::listening::{Heard, listen};
@@ -23,6 +26,20 @@ pub(crate) fn run(
     scratch: &Path,
     teller: &Teller,
 ) -> Result<Vec<AudioProof>, Fault> {
+    let is_copy = |rendition: &AudioRendition| rendition.settings.coding == Coding::Copy;
+    let (copies, renditions): (Vec<_>, Vec<_>) = work.renditions.iter().cloned().partition(is_copy);
+    let mut proofs = Vec::new();
+    if !copies.is_empty() {
+        proofs = copying::sound::run((work, &copies), &film, scratch, teller)?;
+    }
+    if !renditions.is_empty() {
+        proofs.extend(encode(&AudioWork { renditions, ..work.clone() }, film, scratch, teller)?);
+    }
+    proofs.sort_by_key(|proof| proof.rendition);
+    Ok(proofs)
+}
+
+fn encode(work: &AudioWork, film: Arc<Presented>, scratch: &Path, teller: &Teller) -> Result<Vec<AudioProof>, Fault> {
     let (measured, heard) = measure(work, film.clone(), teller)?;
     let step = |more: u64| teller.step(heard + more, MediaTime::ZERO);
     let Heard { listeners, run, first, lost } = listen(

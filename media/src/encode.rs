@@ -8,8 +8,8 @@ use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::index::Unit;
 use framefleet_model::ledger::SegmentProof;
 use framefleet_model::picture::Deinterlace;
-use framefleet_model::pipeline::Damaged;
-use framefleet_model::plan::{Decode, grid_slots, moments, shown_times};
+use framefleet_model::pipeline::{Coding, Damaged};
+use framefleet_model::plan::{Decode, VideoRendition, grid_slots, moments, shown_times};
 use framefleet_model::task::EncodeWork;
 use framefleet_model::time::{MediaTime, Rational};
 
@@ -24,7 +24,7 @@ use crate::pipe::internal;
 use crate::read_at::ReadAt;
 use crate::rendition::{Encoder, Made, Place, Settled};
 use crate::slice::Slice;
-use crate::units;
+use crate::{copying, units};
 
 pub(crate) struct Sources {
     pub(crate) film: Arc<dyn ReadAt>,
@@ -39,6 +39,18 @@ pub(crate) fn run(
     scratch: &Path,
     teller: &Teller,
 ) -> Result<Vec<SegmentProof>, Fault> {
+    let is_copy = |rendition: &VideoRendition| rendition.settings.coding == Coding::Copy;
+    let (copies, renditions): (Vec<_>, Vec<_>) = work.renditions.iter().cloned().partition(is_copy);
+    let copy = |rendition: &VideoRendition| copying::pictures::run((work, rendition), sources, scratch, teller);
+    let mut proofs = copies.iter().map(copy).collect::<Result<Vec<_>, _>>()?;
+    if !renditions.is_empty() {
+        proofs.extend(encode(&EncodeWork { renditions, ..work.clone() }, sources, scratch, teller)?);
+    }
+    proofs.sort_by_key(|proof| proof.rendition);
+    Ok(proofs)
+}
+
+fn encode(work: &EncodeWork, sources: &Sources, scratch: &Path, teller: &Teller) -> Result<Vec<SegmentProof>, Fault> {
     let images = drawing::images(work, &sources.images)?;
     let mut desk = Desk { work, sources, images, scratch, teller, steps: 0 };
     let mut asked: Vec<Asked<'_>> = work.renditions.iter().map(|r| Asked::of(r, work.segment.pace)).collect();
@@ -65,7 +77,6 @@ pub(crate) fn run(
             break;
         }
     }
-    proofs.sort_by_key(|proof| proof.rendition);
     Ok(proofs)
 }
 

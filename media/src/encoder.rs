@@ -73,6 +73,8 @@ pub(crate) fn keeps_time(codec: VideoCodec) -> bool {
     }
 }
 
+/// The longest buffer that the element takes.
+const BUFFER_MS_MAX: u32 = 10_000;
 /// The element's property stops one short of the encoder's range.
 const QUANTIZER_MAX: u32 = 50;
 
@@ -114,8 +116,19 @@ fn x264(rendition: &VideoRendition, course: Course) -> Result<gst::Element, Faul
         }
     }
     if let Some(vbv) = rendition.vbv {
-        encoder.set_property("bitrate", (vbv.rate / 1000).max(1));
-        encoder.set_property("vbv-buf-capacity", vbv.buffer_ms);
+        let most = (vbv.rate / 1000).max(1);
+        let capacity = match rendition.settings.rate {
+            RateControl::Crf(_) => {
+                encoder.set_property("bitrate", most);
+                vbv.buffer_ms
+            }
+            // The element fills the buffer at the average, whatever it is told: as many bits are longer then.
+            RateControl::Bitrate(_) => {
+                let length = u64::from(vbv.buffer_ms) * u64::from(most) / u64::from(course.kilobits.max(1));
+                u32::try_from(length).unwrap_or(u32::MAX).min(BUFFER_MS_MAX)
+            }
+        };
+        encoder.set_property("vbv-buf-capacity", capacity);
         options.push_str(&format!(":vbv-init=0.{:02}", vbv.start_percent));
     }
     if let Some(level) = rendition.level {

@@ -19,7 +19,7 @@ use crate::isobmff::reader::{self as isobmff, FastTables, Presented, Refusal};
 use crate::pass::{self, Passed, Until};
 use crate::read_at::ReadAt;
 use crate::tap::{Heard, Kind, Tap};
-use crate::{described, formats, promise, sequel, trial};
+use crate::{described, formats, names, promise, sequel, trial};
 
 /// A unit is never shown more than this many units after it was coded (H.264 and HEVC bound it at 16 pictures,
 /// 32 fields): farther back, times are out of order.
@@ -35,8 +35,7 @@ pub(crate) fn run(
         return Err(Fault::new(FaultKind::Corrupt, "the source is empty (0 bytes)"));
     }
     let index = index_of(work, film, step)?;
-    let bytes = index.to_bytes();
-    let file = write_file(scratch, "index", &bytes)?;
+    let file = write_file(scratch, "index", &index.to_bytes())?;
     Ok(IndexDone { file, units: u32::try_from(index.units.len()).unwrap_or(u32::MAX) })
 }
 
@@ -246,6 +245,7 @@ pub(crate) fn video_track(heard: &Heard) -> Option<VideoTrack> {
     Some(VideoTrack {
         id: heard.id.clone(),
         codec: heard.media_type(),
+        name: caps.structure(0).map(names::codec).unwrap_or_default(),
         decoder: trial.decoder,
         caps: caps_table(heard),
         format,
@@ -273,6 +273,7 @@ pub(crate) fn audio_track(heard: &Heard) -> Option<AudioTrack> {
     Some(AudioTrack {
         id: heard.id.clone(),
         codec: heard.media_type(),
+        name: caps.structure(0).map(names::codec).unwrap_or_default(),
         decoder: trial.decoder,
         format: formats::audio_format(&trial.raw)?,
         language: described::language(&heard.tags),

@@ -11,6 +11,7 @@ pub mod bitstream;
 mod canvas;
 /// The child process: one piece of work, one answer.
 pub mod child;
+mod copying;
 mod decode;
 mod decoder;
 mod demux;

@@ -39,6 +39,11 @@ impl<'a> Asked<'a> {
         Self { rendition, course: Course { pass, kilobits }, due }
     }
 
+    /// A second: what the encoder takes, or what nothing may go over.
+    fn most(&self) -> u32 {
+        self.rendition.vbv.map_or(KILOBITS_MAX, |vbv| (vbv.rate / 1000).clamp(1, KILOBITS_MAX))
+    }
+
     pub(crate) fn first_pass(&self) -> Option<Self> {
         let course = Course { pass: Pass::First, ..self.course };
         (self.course.pass == Pass::Second).then_some(Self { course, ..*self })
@@ -58,7 +63,7 @@ impl<'a> Asked<'a> {
         }
         let asked = self.course.kilobits;
         let corrected = u32::try_from(u128::from(asked) * due / got.max(1)).unwrap_or(u32::MAX);
-        let kilobits = corrected.clamp(asked / STEP_MAX, asked.saturating_mul(STEP_MAX)).clamp(1, KILOBITS_MAX);
+        let kilobits = corrected.clamp(asked / STEP_MAX, asked.saturating_mul(STEP_MAX)).clamp(1, self.most());
         (kilobits != asked).then_some(Self { course: Course { kilobits, ..self.course }, ..*self })
     }
 }

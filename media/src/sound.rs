@@ -214,7 +214,7 @@ impl Units {
         }
         let data = buffer.map_readable().map_err(|_| internal("a unit that cannot be read"))?;
         if self.caps.is_none() {
-            self.caps = Some(self.header(caps, &data)?);
+            self.caps = Some(sound_coding::header(self.codec, caps, &data)?);
         }
         if self.codec != AudioCodec::Pcm {
             // Only Vorbis' units are of several lengths, and tell by their granule where they end.
@@ -242,18 +242,6 @@ impl Units {
         self.next += samples;
         let caps = self.caps.as_ref().ok_or_else(|| internal("a unit before its caps"))?;
         writer.push(caps, (at, Sync::Yes), data)
-    }
-
-    fn header(&self, caps: &gst::CapsRef, first: &[u8]) -> Result<gst::Caps, Fault> {
-        let record = sound_coding::record(self.codec, caps, first)?;
-        let mut ours = caps.to_owned();
-        if let Some(structure) = ours.make_mut().structure_mut(0) {
-            structure.remove_field("streamheader");
-            if !record.is_empty() {
-                structure.set("codec_data", gst::Buffer::from_slice(record));
-            }
-        }
-        Ok(ours)
     }
 }
 

@@ -126,6 +126,19 @@ pub(crate) fn record(codec: AudioCodec, caps: &gst::CapsRef, first: &[u8]) -> Re
     }
 }
 
+/// The caps of coded units with that record, and without the headers that an encoder or a demuxer gave.
+pub(crate) fn header(codec: AudioCodec, caps: &gst::CapsRef, first: &[u8]) -> Result<gst::Caps, Fault> {
+    let record = record(codec, caps, first)?;
+    let mut ours = caps.to_owned();
+    if let Some(structure) = ours.make_mut().structure_mut(0) {
+        structure.remove_field("streamheader");
+        if !record.is_empty() {
+            structure.set("codec_data", gst::Buffer::from_slice(record));
+        }
+    }
+    Ok(ours)
+}
+
 /// A length in Xiph's lacing: as many 255 as fit, then the rest.
 pub(crate) fn lacing(length: usize) -> Vec<u8> {
     let mut lace = vec![255; length / 255];

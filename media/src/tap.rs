@@ -253,7 +253,7 @@ impl Heard {
 }
 
 /// What a decoder of sound must hear first, and is no sound. FLAC's parser does not flag the magic number.
-fn is_header(buffer: &gst::BufferRef) -> bool {
+pub(crate) fn is_header(buffer: &gst::BufferRef) -> bool {
     let is_magic = || buffer.map_readable().is_ok_and(|bytes| bytes.as_slice() == b"fLaC");
     buffer.flags().contains(gst::BufferFlags::HEADER) || (buffer.size() == 4 && is_magic())
 }

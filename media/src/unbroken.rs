@@ -28,6 +28,13 @@ pub(crate) struct Run {
     pub(crate) overlapped: u64,
 }
 
+enum Off {
+    Not,
+    /// What was placed ends so much too early.
+    Early(u64),
+    Late(u64),
+}
+
 impl Run {
     /// `begun` is the running time of the first decoded sample; only what lies in `span` is kept.
     pub(crate) fn new(format: AudioFormat, begun: MediaTime, span: Span) -> Self {
@@ -65,16 +72,13 @@ impl Run {
         let mut samples = data.len() as u64 / frame;
         let mut skip = 0;
         let mut blocks = Vec::new();
-        if let Some(at) = at {
-            let at = self.on_one_clock(at);
-            let off = samples_in(at - self.begun, self.format.rate) - self.placed.cast_signed();
-            let slack = samples_in(SLACK, self.format.rate);
-            if off > slack {
-                self.fill(off.unsigned_abs(), &mut blocks);
-            } else if off < -slack {
-                skip = off.unsigned_abs().min(samples);
+        match self.off(at) {
+            Off::Early(hole) => self.fill(hole, &mut blocks),
+            Off::Late(overlap) => {
+                skip = overlap.min(samples);
                 self.overlapped += skip;
             }
+            Off::Not => {}
         }
         samples -= skip;
         let kept = self.keep(samples);
@@ -83,6 +87,39 @@ impl Run {
             blocks.push(data[byte(kept.start)..byte(kept.end)].to_vec());
         }
         blocks
+    }
+
+    /// Where a coded unit of so many samples comes to lie, counted from sample 0: behind a hole that nothing fills, if
+    /// there is one. `None` for a unit that was there already.
+    pub(crate) fn place_unit(&mut self, at: Option<MediaTime>, samples: u64) -> Option<u64> {
+        match self.off(at) {
+            Off::Early(hole) => {
+                let at = self.begun + samples_time(self.placed, self.format.rate);
+                self.silences.push(Silence { at, length: samples_time(hole, self.format.rate) });
+                self.placed += hole;
+            }
+            Off::Late(_) if samples > 0 => {
+                self.overlapped += samples;
+                return None;
+            }
+            Off::Late(_) | Off::Not => {}
+        }
+        let begins = self.placed;
+        self.placed += samples;
+        Some(begins)
+    }
+
+    /// How far what stands at `at` is off the end of what was placed so far, in samples.
+    fn off(&mut self, at: Option<MediaTime>) -> Off {
+        let Some(at) = at else { return Off::Not };
+        let at = self.on_one_clock(at);
+        let off = samples_in(at - self.begun, self.format.rate) - self.placed.cast_signed();
+        let slack = samples_in(SLACK, self.format.rate);
+        match off {
+            _ if off > slack => Off::Early(off.unsigned_abs()),
+            _ if off < -slack => Off::Late(off.unsigned_abs()),
+            _ => Off::Not,
+        }
     }
 
     /// The block's time as if the clock had never been set back: what is heard goes on, as the pictures do.

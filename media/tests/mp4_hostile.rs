@@ -9,7 +9,7 @@ use framefleet_media::muxing::{Audio, Film, Muxer, Picture, SoundUnits, Track, V
 use framefleet_media::read_at::ReadAt;
 use framefleet_model::id::Digest;
 use framefleet_model::index::Key;
-use framefleet_model::media::{AudioCodec, AudioFormat, Chapter, Colour, Geometry, Tags, VideoCodec};
+use framefleet_model::media::{AudioCodec, AudioFormat, Chapter, Colour, Geometry, Orientation, Tags, VideoCodec};
 use framefleet_model::time::{MediaTime, Rational};
 use proptest::prelude::*;
 
@@ -37,6 +37,7 @@ fn film(lead: MediaTime) -> Film {
             geometry: Geometry { width: 320, height: 180 },
             depth: 8,
             pixel_aspect: Rational::ONE,
+            turn: Orientation::UPRIGHT,
             colour: Colour::UNSPECIFIED,
             mastering: None,
             light: None,

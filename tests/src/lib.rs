@@ -2,6 +2,8 @@
 
 /// The axes of exactness.
 pub mod axis;
+/// Where beeps stand.
+pub mod beeps;
 /// What a fleet costs, in figures.
 pub mod bench;
 /// Small clips that many tests share.
@@ -18,6 +20,8 @@ pub mod fleet;
 pub mod heard;
 /// What ffmpeg says about a file.
 pub mod oracle;
+/// Coded units as ffmpeg finds them.
+pub mod packets;
 /// Short lists that cover all pairs.
 pub mod pairs;
 /// Pictures as ffmpeg decodes them.

@@ -6,11 +6,9 @@ use std::process::ExitCode;
 
 use framefleet_model::holds::{HOLDS, Holds};
 use framefleet_model::media::{Container, VideoCodec};
-use framefleet_tests::{clip, film, oracle, place, product};
+use framefleet_tests::beeps::{beeps_stand, facts_of};
+use framefleet_tests::{clip, oracle, place, product};
 use libtest_mimic::{Arguments, Failed, Trial};
-
-/// Sound may be off by what a container's clock rounds; an encoder's ringing moves where a beep is seen to begin.
-const BEEP_OFF_MAX: f64 = 0.002;
 
 /// Distances between a 45th and a 22nd of a second, and twice as long from the middle on.
 const UNEVEN: &str = "N*1000+mod(N*7\\,5)*60+if(gte(N\\,60)\\,(N-60)*1000\\,0)";
@@ -113,26 +111,4 @@ fn transcode(home: &Path, source: &Path, (row, workers): (&Holds, &str), flags: 
     let flags: Vec<&str> = cut.into_iter().chain(flags.iter().copied()).collect();
     product::transcode(home, source, &made, &flags).done()?;
     Ok(made)
-}
-
-fn facts_of(source: &Path) -> Result<PathBuf, String> {
-    let name = source.file_name().and_then(|name| name.to_str()).ok_or("a clip without a name")?;
-    let told = oracle::read(source)?.json();
-    Ok(clip::kept(&format!("{name}.json"), |out| std::fs::write(out, told).map_err(|e| e.to_string())))
-}
-
-fn beeps_stand(source: &Path, made: &Path) -> Result<(), String> {
-    let (was, is) = (oracle::read(source)?, oracle::read(made)?);
-    let (was, is) = (was.beeps.unwrap_or_default(), is.beeps.unwrap_or_default());
-    // A file of sound begins with its first sample, whatever ffmpeg calls the time of it.
-    let begins = first_sample(made)?;
-    let off = was.iter().zip(&is).map(|(due, at)| (due - (at - begins)).abs()).fold(0.0, f64::max);
-    if was.len() == is.len() && off <= BEEP_OFF_MAX { Ok(()) } else { Err(format!("beeps at {is:?} for {was:?}")) }
-}
-
-fn first_sample(made: &Path) -> Result<f64, String> {
-    let show = ["-v", "error", "-show_entries", "format=start_time", "-of", "csv=p=0"];
-    let told = film::run(std::process::Command::new("ffprobe").args(show).arg(made))?;
-    // "N/A" where the container has no such thing.
-    Ok(String::from_utf8_lossy(&told).trim().parse().unwrap_or(0.0))
 }

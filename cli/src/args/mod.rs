@@ -145,7 +145,7 @@ pub struct PackageArgs {
 #[group(multiple = true)]
 #[command(next_help_heading = "Pictures")]
 pub struct VideoArgs {
-    /// h264, hevc, vp8, vp9, av1, mpeg4 or none [default: h264; vp9 in webm, mpeg4 in avi]
+    /// h264, hevc, vp8, vp9, av1, mpeg4, none, or copy (SRC's own, as they are) [default: h264; vp9 in webm, mpeg4 in avi]
     #[arg(long, value_name = "CODEC")]
     pub video_codec: Option<String>,
     /// Speed against size, ultrafast to veryslow [default: medium]
@@ -157,7 +157,7 @@ pub struct VideoArgs {
     /// Bits per second on average over the film, instead of constant quality, such as 2500k
     #[arg(long, value_name = "RATE")]
     pub video_bitrate: Option<String>,
-    /// With --crf: bits per second that no stretch of the film goes over by more than two seconds' worth
+    /// Bits per second that no stretch of the film goes over by more than two seconds' worth
     #[arg(long, value_name = "RATE")]
     pub max_bitrate: Option<String>,
     /// Width and height, both even, such as 1280x720; 1280x and x720 let the other follow from the shape [default: as SRC]
@@ -246,7 +246,7 @@ pub struct WatermarkArgs {
 #[group(multiple = true)]
 #[command(next_help_heading = "Sound")]
 pub struct AudioArgs {
-    /// aac, mp3, opus, vorbis, flac, pcm, ac3 or none [default: the first that the container holds]
+    /// aac, mp3, opus, vorbis, flac, pcm, ac3, none, or copy (SRC's own, as it is) [default: the first that the container holds]
     #[arg(long, value_name = "CODEC")]
     pub audio_codec: Option<String>,
     /// Bits per second over all channels [default: 128k, or 64k for each of --channels; ac3 192k and 96k]

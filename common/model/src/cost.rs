@@ -2,7 +2,7 @@
 //! CPU time beyond which an attempt is taken to run in circles.
 
 use crate::media::{Geometry, VideoCodec};
-use crate::pipeline::{Preset, RateControl};
+use crate::pipeline::{Coding, Preset, RateControl};
 use crate::plan::{AudioRendition, Decode, Passes, VideoRendition};
 use crate::shots::{ImagePlan, Make};
 use crate::task::{EncodeWork, Need, Work};
@@ -12,6 +12,8 @@ use crate::time::{MediaTime, NS_PER_SECOND, scale_round};
 const TWO_PASSES_TENTHS: u64 = 15;
 /// Decoding and scaling, beside the encode.
 const DECODE_PIXEL_PS: u64 = 4_000;
+/// Reading and writing what is copied.
+const COPY_SECOND_NS: u64 = 2_000_000;
 /// Scaling and coding a still picture.
 const IMAGE_PIXEL_NS: u64 = 60;
 
@@ -53,7 +55,8 @@ pub fn index_need() -> Need {
 }
 
 pub fn encode_need(renditions: &[VideoRendition], length: MediaTime) -> Need {
-    let pixels = renditions.iter().map(|rendition| pixels(rendition.format.geometry)).fold(0, u64::saturating_add);
+    let encoded = renditions.iter().filter(|rendition| rendition.settings.coding.is_encode());
+    let pixels = encoded.map(|rendition| pixels(rendition.format.geometry)).fold(0, u64::saturating_add);
     let memory = (CHILD_MIB * MIB).saturating_add(pixels.saturating_mul(BYTES_A_PIXEL));
     Need { memory_mib: mib(memory), scratch_mib: mib(encoded_bytes(renditions, length)) }
 }
@@ -138,6 +141,9 @@ fn pixels(geometry: Geometry) -> u64 {
 }
 
 fn rendition_second_ns(rendition: &VideoRendition) -> u64 {
+    if rendition.settings.coding == Coding::Copy {
+        return COPY_SECOND_NS;
+    }
     let pixels = pixels(rendition.format.geometry);
     let rate = rendition.format.rate;
     let passes = if rendition.passes() == Passes::Two { TWO_PASSES_TENTHS } else { 10 };
@@ -217,8 +223,8 @@ mod tests {
             orientation: Orientation::UPRIGHT,
         };
         let span = Span::new(MediaTime::ZERO, end);
-        let (id, codec, decoder) = (String::new(), String::new(), String::new());
-        let track = VideoTrack { id, codec, decoder, caps: Vec::new(), format, span, divisible: Divisible::Yes };
+        let (id, codec, name, decoder) = Default::default();
+        let track = VideoTrack { id, codec, name, decoder, caps: Vec::new(), format, span, divisible: Divisible::Yes };
         let decode = Decode::Slice { from: 0, to: units, blocks: Vec::new() };
         Work::Encode(EncodeWork {
             method: Method::Pass,

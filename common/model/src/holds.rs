@@ -32,7 +32,7 @@ pub const HOLDS: [Holds; 13] = {
     [
         holds(Container::Mp4, ("mp4", &["mp4", "m4v"]), (&[H264, Hevc, Av1, Vp9], &[Aac, Mp3, Ac3])),
         holds(Container::Fmp4, ("fmp4", &[]), (&[H264, Hevc, Av1, Vp9], &[Aac, Mp3, Ac3])),
-        holds(Container::Mov, ("mov", &["mov", "qt"]), (&[H264, Hevc], &[Aac])),
+        holds(Container::Mov, ("mov", &["mov", "qt"]), (&[H264, Hevc], &[Aac, Pcm])),
         holds(
             Container::Mkv,
             ("mkv", &["mkv", "mka"]),

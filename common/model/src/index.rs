@@ -76,6 +76,9 @@ pub struct VideoTrack {
     pub id: String,
     /// Codec by its media type, such as `video/x-h264`.
     pub codec: String,
+    /// Codec as people call it, such as `h264`; empty in older indexes.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
     /// The decoder that gave its first picture, by GStreamer's name.
     pub decoder: String,
     /// GStreamer caps of the parsed stream, from each unit on.
@@ -106,6 +109,9 @@ pub enum Divisible {
 pub struct AudioTrack {
     pub id: String,
     pub codec: String,
+    /// As people call it, such as `aac` or `pcm_s16le`; empty in older indexes.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
     pub decoder: String,
     pub format: AudioFormat,
     pub language: Option<String>,

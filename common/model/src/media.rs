@@ -188,7 +188,20 @@ impl VideoCodec {
     }
 }
 
+impl VideoCodec {
+    /// Which of ours a track's codec is, by the name that its index has of it.
+    pub fn of_track(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|codec| codec.name() == name)
+    }
+}
+
 impl AudioCodec {
+    /// Which of ours a track's codec is, by the name that its index has of it.
+    pub fn of_track(name: &str) -> Option<Self> {
+        let name = if name == "pcm_s16le" { Self::Pcm.name() } else { name };
+        Self::ALL.into_iter().find(|codec| codec.name() == name)
+    }
+
     pub const ALL: [Self; 7] = [Self::Aac, Self::Mp3, Self::Opus, Self::Vorbis, Self::Flac, Self::Pcm, Self::Ac3];
 
     pub fn name(self) -> &'static str {

@@ -90,10 +90,13 @@ pub struct Rung {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VideoSettings {
+    /// Of a copy it is the source's, which a request does not know yet and a plan does.
     pub codec: VideoCodec,
+    #[serde(default, skip_serializing_if = "Coding::is_encode")]
+    pub coding: Coding,
     pub preset: Preset,
     pub rate: RateControl,
-    /// With constant quality: no stretch of the film has more bits than this over its length and two seconds.
+    /// No stretch of the film has more bits than this over its length and two seconds.
     #[serde(default)]
     pub max_bitrate: Option<u32>,
     /// `None`: as the source, upright.
@@ -111,7 +114,10 @@ pub struct VideoSettings {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AudioSettings {
+    /// Of a copy it is the source's, which a request does not know yet and a plan does.
     pub codec: AudioCodec,
+    #[serde(default, skip_serializing_if = "Coding::is_encode")]
+    pub coding: Coding,
     /// Bits per second over all channels; 0 for codecs that lose nothing.
     pub bitrate: u32,
     /// `None`: the source's.
@@ -119,6 +125,29 @@ pub struct AudioSettings {
     pub channels: Option<u16>,
     #[serde(default, skip_serializing_if = "Treatment::is_default")]
     pub treatment: Treatment,
+}
+
+/// Where coded units come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Coding {
+    #[default]
+    Encode,
+    /// The source's own, as they are.
+    Copy,
+}
+
+/// What becomes of the first and the last unit of copied sound, which the wanted part may cut.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Edges {
+    /// The container tells which samples are left out: the part is exact.
+    #[default]
+    Told,
+    /// Units are whole, and stand at their own times.
+    Whole,
+    /// Units are whole, and the first is where the file begins.
+    Bare,
 }
 
 /// Speed against size, by x264's names for every codec.
@@ -191,6 +220,18 @@ pub enum TrackChoice {
     Number(u32),
     /// The first track of this language (ISO 639, two or three letters).
     Language(String),
+}
+
+impl Coding {
+    pub fn is_encode(&self) -> bool {
+        *self == Self::Encode
+    }
+}
+
+impl Edges {
+    pub fn is_told(&self) -> bool {
+        *self == Self::Told
+    }
 }
 
 impl Manifest {

@@ -12,7 +12,7 @@ use crate::media::{
     VideoCodec,
 };
 use crate::picture::{Canvas, Deinterlace, Rect};
-use crate::pipeline::{AudioSettings, Damaged, Manifest, RateControl, VideoSettings};
+use crate::pipeline::{AudioSettings, Damaged, Edges, Manifest, RateControl, VideoSettings};
 use crate::shots::ImagePlan;
 use crate::time::{MediaTime, Rational, Span};
 
@@ -189,6 +189,9 @@ pub struct AudioRendition {
     /// begins. Containers without times begin at a place of their own.
     #[serde(default)]
     pub begins: Option<MediaTime>,
+    /// Of a copy.
+    #[serde(default, skip_serializing_if = "Edges::is_told")]
+    pub edges: Edges,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -274,7 +277,7 @@ impl VideoRendition {
     pub fn passes(&self) -> Passes {
         let knows_two = matches!(self.settings.codec, VideoCodec::H264 | VideoCodec::Hevc);
         match self.settings.rate {
-            RateControl::Bitrate(_) if knows_two => Passes::Two,
+            RateControl::Bitrate(_) if knows_two && self.settings.coding.is_encode() => Passes::Two,
             RateControl::Bitrate(_) | RateControl::Crf(_) => Passes::One,
         }
     }

@@ -14,6 +14,8 @@ pub use ogg::OggWriter;
 pub use wav::WavWriter;
 
 pub(crate) use flac::head as flac_head;
+pub(crate) use mp3::is_tag;
+pub(crate) use wav::loudspeakers;
 
 use crate::muxing::{Audio, Film, MuxError, Track};
 

@@ -8,8 +8,7 @@ use framefleet_model::media::AudioCodec;
 use super::Only;
 use crate::muxing::{Film, MuxError, Muxer, Picture, Track};
 
-/// Delay of LAME's encoder; the rest of the priming is every decoder's.
-const ENCODER_DELAY: u64 = 576;
+/// Every decoder's; the rest of the priming is the encoder's.
 const DECODER_DELAY: u64 = 529;
 const HEADER: usize = 4;
 /// Tag, flags, frames, bytes, a table of 100 places and a quality.
@@ -61,6 +60,14 @@ impl<W: Write + Seek> Mp3Writer<W> {
         Ok(())
     }
 
+    /// Frames of a constant rate differ by a byte of padding.
+    fn is_constant(&self) -> bool {
+        let ends = self.places.iter().skip(1).copied().chain([self.written]);
+        let mut lengths: Vec<u64> = self.places.iter().zip(ends).map(|(place, end)| end - place).collect();
+        lengths.sort_unstable();
+        lengths.first().zip(lengths.last()).is_none_or(|(least, most)| most - least <= 1)
+    }
+
     fn fill_tag(&mut self) {
         let audio = &self.only.audio;
         let (frames, bytes) = (audio.units.begins.len() as u32, u32::try_from(self.written).unwrap_or(u32::MAX));
@@ -68,7 +75,7 @@ impl<W: Write + Seek> Mp3Writer<W> {
         let at = HEADER + side_info(header);
         let mut body = Vec::with_capacity(XING + LAME);
         // "Info" is Xing's tag of a constant rate.
-        body.extend_from_slice(b"Info");
+        body.extend_from_slice(if self.is_constant() { b"Info" } else { b"Xing" });
         [FRAMES_BYTES_TABLE_QUALITY, frames, bytes].iter().for_each(|word| body.extend_from_slice(&word.to_be_bytes()));
         body.extend((0..TABLE).map(|n| {
             let frame = n * self.places.len() / TABLE;
@@ -76,8 +83,14 @@ impl<W: Write + Seek> Mp3Writer<W> {
             (place * 256 / self.written.max(1)).min(255) as u8
         }));
         body.extend_from_slice(&0_u32.to_be_bytes());
+        // Where nothing is left out at the beginning nothing can be said of the end either.
+        if u64::from(audio.priming) < DECODER_DELAY {
+            self.tag[at..at + body.len()].copy_from_slice(&body);
+            return;
+        }
+        let delay = u64::from(audio.priming) - DECODER_DELAY;
         let padding = audio.units.end.saturating_sub(u64::from(audio.priming) + audio.samples) + DECODER_DELAY;
-        let gaps = (ENCODER_DELAY.min(0xfff) << 12 | padding.min(0xfff)) as u32;
+        let gaps = (delay.min(0xfff) << 12 | padding.min(0xfff)) as u32;
         let mut lame = [0; LAME];
         lame[..9].copy_from_slice(b"LAME3.100");
         // Tag revision 0, constant rate.
@@ -120,6 +133,14 @@ impl<W: Write + Seek> Muxer<W> for Mp3Writer<W> {
         self.sink.flush()?;
         Ok(self.sink)
     }
+}
+
+/// Whether a frame holds such a tag instead of sound.
+pub(crate) fn is_tag(frame: &[u8]) -> bool {
+    let Some(header) = frame.first_chunk::<HEADER>() else { return false };
+    let at = HEADER + side_info(*header);
+    let is = |at: usize, name: &[u8]| frame.get(at..at + name.len()) == Some(name);
+    is(at, b"Xing") || is(at, b"Info") || is(HEADER + 32, b"VBRI")
 }
 
 fn is_mpeg1(header: [u8; HEADER]) -> bool {

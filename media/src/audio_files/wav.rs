@@ -97,20 +97,20 @@ fn format_chunk(only: &Only) -> Vec<u8> {
     put(&mut chunk, &[b"fmt ", &size.to_le_bytes(), &tag.to_le_bytes(), &channels.to_le_bytes()]);
     put(&mut chunk, &[&rate.to_le_bytes(), &second.to_le_bytes(), &block.to_le_bytes(), &BITS.to_le_bytes()]);
     if !is_plain {
-        let speakers = loudspeakers(channels);
+        let speakers = loudspeakers(channels).unwrap_or(0);
         put(&mut chunk, &[&22_u16.to_le_bytes(), &BITS.to_le_bytes(), &speakers.to_le_bytes(), &SUBTYPE_PCM]);
     }
     chunk
 }
 
 /// The mask of the usual places of so many channels: the encoder was given the same.
-fn loudspeakers(channels: u16) -> u32 {
+pub(crate) fn loudspeakers(channels: u16) -> Option<u32> {
     match channels {
-        3 => 0x07,
-        4 => 0x107,
-        5 => 0x37,
-        6 => 0x3f,
-        _ => 0,
+        3 => Some(0x07),
+        4 => Some(0x107),
+        5 => Some(0x37),
+        6 => Some(0x3f),
+        _ => None,
     }
 }
 

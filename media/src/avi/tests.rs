@@ -1,7 +1,7 @@
 use std::io::Cursor;
 
 use framefleet_model::id::Digest;
-use framefleet_model::media::{AudioFormat, Colour, Geometry, Tags};
+use framefleet_model::media::{AudioFormat, Colour, Geometry, Orientation, Tags};
 use framefleet_model::time::Rational;
 
 use super::*;
@@ -18,6 +18,7 @@ fn film() -> Film {
         geometry: Geometry { width: 64, height: 48 },
         depth: 8,
         pixel_aspect: Rational::ONE,
+        turn: Orientation::UPRIGHT,
         colour: Colour::UNSPECIFIED,
         mastering: None,
         light: None,

@@ -100,7 +100,7 @@ struct Unit<'a> {
     ticks: i64,
     not_before: i64,
     key: Key,
-    /// Nanoseconds of padding at its end.
+    /// Nanoseconds of padding at its end, or less than none of what is not to be heard at its beginning.
     discard: i64,
 }
 
@@ -149,7 +149,7 @@ impl<W: Write + Seek> MatroskaWriter<W> {
         self.sink.write_all(&head)?;
         self.sink.write_all(unit.data)?;
         self.at += (head.len() + unit.data.len()) as u64;
-        if unit.discard > 0 {
+        if unit.discard != 0 {
             self.put_discard(unit.discard)?;
         }
         Ok(())
@@ -301,7 +301,7 @@ fn block_head(unit: &Unit<'_>, distance: i16) -> Vec<u8> {
         Key::Yes | Key::Open => KEY_FLAG,
         Key::No => 0,
     };
-    if unit.discard > 0 {
+    if unit.discard != 0 {
         let mut block = Elements::default();
         block.head(0xa1, payload);
         let whole = block.len() as u64 + payload + discard_tail(unit.discard).len() as u64;
@@ -312,7 +312,7 @@ fn block_head(unit: &Unit<'_>, distance: i16) -> Vec<u8> {
     }
     e.raw(&[0x80 | unit.track as u8]);
     e.raw(&distance.to_be_bytes());
-    e.raw(&[if unit.discard > 0 { 0 } else { flags }]);
+    e.raw(&[if unit.discard != 0 { 0 } else { flags }]);
     e.into_bytes()
 }
 
@@ -327,6 +327,10 @@ fn discard_ns(audio: &Audio, number: usize) -> i64 {
     let (units, priming) = (&audio.units, u64::from(audio.priming));
     let begins = units.begins.get(number).copied().unwrap_or(units.end);
     let ends = units.begins.get(number + 1).copied().unwrap_or(units.end);
+    if begins > 0 && (begins + 1..ends).contains(&priming) && audio.codec != AudioCodec::Opus {
+        // What is left out at a block's beginning is told as less than nothing.
+        return -samples_time(audio, priming - begins).ns();
+    }
     let samples = if ends <= priming {
         ends - begins
     } else if number + 1 == units.begins.len() {

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use framefleet_model::fault::{Fault, FaultKind};
-use framefleet_model::plan::{AudioRendition, VideoRendition};
+use framefleet_model::media::Orientation;
+use framefleet_model::pipeline::Coding;
+use framefleet_model::plan::VideoRendition;
 use framefleet_model::task::{MergeVideo, MergeWork};
-use framefleet_model::time::{MediaTime, NS_PER_SECOND, scale_round};
 
 use crate::merge::headers;
 use crate::merge::schedule::Schedule;
-use crate::muxing::{Audio, Film, SoundUnits, Video};
+use crate::merge::sound::SoundInput;
+use crate::muxing::{Film, Video};
 use crate::read_at::ReadAt;
 use crate::reader::Reader;
 use crate::segment::{Entry, SegmentReader};
@@ -30,11 +32,6 @@ pub(crate) struct PictureInput {
     coming: std::vec::IntoIter<u32>,
     opened: usize,
     current: Option<SegmentReader>,
-}
-
-pub(crate) struct SoundInput {
-    pub(crate) rendition: AudioRendition,
-    pub(crate) track: SegmentReader,
 }
 
 impl Inputs {
@@ -129,6 +126,11 @@ impl PictureInput {
             depth: headers::depth(format),
             geometry: format.geometry,
             pixel_aspect: format.pixel_aspect,
+            // What is encoded stands upright.
+            turn: match self.rendition.settings.coding {
+                Coding::Encode => Orientation::UPRIGHT,
+                Coding::Copy => self.rendition.turn,
+            },
             colour: format.colour,
             mastering: format.mastering,
             light: format.light,
@@ -138,42 +140,6 @@ impl PictureInput {
             end: self.schedule.end,
             dts_delay: self.schedule.dts_delay,
         })
-    }
-}
-
-impl SoundInput {
-    pub(crate) fn first(&self) -> MediaTime {
-        let rate = i64::from(self.rendition.format.rate);
-        let codec = self.rendition.settings.codec;
-        let priming = scale_round(i64::from(codec.priming_samples()), NS_PER_SECOND, rate);
-        let first = self.track.entries.first().map_or(MediaTime::ZERO, |e| e.pts + MediaTime(priming));
-        if self.rendition.begins.is_some() { first } else { first.max(MediaTime::ZERO) }
-    }
-
-    fn track(&self) -> Result<Audio, Fault> {
-        let codec = self.rendition.settings.codec;
-        Ok(Audio {
-            codec,
-            codec_data: headers::codec_data(&self.track.caps)?,
-            format: self.rendition.format,
-            language: self.rendition.language.clone(),
-            bitrate: self.rendition.settings.bitrate,
-            first: self.first(),
-            priming: codec.priming_samples(),
-            samples: self.track.extent.samples,
-            units: self.units(),
-        })
-    }
-
-    fn units(&self) -> SoundUnits {
-        let (format, codec) = (self.rendition.format, self.rendition.settings.codec);
-        let begin = self.track.entries.first().map_or(MediaTime::ZERO, |e| e.pts);
-        let samples = |at: MediaTime| scale_round((at - begin).ns(), i64::from(format.rate), NS_PER_SECOND);
-        let begins: Vec<u64> = self.track.entries.iter().map(|e| samples(e.pts).unsigned_abs()).collect();
-        let whole = u64::from(codec.priming_samples()) + self.track.extent.samples;
-        let unit = codec.unit_samples(format.rate).filter(|_| !codec.is_lossless());
-        let end = unit.map_or(whole, |unit| begins.last().copied().unwrap_or(0) + u64::from(unit));
-        SoundUnits { begins, end: end.max(whole) }
     }
 }
 
@@ -196,13 +162,13 @@ mod tests {
 
     use framefleet_model::id::Digest;
     use framefleet_model::index::{Index, IndexHeader, Key, Method, Unit};
-    use framefleet_model::media::{Colour, Container, Geometry, Mirror, Orientation, Scan, Tags, VideoCodec};
+    use framefleet_model::media::{Colour, Container, Geometry, Mirror, Scan, Tags, VideoCodec};
     use framefleet_model::picture::{Deinterlace, Shape};
     use framefleet_model::pipeline::{Preset, RateControl, VideoSettings};
     use framefleet_model::plan::EncodeFormat;
     use framefleet_model::reads::{Op, REQUEST_BYTES, ReadReply, ReadRequest, Status};
     use framefleet_model::task::{CHILD_PROTOCOL, ChildLimits, ChildSpec, MergeSegment, Work, object};
-    use framefleet_model::time::{Rational, Span};
+    use framefleet_model::time::{MediaTime, Rational, Span};
 
     use super::*;
     use crate::segment::{Extent, SegmentWriter, Sync};
@@ -219,6 +185,7 @@ mod tests {
         let rate = Rational::new(25, 1).unwrap();
         let settings = VideoSettings {
             codec: VideoCodec::H264,
+            coding: Coding::Encode,
             preset: Preset::Medium,
             rate: RateControl::Crf(23),
             max_bitrate: None,

@@ -14,6 +14,7 @@ mod headers;
 pub(crate) mod inputs;
 pub(crate) mod proof;
 mod schedule;
+pub(crate) mod sound;
 mod transport;
 
 use std::fs::File;

@@ -16,7 +16,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::indexing::scratch_fault;
 use crate::isobmff::reader::Presented;
-use crate::merge::inputs::{Inputs, PictureInput, SoundInput};
+use crate::merge::inputs::{Inputs, PictureInput};
+use crate::merge::sound::SoundInput;
 use crate::pass::{self, Until};
 use crate::read_at::ReadAt;
 use crate::sound_coding;

@@ -9,7 +9,8 @@ use framefleet_model::time::MediaTime;
 use gst::prelude::*;
 
 use crate::child::Teller;
-use crate::merge::inputs::{Inputs, PictureInput, SoundInput};
+use crate::merge::inputs::{Inputs, PictureInput};
+use crate::merge::sound::SoundInput;
 use crate::pipe::{Pipe, internal, make};
 use crate::segment::{Entry, Sync};
 
@@ -106,11 +107,7 @@ fn row(
 type Way<'a> = (&'a gst_app::AppSrc, &'a AtomicU64, MediaTime);
 
 fn inputs_zero(sound: Option<&SoundInput>) -> MediaTime {
-    let holds_sound = sound.is_some_and(|sound| {
-        let codec = sound.rendition.settings.codec;
-        codec.unit_samples(sound.rendition.format.rate).is_some_and(|unit| unit > codec.priming_samples())
-    });
-    if holds_sound { MediaTime::ZERO - HEADROOM } else { MediaTime::ZERO }
+    if sound.is_some_and(SoundInput::begins_at_once) { MediaTime::ZERO - HEADROOM } else { MediaTime::ZERO }
 }
 
 fn push_pictures((source, pushed, zero): Way<'_>, input: &mut PictureInput) -> Result<(), Fault> {

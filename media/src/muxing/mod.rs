@@ -25,7 +25,7 @@ use std::io;
 use framefleet_model::id::Digest;
 use framefleet_model::index::Key;
 use framefleet_model::media::{
-    AudioCodec, AudioFormat, Chapter, Colour, ContentLight, Geometry, MasteringDisplay, Tags, VideoCodec,
+    AudioCodec, AudioFormat, Chapter, Colour, ContentLight, Geometry, MasteringDisplay, Orientation, Tags, VideoCodec,
 };
 use framefleet_model::time::{MediaTime, Rational};
 
@@ -49,6 +49,8 @@ pub struct Video {
     /// Bits of a sample.
     pub depth: u8,
     pub pixel_aspect: Rational,
+    /// How they must be turned to stand upright; only MP4 and MOV can tell.
+    pub turn: Orientation,
     pub colour: Colour,
     pub mastering: Option<MasteringDisplay>,
     pub light: Option<ContentLight>,

@@ -3,7 +3,8 @@
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::time::{MediaTime, NS_PER_SECOND};
 
-use crate::merge::inputs::{Inputs, SoundInput};
+use crate::merge::inputs::Inputs;
+use crate::merge::sound::SoundInput;
 use crate::package::files::KeyPlace;
 use crate::pipe::internal;
 

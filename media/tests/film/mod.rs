@@ -6,7 +6,7 @@ use std::process::Command;
 use framefleet_media::muxing::{Audio, Film, Muxer, Picture, SoundUnits, Track, Video};
 use framefleet_model::id::Digest;
 use framefleet_model::index::Key;
-use framefleet_model::media::{AudioCodec, AudioFormat, Colour, Geometry, Tags, VideoCodec};
+use framefleet_model::media::{AudioCodec, AudioFormat, Colour, Geometry, Orientation, Tags, VideoCodec};
 use framefleet_model::time::{MediaTime, Rational};
 
 /// One unit as ffprobe lists it.
@@ -97,6 +97,7 @@ pub fn take_apart(path: &Path, codec: VideoCodec, rate: Rational) -> Coded {
         geometry: Geometry { width: 320, height: 180 },
         depth: 8,
         pixel_aspect: Rational::ONE,
+        turn: Orientation::UPRIGHT,
         colour: Colour::UNSPECIFIED,
         mastering: None,
         light: None,

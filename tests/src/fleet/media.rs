@@ -130,6 +130,7 @@ pub fn film(pictures: i64, gop: i64) -> Index {
     let video = VideoTrack {
         id: "video".into(),
         codec: "video/x-text".into(),
+        name: "text".into(),
         decoder: "reader".into(),
         caps: vec![],
         format,
@@ -139,6 +140,7 @@ pub fn film(pictures: i64, gop: i64) -> Index {
     let audio = AudioTrack {
         id: "audio".into(),
         codec: "audio/x-text".into(),
+        name: "text".into(),
         decoder: "reader".into(),
         format: AudioFormat { rate: 48_000, channels: 2 },
         language: None,

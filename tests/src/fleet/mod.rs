@@ -48,7 +48,7 @@ use framefleet_model::id::{JobId, Nonce};
 use framefleet_model::media::{AudioCodec, Container, VideoCodec};
 use framefleet_model::picture::Shape;
 use framefleet_model::pipeline::{
-    AudioSettings, Damaged, OnExisting, OutputRequest, Preset, Range, RateControl, Request, SegmentDuration,
+    AudioSettings, Coding, Damaged, OnExisting, OutputRequest, Preset, Range, RateControl, Request, SegmentDuration,
     TrackChoice, VideoSettings,
 };
 use framefleet_model::sound::Treatment;
@@ -213,6 +213,7 @@ pub fn mint(seed: u64) -> framefleet_common::board::Mint {
 pub fn request(source: &str, to: &[PathBuf]) -> Request {
     let video = VideoSettings {
         codec: VideoCodec::H264,
+        coding: Coding::Encode,
         preset: Preset::Ultrafast,
         rate: RateControl::Crf(23),
         max_bitrate: None,
@@ -224,6 +225,7 @@ pub fn request(source: &str, to: &[PathBuf]) -> Request {
     };
     let audio = AudioSettings {
         codec: AudioCodec::Aac,
+        coding: Coding::Encode,
         bitrate: 128_000,
         sample_rate: None,
         channels: None,

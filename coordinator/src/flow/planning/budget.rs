@@ -11,6 +11,8 @@ use framefleet_model::time::{MediaTime, NS_PER_SECOND};
 
 /// No segment gets less than this part of the average, in ten-thousandths: the estimate may be wrong.
 const PACE_MIN: u64 = 100;
+/// Of a cap, what an average may be at most.
+const AVERAGE_PERCENT_MAX: u32 = 97;
 /// How full a segment's encoder may think the player's buffer at its start, and how large that buffer is.
 const BUFFER: MediaTime = MediaTime::from_secs(1);
 const FULL_AT_START: MediaTime = MediaTime(NS_PER_SECOND / 2);
@@ -48,6 +50,44 @@ pub(crate) fn paces(units: &[Unit], segments: &[Segment]) -> Vec<u32> {
     needs.iter().zip(&lengths).map(pace).collect()
 }
 
+/// The largest pace at which no rendition with both an average and a cap goes over the cap; `None` where there is none.
+pub(crate) fn pace_max(renditions: &[VideoRendition]) -> Option<u32> {
+    let bounds =
+        renditions.iter().filter_map(|rendition| match (rendition.settings.rate, rendition.settings.max_bitrate) {
+            (RateControl::Bitrate(bits), Some(most)) => {
+                let pace = u64::from(PACE_EVEN) * u64::from(within_cap(most)) / u64::from(bits.max(1));
+                Some(u32::try_from(pace).unwrap_or(u32::MAX))
+            }
+            (RateControl::Bitrate(_) | RateControl::Crf(_), _) => None,
+        });
+    bounds.min()
+}
+
+/// The highest average under a cap: encoders meet what a segment is given, but not to the bit.
+pub(crate) fn within_cap(max_bitrate: u32) -> u32 {
+    max_bitrate / 100 * AVERAGE_PERCENT_MAX
+}
+
+/// What is over a bound goes to the segments that have room, by what they have already.
+pub(crate) fn bounded(mut paces: Vec<u32>, segments: &[Segment], most: u32) -> Vec<u32> {
+    let length = |n: usize| u128::from(segments[n].span.len().ns().max(1).unsigned_abs());
+    // Each round fills at least one segment.
+    for _ in 0..segments.len() {
+        let over: u128 = (0..paces.len()).map(|n| length(n) * u128::from(paces[n].saturating_sub(most))).sum();
+        let room: u128 = (0..paces.len()).filter(|n| paces[*n] < most).map(|n| length(n) * u128::from(paces[n])).sum();
+        if over == 0 || room == 0 {
+            break;
+        }
+        for pace in &mut paces {
+            *pace = match *pace >= most {
+                true => most,
+                false => u32::try_from(u128::from(*pace) * (room + over) / room).unwrap_or(u32::MAX),
+            };
+        }
+    }
+    paces.into_iter().map(|pace| pace.min(most)).collect()
+}
+
 /// The bits a second of the segment that has most.
 pub(crate) fn most(rendition: &VideoRendition, segments: &[Segment]) -> u64 {
     let pace = segments.iter().map(|segment| segment.pace).max().unwrap_or(PACE_EVEN);
@@ -70,6 +110,12 @@ pub(crate) fn vbv(max_bitrate: u32, segments: &[Segment]) -> Vbv {
     };
     let rate = u32::try_from(rate).unwrap_or(max_bitrate).max(1000);
     Vbv { rate, buffer_ms: u32::try_from(BUFFER.ns() / 1_000_000).unwrap_or(1000), start_percent: 50 }
+}
+
+/// The same where segments are given their bits: all of a segment is within the cap already, and only its moments are
+/// bounded.
+pub(crate) fn vbv_of_average(max_bitrate: u32) -> Vbv {
+    Vbv { rate: max_bitrate, buffer_ms: u32::try_from(BUFFER.ns() / 1_000_000).unwrap_or(1000), start_percent: 50 }
 }
 
 /// What the source has between two cuts.
@@ -155,6 +201,14 @@ mod tests {
         let intra = units(&[(300, true), (300, true), (100, true), (100, true)]);
         assert_eq!(paces(&intra, &segments(&[2, 2])), [100 + 14_850, 100 + 4_950]);
         assert_eq!(paces(&[], &segments(&[2, 2])), [PACE_EVEN, PACE_EVEN]);
+    }
+
+    #[test]
+    fn what_is_over_a_cap_goes_where_there_is_room() {
+        let bounded = |paces: &[u32], most| bounded(paces.to_vec(), &segments(&[10, 10, 10]), most);
+        assert_eq!(bounded(&[20_000, 5_000, 5_000], 15_000), [15_000, 7_500, 7_500]);
+        assert_eq!(bounded(&[20_000, 9_000, 1_000], 12_000), [12_000, 12_000, 6_000]);
+        assert_eq!(bounded(&[10_000, 10_000, 10_000], 12_000), [10_000; 3]);
     }
 
     #[test]

@@ -12,11 +12,11 @@ use framefleet_model::cost;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::index::IndexHeader;
 use framefleet_model::picture::Deinterlace;
-use framefleet_model::pipeline::SegmentDuration;
+use framefleet_model::pipeline::{Coding, SegmentDuration};
 use framefleet_model::plan::{Cut, CutReason, Decode, PACE_EVEN, Segment, VideoRendition, output_end};
 use framefleet_model::time::{MediaTime, Span};
 
-use crate::flow::planning::film::{Counting, Film};
+use crate::flow::planning::film::{Counting, Film, KeyUnit};
 use crate::flow::planning::span::Wanted;
 
 const AUTO: MediaTime = MediaTime::from_secs(5);
@@ -37,6 +37,8 @@ pub(crate) struct Cutting<'a> {
     pub(crate) renditions: &'a [VideoRendition],
     /// How long the segments of packages are.
     pub(crate) packages: Option<MediaTime>,
+    /// Where the film may be cut, if not anywhere: some rendition is a copy.
+    pub(crate) only_at: Option<Vec<KeyUnit>>,
 }
 
 impl Cutting<'_> {
@@ -102,6 +104,8 @@ impl Cutting<'_> {
         }
         match self.asked {
             SegmentDuration::None => Ok(None),
+            // Copying is reading, which gains nothing from being done in parts.
+            SegmentDuration::Auto if self.renditions.iter().all(|r| r.settings.coding == Coding::Copy) => Ok(None),
             SegmentDuration::Auto => Ok(Some(self.auto())),
             SegmentDuration::Every(asked) => self.check(asked).map(Some),
         }
@@ -140,7 +144,14 @@ impl Cutting<'_> {
             if moment + half > end {
                 return;
             }
-            let Some(cut) = self.cut_near(moment, half) else { return };
+            let near = match &self.only_at {
+                None => self.cut_near(moment, half),
+                Some(keys) => match cut_at(keys, moment, half) {
+                    Some(cut) => Some(cut),
+                    None => continue,
+                },
+            };
+            let Some(cut) = near else { return };
             let last = cuts.last().map_or(start, |cut| cut.at);
             if cut.at + half <= end && self.fills(last, cut.at) && self.fills(cut.at, end) {
                 cuts.push(cut);
@@ -195,6 +206,13 @@ impl Cutting<'_> {
         };
         Segment { number, span, decode, pictures, pace: PACE_EVEN }
     }
+}
+
+/// At the nearest of these within half a segment.
+fn cut_at(keys: &[KeyUnit], moment: MediaTime, half: MediaTime) -> Option<Cut> {
+    let near = keys.iter().map(|key| key.pts).min_by_key(|pts| (*pts - moment).ns().unsigned_abs());
+    let at = near.filter(|at| (*at - moment).ns().abs() <= half.ns())?;
+    Some(Cut { at, reason: CutReason::KeyPicture })
 }
 
 /// Equal shares: a short last segment would leave a worker idle at the end.

@@ -102,6 +102,23 @@ impl<'a> Film<'a> {
         self.keys[..self.keys.partition_point(|k| k.pts <= time)].last().copied()
     }
 
+    /// Where decoding may begin and nothing that comes later is shown before: copies are cut there.
+    pub(crate) fn closed_keys(&self) -> Vec<KeyUnit> {
+        let mut earliest = MediaTime::MAX;
+        let mut closed = Vec::new();
+        let mut keys = self.keys.iter().rev().peekable();
+        for (number, unit) in self.units.iter().enumerate().rev() {
+            if let Some(key) = keys.next_if(|key| key.unit as usize == number) {
+                closed.extend(Some(*key).filter(|key| key.pts < earliest));
+            }
+            if unit.shows > 0 {
+                earliest = earliest.min(unit.pts.unwrap_or(earliest));
+            }
+        }
+        closed.reverse();
+        closed
+    }
+
     /// The key unit nearest to `time` of those in `[from, to]`.
     pub(crate) fn key_near(&self, time: MediaTime, from: MediaTime, to: MediaTime) -> Option<KeyUnit> {
         let within =

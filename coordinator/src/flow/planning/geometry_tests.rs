@@ -2,7 +2,7 @@
 
 use framefleet_model::media::{Colour, Geometry, Mirror, Orientation, Scan, VideoFormat};
 use framefleet_model::picture::{Deinterlace, Flip, PixelAspect, Rect, Shape, Size, SizeMode, Window};
-use framefleet_model::pipeline::{Preset, RateControl, VideoSettings};
+use framefleet_model::pipeline::{Coding, Preset, RateControl, VideoSettings};
 use framefleet_model::time::Rational;
 
 use super::geometry::{Shaped, shaped, turned};
@@ -27,6 +27,7 @@ fn settings(size: Option<Size>, shape: Shape) -> VideoSettings {
     let (codec, rate) = (framefleet_model::media::VideoCodec::H264, RateControl::Crf(23));
     VideoSettings {
         codec,
+        coding: Coding::Encode,
         preset: Preset::Medium,
         rate,
         max_bitrate: None,

@@ -8,6 +8,8 @@
 
 /// How bits are shared over segments.
 mod budget;
+/// What is taken from the source as it is coded.
+mod copies;
 /// Where the film is cut.
 mod cuts;
 /// What the index says of the film's pictures.
@@ -33,7 +35,7 @@ use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::image::Images;
 use framefleet_model::index::{AudioTrack, Index, Missing, Part};
 use framefleet_model::media::Chapter;
-use framefleet_model::pipeline::{Damaged, OutputRequest, Request};
+use framefleet_model::pipeline::{Coding, Damaged, OutputRequest, RateControl, Request};
 use framefleet_model::plan::{
     AudioRendition, Cut, IndexRef, OutputPlan, PLAN_VERSION, PackagePlan, Passes, Plan, Segment, SourceFacts,
     VideoRendition, dts_delay, output_times,
@@ -70,6 +72,7 @@ pub fn plan(asked: Asked<'_>) -> Result<Plan, Fault> {
         (false, false) => Tracks { audio: index.header.audio.as_ref(), ..tracks },
     };
     let wanted = wanted(request.range, line)?;
+    let wanted = copies::wanted((&rendered.video, film.as_ref()), span::zero(line)?, wanted)?;
     let images = take_images(asked, (&rendered.outputs, tracks), wanted.span)?;
     let asked_to = match asks(|o| o.images.is_none()) {
         true => request.range.to.map_or(MediaTime::MAX, |_| wanted.span.end),
@@ -246,12 +249,23 @@ fn cut(
     rendered: &Rendered,
     asked: Asked<'_>,
 ) -> Result<CutFilm, Fault> {
-    let cutting = Cutting { film, wanted, asked: asked.request.segments, renditions: &rendered.video, packages };
+    let cutting = Cutting {
+        film,
+        wanted,
+        asked: asked.request.segments,
+        renditions: &rendered.video,
+        packages,
+        only_at: copies::cuts(film, &rendered.video),
+    };
     let moments = packages.map(|time| cutting.moments(time)).unwrap_or_default();
     let cuts = cutting.cuts()?;
     let mut segments = cutting.segments(&cuts, &asked.index.header);
     if rendered.video.iter().any(|r| r.passes() == Passes::Two) && film.counting == Counting::Exact {
         let paces = budget::paces(film.units, &segments);
+        let paces = match budget::pace_max(&rendered.video) {
+            Some(most) => budget::bounded(paces, &segments, most),
+            None => paces,
+        };
         segments.iter_mut().zip(paces).for_each(|(segment, pace)| segment.pace = pace);
     }
     let uncut = match &film.counting {
@@ -260,7 +274,10 @@ fn cut(
     };
     let video = rendered.video.iter().map(|r| VideoRendition {
         dts_delay: delay(film, wanted, r),
-        vbv: r.settings.max_bitrate.map(|most| budget::vbv(most, &segments)),
+        vbv: r.settings.max_bitrate.map(|most| match r.settings.rate {
+            RateControl::Crf(_) => budget::vbv(most, &segments),
+            RateControl::Bitrate(_) => budget::vbv_of_average(most),
+        }),
         level: levels::level(r, budget::most(r, &segments)),
         ..r.clone()
     });
@@ -280,6 +297,9 @@ fn delay(film: &Film<'_>, wanted: Wanted, rendition: &VideoRendition) -> Option<
         return None;
     }
     let within: Vec<MediaTime> = film.shown.iter().copied().filter(|t| wanted.pictures.contains(*t)).collect();
+    if rendition.settings.coding == Coding::Copy {
+        return Some(copies::dts_delay(film, wanted.pictures));
+    }
     let line = rendition.line(wanted.span.start);
     Some(dts_delay(&output_times(&within, wanted.pictures, line), rendition.reorder_depth))
 }
@@ -293,6 +313,8 @@ fn chapters(chapters: &[Chapter], span: Span) -> Vec<Chapter> {
     clipped.filter(|chapter| chapter.start < chapter.end).collect()
 }
 
+#[cfg(test)]
+mod copies_tests;
 #[cfg(test)]
 mod geometry_tests;
 #[cfg(test)]

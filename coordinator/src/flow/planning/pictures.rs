@@ -3,11 +3,13 @@
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::media::{Colour, ColourRange, Container, Geometry, Scan, VideoCodec, VideoFormat};
 use framefleet_model::picture::{ColourSpace, Deinterlace, Depth, Shape};
-use framefleet_model::pipeline::{Preset, RateControl, VideoSettings};
+use framefleet_model::pipeline::{Coding, Preset, RateControl, VideoSettings};
 use framefleet_model::plan::{EncodeFormat, VideoRendition};
 use framefleet_model::time::{MediaTime, NS_PER_SECOND, Rational, scale_round};
 use framefleet_model::watermark::Mark;
 
+use crate::flow::planning::budget::within_cap;
+use crate::flow::planning::copies;
 use crate::flow::planning::film::Film;
 use crate::flow::planning::geometry::{SIDE_MAX, SIDE_MIN, Shaped, shaped};
 
@@ -30,6 +32,9 @@ pub(crate) fn rendition(
     container: Container,
     known: &mut Vec<VideoRendition>,
 ) -> Result<u32, Fault> {
+    if settings.coding == Coding::Copy {
+        return copies::pictures(film, container, known);
+    }
     check(settings)?;
     let made = make(settings, film, container)?;
     let same = |r: &&VideoRendition| {
@@ -45,7 +50,7 @@ pub(crate) fn rendition(
 
 /// What the container makes of the settings, for people.
 pub(crate) fn notes(container: Container, made: &VideoRendition) -> Vec<String> {
-    if container != Container::Avi {
+    if container != Container::Avi || made.settings.coding == Coding::Copy {
         return Vec::new();
     }
     let grid = format!("avi keeps no times: pictures are put on a grid of {} a second", made.format.rate);
@@ -149,7 +154,7 @@ fn deinterlace(asked: Deinterlace, source: &VideoFormat) -> Result<Deinterlace, 
 }
 
 /// The source's own rate, by what it says or by its pictures' distance.
-fn nominal(source: &VideoFormat, distance: MediaTime, deinterlace: Deinterlace) -> Rational {
+pub(super) fn nominal(source: &VideoFormat, distance: MediaTime, deinterlace: Deinterlace) -> Rational {
     let own = source.rate.filter(|r| bounded(*r)).unwrap_or_else(|| rate_of(distance));
     match deinterlace {
         Deinterlace::Weave | Deinterlace::Frame => own,
@@ -299,8 +304,13 @@ fn check_most(settings: &VideoSettings) -> Result<(), Fault> {
     if !(BITRATE_MIN..=BITRATE_MAX).contains(&most) {
         return refuse(format!("a max bitrate of {most} bit/s is not from {BITRATE_MIN} to {BITRATE_MAX}"));
     }
-    if let RateControl::Bitrate(rate) = settings.rate {
-        return refuse(format!("a max bitrate of {most} bit/s goes with a crf, not with a video bitrate of {rate}"));
+    if let RateControl::Bitrate(rate) = settings.rate
+        && rate > within_cap(most)
+    {
+        let bound = within_cap(most);
+        return refuse(format!(
+            "a video bitrate of {rate} bit/s is over {bound}, which a max bitrate of {most} leaves room for"
+        ));
     }
     if !matches!(settings.codec, VideoCodec::H264 | VideoCodec::Hevc) {
         let codec = settings.codec.name();

@@ -3,10 +3,12 @@
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::index::AudioTrack;
 use framefleet_model::media::{AudioCodec, AudioFormat, Container};
-use framefleet_model::pipeline::AudioSettings;
+use framefleet_model::pipeline::{AudioSettings, Coding, Edges};
 use framefleet_model::plan::AudioRendition;
 use framefleet_model::sound::{Downmix, Treatment};
 use framefleet_model::time::{MediaTime, NS_PER_SECOND, scale_round};
+
+use crate::flow::planning::copies;
 
 /// The sampling frequencies that AAC can write (ISO 14496-3, table 1.18).
 const AAC_RATES: [u32; 13] =
@@ -34,7 +36,7 @@ const MP3_LOW_BITRATES: [u32; 14] = [8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112,
 /// ATSC A/52, table 5.18.
 const AC3_BITRATES: [u32; 19] =
     [32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640];
-const PCM_BITS: u32 = 16;
+pub(super) const PCM_BITS: u32 = 16;
 
 /// Where an output's sound goes.
 #[derive(Clone, Copy)]
@@ -51,6 +53,9 @@ pub(crate) fn rendition(
     within: Within,
     known: &mut Vec<AudioRendition>,
 ) -> Result<u32, Fault> {
+    if settings.coding == Coding::Copy {
+        return copies::sound(track, within.container, known);
+    }
     let format = format(settings, track.format, within.container)?;
     let treatment = treatment(&settings.treatment, format, track.format)?;
     let settings = AudioSettings { bitrate: bitrate(settings, format)?, treatment, ..settings.clone() };
@@ -60,7 +65,8 @@ pub(crate) fn rendition(
         return Ok(same.number);
     }
     let number = u32::try_from(known.len()).unwrap_or(u32::MAX);
-    known.push(AudioRendition { number, settings, format, language: track.language.clone(), begins });
+    let (language, edges) = (track.language.clone(), Edges::Told);
+    known.push(AudioRendition { number, settings, format, language, begins, edges });
     Ok(number)
 }
 
@@ -68,7 +74,7 @@ pub(crate) fn rendition(
 /// sample of the source still has its place. In steps of `picture`.
 pub(crate) fn delay(container: Container, settings: &AudioSettings, picture: MediaTime) -> MediaTime {
     let priming = settings.codec.priming_samples();
-    if container != Container::Avi || priming == 0 || picture <= MediaTime::ZERO {
+    if container != Container::Avi || settings.coding == Coding::Copy || priming == 0 || picture <= MediaTime::ZERO {
         return MediaTime::ZERO;
     }
     // The slowest rate that the codec may run at here has the longest priming.
@@ -100,7 +106,7 @@ fn priming_time(codec: AudioCodec, rate: u32) -> MediaTime {
     MediaTime(scale_round(i64::from(codec.priming_samples()), NS_PER_SECOND, i64::from(rate.max(1))))
 }
 
-fn rates(codec: AudioCodec, container: Container) -> &'static [u32] {
+pub(super) fn rates(codec: AudioCodec, container: Container) -> &'static [u32] {
     match codec {
         AudioCodec::Aac => &AAC_RATES,
         AudioCodec::Mp3 if container == Container::Flv => &FLV_MP3_RATES,

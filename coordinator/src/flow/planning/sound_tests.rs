@@ -2,7 +2,7 @@
 
 use framefleet_model::fault::FaultKind;
 use framefleet_model::media::{AudioCodec, AudioFormat, Container};
-use framefleet_model::pipeline::AudioSettings;
+use framefleet_model::pipeline::{AudioSettings, Coding};
 use framefleet_model::plan::AudioRendition;
 use framefleet_model::sound::{Downmix, Treatment};
 use framefleet_model::time::MediaTime;
@@ -11,7 +11,14 @@ use super::sound::{Within, rendition};
 use super::tests::{steady, with_sound};
 
 fn asked(channels: Option<u16>, treatment: Treatment) -> AudioSettings {
-    AudioSettings { codec: AudioCodec::Aac, bitrate: 128_000, sample_rate: None, channels, treatment }
+    AudioSettings {
+        codec: AudioCodec::Aac,
+        coding: Coding::Encode,
+        bitrate: 128_000,
+        sample_rate: None,
+        channels,
+        treatment,
+    }
 }
 
 /// Renditions of a track of so many channels, or the refusal.

@@ -45,6 +45,11 @@ pub(crate) fn wanted(range: Range, tracks: Tracks<'_>) -> Result<Wanted, Fault> 
     Ok(Wanted { span: Span::new(start, end), pictures: Span::new(first, last) })
 }
 
+/// The film's first moment.
+pub(crate) fn zero(tracks: Tracks<'_>) -> Result<MediaTime, Fault> {
+    whole(tracks).map(|whole| whole.start)
+}
+
 fn whole(tracks: Tracks<'_>) -> Result<Span, Fault> {
     let pictures = tracks.film.and_then(|film| film.shown.first().map(|first| Span::new(*first, film.end)));
     let sound = tracks.audio.map(|audio| Span::new(audio.span.start.max(MediaTime::ZERO), audio.span.end));

@@ -10,8 +10,8 @@ use framefleet_model::media::{
 };
 use framefleet_model::picture::Shape;
 use framefleet_model::pipeline::{
-    AudioSettings, Damaged, Ladder, Manifest, OnExisting, OutputRequest, Package, Preset, Range, RateControl, Request,
-    SegmentDuration, TrackChoice, VideoSettings,
+    AudioSettings, Coding, Damaged, Ladder, Manifest, OnExisting, OutputRequest, Package, Preset, Range, RateControl,
+    Request, SegmentDuration, TrackChoice, VideoSettings,
 };
 use framefleet_model::plan::{CutReason, Decode, IndexRef, Plan, SourceFacts, shown_times};
 use framefleet_model::sound::Treatment;
@@ -59,6 +59,7 @@ fn of_units(units: Vec<Unit>) -> Index {
     let video = VideoTrack {
         id: "v".into(),
         codec: "video/x-h264".into(),
+        name: "h264".into(),
         decoder: "d".into(),
         caps: vec![],
         format,
@@ -83,6 +84,7 @@ pub(super) fn with_sound(mut index: Index, from: i64, to: i64) -> Index {
     index.header.audio = Some(AudioTrack {
         id: "a".into(),
         codec: "audio/mpeg".into(),
+        name: "aac".into(),
         decoder: "d".into(),
         format: AudioFormat { rate: 44_100, channels: 2 },
         language: Some("de".into()),
@@ -91,9 +93,10 @@ pub(super) fn with_sound(mut index: Index, from: i64, to: i64) -> Index {
     index
 }
 
-fn video() -> VideoSettings {
+pub(super) fn video() -> VideoSettings {
     VideoSettings {
         codec: VideoCodec::H264,
+        coding: Coding::Encode,
         preset: Preset::Veryfast,
         rate: RateControl::Crf(23),
         max_bitrate: None,
@@ -105,21 +108,16 @@ fn video() -> VideoSettings {
     }
 }
 
-fn audio() -> AudioSettings {
-    AudioSettings {
-        codec: AudioCodec::Aac,
-        bitrate: 128_000,
-        sample_rate: None,
-        channels: None,
-        treatment: Treatment::default(),
-    }
+pub(super) fn audio() -> AudioSettings {
+    let (coding, treatment) = (Coding::Encode, Treatment::default());
+    AudioSettings { codec: AudioCodec::Aac, coding, bitrate: 128_000, sample_rate: None, channels: None, treatment }
 }
 
-fn output(to: &str, video: Option<VideoSettings>, audio: Option<AudioSettings>) -> OutputRequest {
+pub(super) fn output(to: &str, video: Option<VideoSettings>, audio: Option<AudioSettings>) -> OutputRequest {
     OutputRequest { to: to.into(), container: Container::Mp4, video, audio, package: None, images: None }
 }
 
-fn request(segments: SegmentDuration) -> Request {
+pub(super) fn request(segments: SegmentDuration) -> Request {
     Request {
         source: "file:///film".into(),
         outputs: vec![output("file:///out.mp4", Some(video()), Some(audio()))],
@@ -143,7 +141,7 @@ pub(super) fn planned(request: &Request, index: &Index) -> Result<Plan, (FaultKi
 }
 
 /// `at:reason` of each cut.
-fn cuts(plan: &Plan) -> String {
+pub(super) fn cuts(plan: &Plan) -> String {
     let cuts = plan.cuts.iter().map(|cut| {
         let reason = match cut.reason {
             CutReason::Start => "start".to_owned(),
@@ -157,7 +155,7 @@ fn cuts(plan: &Plan) -> String {
     cuts.collect::<Vec<_>>().join(" ")
 }
 
-fn slices(plan: &Plan) -> Vec<(u32, u32, Option<u32>)> {
+pub(super) fn slices(plan: &Plan) -> Vec<(u32, u32, Option<u32>)> {
     let slice = |segment: &framefleet_model::plan::Segment| match segment.decode {
         Decode::Slice { from, to, .. } => (from, to, segment.pictures),
         Decode::Whole => (u32::MAX, u32::MAX, segment.pictures),

@@ -4,6 +4,7 @@ use framefleet_model::media::{AudioCodec, Colour, ColourRange, ContentLight, Mas
 
 use super::Brand;
 use super::boxes::Boxes;
+use crate::audio_files::loudspeakers;
 use crate::muxing::{Audio, Film, MuxError, Video, vp9};
 
 /// Object types of ISO/IEC 14496-1, table 5.
@@ -16,13 +17,14 @@ const RESOLUTION: u32 = 0x0048_0000;
 const DEPTH: u16 = 0x18;
 
 /// Refuses what has no sample entry here.
-pub(crate) fn check(film: &Film) -> Result<(), MuxError> {
+pub(crate) fn check(film: &Film, brand: Brand) -> Result<(), MuxError> {
     let refuse = |codec| Err(MuxError::Codec { container: "mp4", codec });
     match film.video.as_ref().map(|video| video.codec) {
         Some(codec @ (VideoCodec::Vp8 | VideoCodec::Mpeg4)) => return refuse(codec.name()),
         Some(VideoCodec::H264 | VideoCodec::Hevc | VideoCodec::Vp9 | VideoCodec::Av1) | None => {}
     }
     match film.audio.as_ref().map(|audio| audio.codec) {
+        Some(AudioCodec::Pcm) if brand == Brand::QuickTime => Ok(()),
         Some(codec @ (AudioCodec::Opus | AudioCodec::Vorbis | AudioCodec::Flac | AudioCodec::Pcm)) => {
             refuse(codec.name())
         }
@@ -105,6 +107,9 @@ fn put_light(b: &mut Boxes, light: ContentLight) {
 }
 
 pub(crate) fn put_audio(b: &mut Boxes, audio: &Audio, brand: Brand) {
+    if audio.codec == AudioCodec::Pcm {
+        return put_pcm(b, audio);
+    }
     let entry = if audio.codec == AudioCodec::Ac3 { b"ac-3" } else { b"mp4a" };
     b.nest(entry, |b| {
         b.zeros(6);
@@ -131,6 +136,46 @@ pub(crate) fn put_audio(b: &mut Boxes, audio: &Audio, brand: Brand) {
             b.full(b"esds", 0, |b| put_elementary_stream(b, audio));
             b.nest(&[0; 4], |_| {});
         });
+    });
+}
+
+/// QuickTime's little-endian samples of 16 bits; more than two channels, or a rate that does not fit, have the second
+/// version of the entry (QuickTime File Format, sound sample descriptions).
+fn put_pcm(b: &mut Boxes, audio: &Audio) {
+    let rate = audio.format.rate;
+    let channels = audio.format.channels;
+    let is_plain = channels <= 2 && u16::try_from(rate).is_ok();
+    b.nest(if is_plain { b"sowt" } else { b"lpcm" }, |b| {
+        b.zeros(6);
+        b.u16(1);
+        if is_plain {
+            b.zeros(8);
+            b.u16(channels);
+            b.u16(16);
+            b.u32(0);
+            b.u16(u16::try_from(rate).unwrap_or(0));
+            return b.u16(0);
+        }
+        b.u16(2);
+        b.zeros(6);
+        b.u16(3);
+        b.u16(16);
+        b.u16(0xfffe);
+        b.u16(0);
+        b.u32(0x0001_0000);
+        b.u32(72);
+        b.u64(f64::from(rate).to_bits());
+        b.u32(u32::from(channels));
+        b.u32(0x7f00_0000);
+        b.u32(16);
+        // Signed and packed.
+        b.u32(0x0c);
+        b.u32(2 * u32::from(channels));
+        b.u32(1);
+        if let Some(mask) = loudspeakers(channels) {
+            // A bitmap instead of a number of layouts, and no descriptions.
+            b.full(b"chan", 0, |b| [0x0001_0000, mask, 0].into_iter().for_each(|value| b.u32(value)));
+        }
     });
 }
 

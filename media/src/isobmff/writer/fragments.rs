@@ -124,9 +124,9 @@ impl TrackClock {
 /// What stands in front of all fragments. `edits`: of the film's pictures and of its sound, what stands on their clocks at
 /// the output's time zero.
 pub(crate) fn init(film: &Film, (brand, edits): (Brand, [i64; 2])) -> Result<Vec<u8>, MuxError> {
-    entries::check(film)?;
+    entries::check(film, brand)?;
     let mut tracks = Vec::new();
-    let empty = || Layout { durations: Vec::new(), chunk_samples: Vec::new() };
+    let empty = || Layout { durations: Vec::new(), chunk_samples: Vec::new(), sample_bytes: None };
     let [shown, heard] = edits;
     if let Some(video) = &film.video {
         let edit = Edit { hole: MediaTime::ZERO, from: shown, duration: video.end };

@@ -25,7 +25,7 @@ pub use fragmented::FragmentedWriter;
 use std::io::{Seek, SeekFrom, Write};
 
 use framefleet_model::index::Key;
-use framefleet_model::media::VideoCodec;
+use framefleet_model::media::{AudioCodec, VideoCodec};
 use framefleet_model::time::MediaTime;
 
 use self::boxes::Boxes;
@@ -72,11 +72,13 @@ pub struct Mp4Writer<W> {
     mdat_at: u64,
     /// Where the next byte goes.
     at: u64,
+    /// Bytes of PCM that are still to come.
+    pcm_due: u64,
 }
 
 impl<W: Write + Seek> Mp4Writer<W> {
     pub fn begin(mut sink: W, film: Film, brand: Brand) -> Result<Self, MuxError> {
-        entries::check(&film)?;
+        entries::check(&film, brand)?;
         let timescale = film.video.as_ref().map(|video| timescale_of(video.rate));
         let pictures = match (&film.video, timescale) {
             (Some(video), Some(timescale)) => Some(Pictures::new(video, timescale)?),
@@ -100,8 +102,23 @@ impl<W: Write + Seek> Mp4Writer<W> {
         let tables = tracks.iter().map(|track| track.kind.empty_tables()).collect();
         let turns = Turns::new(runs);
         let at = mdat_at + MDAT_HEADER;
-        let mut writer =
-            Self { sink, film, brand, timescale, tracks, tables, pictures, turns, reserved, moov_at, mdat_at, at };
+        let pcm = film.audio.as_ref().filter(|audio| audio.codec == AudioCodec::Pcm);
+        let pcm_due = pcm.map_or(0, |pcm| pcm.samples.saturating_mul(2 * u64::from(pcm.format.channels)));
+        let mut writer = Self {
+            sink,
+            film,
+            brand,
+            timescale,
+            tracks,
+            tables,
+            pictures,
+            turns,
+            reserved,
+            moov_at,
+            mdat_at,
+            at,
+            pcm_due,
+        };
         writer.put_titles()?;
         Ok(writer)
     }
@@ -125,7 +142,9 @@ impl<W: Write + Seek> Mp4Writer<W> {
             bound: u64::from(u32::MAX),
         })?;
         self.sink.write_all(data)?;
-        self.tables[track].sizes.push(size);
+        if self.tracks[track].layout.sample_bytes.is_none() {
+            self.tables[track].sizes.push(size);
+        }
         self.at += u64::from(size);
         Ok(())
     }
@@ -165,7 +184,12 @@ impl<W: Write + Seek> Muxer<W> for Mp4Writer<W> {
     }
 
     fn push_sound(&mut self, data: &[u8]) -> Result<(), MuxError> {
-        self.put_in_turn(Track::Audio, data)
+        let is_pcm = self.film.audio.as_ref().is_some_and(|audio| audio.codec == AudioCodec::Pcm);
+        // What a resampler gave beyond the last sample is not wanted.
+        let kept =
+            if is_pcm { usize::try_from(self.pcm_due).unwrap_or(usize::MAX).min(data.len()) } else { data.len() };
+        self.pcm_due = self.pcm_due.saturating_sub(kept as u64);
+        self.put_in_turn(Track::Audio, &data[..kept])
     }
 
     fn finish(mut self: Box<Self>) -> Result<W, MuxError> {
@@ -241,7 +265,7 @@ fn plan_tracks(film: &Film, pictures: Option<(&Pictures, u32)>, runs: &[Run]) ->
         let media_duration = durations.iter().map(|(_, ticks)| i64::from(*ticks)).sum();
         let chunk_samples = vec![u32::try_from(film.chapters.len()).unwrap_or(u32::MAX)];
         let edit = Edit { hole: first.start, from: 0, duration: last.end - first.start };
-        let layout = Layout { durations, chunk_samples };
+        let layout = Layout { durations, chunk_samples, sample_bytes: None };
         tracks.push(TrackPlan {
             kind: TrackKind::Titles,
             timescale: chapters::TIMESCALE,
@@ -250,7 +274,8 @@ fn plan_tracks(film: &Film, pictures: Option<(&Pictures, u32)>, runs: &[Run]) ->
             layout,
         });
     }
-    let samples = tracks.iter().flat_map(|track| &track.layout.chunk_samples).map(|n| u64::from(*n)).sum();
+    let tabled = tracks.iter().filter(|track| track.layout.sample_bytes.is_none());
+    let samples = tabled.flat_map(|track| &track.layout.chunk_samples).map(|n| u64::from(*n)).sum();
     if samples > SAMPLES_MAX {
         return Err(MuxError::TooLarge { what: "a count of units", value: samples, bound: SAMPLES_MAX });
     }
@@ -266,13 +291,34 @@ fn plan_sound(audio: &Audio, runs: &[Run]) -> Result<TrackPlan, MuxError> {
     let last = total.saturating_sub(before_last);
     let lengths = begins.windows(2).map(|pair| pair[1] - pair[0]).chain([last]);
     let deltas = lengths.map(|length| u32::try_from(length).unwrap_or(u32::MAX)).take(begins.len());
-    let layout = Layout::of_runs(run_lengths(deltas), runs.iter().filter(|run| run.track == Track::Audio));
+    let runs = runs.iter().filter(|run| run.track == Track::Audio);
+    let layout = match audio.codec {
+        AudioCodec::Pcm => moments(audio, runs)?,
+        _ => Layout::of_runs(run_lengths(deltas), runs),
+    };
     let samples = i64::try_from(audio.samples).unwrap_or(i64::MAX);
     let duration = MediaTime::from_ticks(samples, sounds.rate);
     let edit = Edit { hole: audio.first, from: i64::from(audio.priming), duration };
     let media_duration =
         i64::try_from(before_last).unwrap_or(i64::MAX).saturating_add(i64::try_from(last).unwrap_or(0));
     Ok(TrackPlan { kind: TrackKind::Audio, timescale: sounds.rate, media_duration, edit, layout })
+}
+
+/// PCM's samples are those of one moment each, however many a unit has.
+fn moments<'a>(audio: &Audio, runs: impl Iterator<Item = &'a Run>) -> Result<Layout, MuxError> {
+    let (value, bound) = (audio.samples, u64::from(u32::MAX));
+    let all = u32::try_from(value).map_err(|_| MuxError::TooLarge { what: "a count of samples", value, bound })?;
+    let begins =
+        |unit: usize| u32::try_from(audio.units.begins.get(unit).copied().unwrap_or(value)).unwrap_or(all).min(all);
+    let mut unit = 0;
+    let chunk = |run: &Run| {
+        let from = begins(unit);
+        unit += run.units as usize;
+        begins(unit) - from
+    };
+    let chunk_samples = runs.map(chunk).collect();
+    let sample_bytes = Some(2 * u32::from(audio.format.channels));
+    Ok(Layout { durations: vec![(all, 1)], chunk_samples, sample_bytes })
 }
 
 /// The least common multiple of the tracks' clocks, or the first track's.

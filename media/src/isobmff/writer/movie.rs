@@ -1,6 +1,6 @@
 //! The movie box.
 
-use framefleet_model::media::Tags;
+use framefleet_model::media::{Mirror, Tags};
 use framefleet_model::time::MediaTime;
 
 use super::Brand;
@@ -149,11 +149,28 @@ impl Movie<'_> {
             b.u16(u16::from(track.kind == TrackKind::Audio));
             b.u16(if track.kind == TrackKind::Audio { 0x0100 } else { 0 });
             b.u16(0);
-            MATRIX.iter().for_each(|value| b.u32(*value));
+            self.matrix(track.kind).iter().for_each(|value| b.u32(*value));
             let (width, height) = self.shown_size(track.kind);
             b.u32(width);
             b.u32(height);
         });
+    }
+
+    /// How the pictures are turned, and moved so that they begin at the corner again.
+    fn matrix(&self, kind: TrackKind) -> [u32; 9] {
+        let Some(video) = self.film.video.as_ref().filter(|_| kind == TrackKind::Video) else { return MATRIX };
+        let (sin, cos) = [(0, 1), (1, 0), (0, -1), (-1, 0)][usize::from(video.turn.quarter_turns % 4)];
+        let flip = if video.turn.mirror == Mirror::Horizontal { -1 } else { 1 };
+        let [a, b, c, d] = [cos * flip, sin * flip, -sin, cos];
+        let (width, height) = self.shown_size(kind);
+        let unity = |value: i64| ((value << 16) as i32).cast_unsigned();
+        // What lies left of or above zero comes to lie at zero.
+        let moved = |x: i64, y: i64| {
+            let (width, height) = (i64::from(width), i64::from(height));
+            let beyond = -(x.min(0) * width + y.min(0) * height);
+            u32::try_from(beyond).unwrap_or(0)
+        };
+        [unity(a), unity(b), 0, unity(c), unity(d), 0, moved(a, c), moved(b, d), MATRIX[8]]
     }
 
     /// In 16.16, the width stretched by the pixels' shape.

@@ -21,18 +21,20 @@ pub(crate) struct Layout {
     pub(crate) durations: Vec<(u32, u32)>,
     /// Samples of each chunk.
     pub(crate) chunk_samples: Vec<u32>,
+    /// The size of every sample, where all have one: PCM's are those of one moment.
+    pub(crate) sample_bytes: Option<u32>,
 }
 
 impl Layout {
     pub(crate) fn of_runs<'a>(durations: Vec<(u32, u32)>, runs: impl Iterator<Item = &'a Run>) -> Self {
-        Self { durations, chunk_samples: runs.map(|run| run.units).collect() }
+        Self { durations, chunk_samples: runs.map(|run| run.units).collect(), sample_bytes: None }
     }
 }
 
 impl Tables {
     /// Tables of as many bytes as any film with these samples can need.
     pub(crate) fn largest(layout: &Layout, reorders: Reorders) -> Self {
-        let samples = layout.chunk_samples.iter().sum::<u32>();
+        let samples = if layout.sample_bytes.is_some() { 0 } else { layout.chunk_samples.iter().sum::<u32>() };
         let (offsets, syncs) = match reorders {
             Reorders::Never => (Vec::new(), None),
             // No two neighbours alike, so that no run is shortened.
@@ -54,8 +56,11 @@ impl Tables {
         }
         put_chunk_runs(b, &layout.chunk_samples);
         b.full(b"stsz", 0, |b| {
-            b.u32(0);
-            b.count(self.sizes.len());
+            b.u32(layout.sample_bytes.unwrap_or(0));
+            b.count(match layout.sample_bytes {
+                Some(_) => layout.chunk_samples.iter().map(|samples| *samples as usize).sum(),
+                None => self.sizes.len(),
+            });
             self.sizes.iter().for_each(|size| b.u32(*size));
         });
         b.full(b"co64", 0, |b| {
@@ -114,7 +119,7 @@ mod tests {
 
     #[test]
     fn the_largest_tables_hold_any_film() {
-        let layout = Layout { durations: vec![(7, 1)], chunk_samples: vec![3, 3, 1] };
+        let layout = Layout { durations: vec![(7, 1)], chunk_samples: vec![3, 3, 1], sample_bytes: None };
         let size = |tables: &Tables| {
             let mut b = Boxes::default();
             tables.put(&mut b, &layout);
