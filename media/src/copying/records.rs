@@ -82,11 +82,8 @@ impl Record {
                 let record = parsed(("h265parse", "video/x-h265", "hvc1"), (&caps, told), first)?;
                 Self::hevc((&caps, Framing::StartCodes), record)
             }
-            (VideoCodec::Av1, Some(_)) => Ok(Self { caps, form: Form::Av1 }),
-            (VideoCodec::Av1, None) => {
-                let record = parsed(("av1parse", "video/x-av1", "obu-stream"), (&caps, told), first)?;
-                Ok(Self { caps: with(&caps, None, Some(record)), form: Form::Av1 })
-            }
+            // A header that the container lacks is made of the first unit, as for what is encoded.
+            (VideoCodec::Av1, _) => Ok(Self { caps, form: Form::Av1 }),
             (VideoCodec::Mpeg4, Some(header)) => Ok(Self { caps, form: Form::Mpeg4(header) }),
             (VideoCodec::Vp8 | VideoCodec::Vp9, _) | (VideoCodec::Mpeg4, None) => Ok(Self { caps, form: Form::AsIs }),
         }
