@@ -67,16 +67,15 @@ function dash(url) {
   player.updateSettings({ streaming: { abr: { autoSwitchBitrate: { video: false, audio: false } } } });
   player.on(dashjs.MediaPlayer.events.ERROR, ({ error }) => errors.push(error.message ?? String(error)));
   player.initialize(film, url, false);
-  const all = () => player.getRepresentationsByType("video");
-  const change = () => {
-    const now = player.getCurrentRepresentationForType("video")?.index ?? 0;
-    player.setRepresentationForTypeByIndex("video", (now + 1) % all().length);
-  };
+  const levels = () => player.getRepresentationsByType("video").length;
+  // Each variant for three seconds: what comes next is asked for before it is known what came.
+  const variant = ({ startTime, duration }) => Math.floor((startTime + duration) / 3) % levels();
+  const change = (request) => player.setRepresentationForTypeByIndex("video", variant(request));
   const each = (act) =>
     player.on(dashjs.MediaPlayer.events.FRAGMENT_LOADING_COMPLETED, ({ request }) => {
-      if (request.mediaType === "video" && request.type === "MediaSegment") act();
+      if (request.mediaType === "video" && request.type === "MediaSegment") act(request);
     });
-  return { levels: () => all().length, change, each };
+  return { levels, change, each };
 }
 
 const ranges = (told) => Array.from({ length: told.length }, (_, at) => [told.start(at), told.end(at)]);
@@ -84,11 +83,14 @@ const ranges = (told) => Array.from({ length: told.length }, (_, at) => [told.st
 async function play() {
   const url = asked.get("master");
   const ready = once(film, "canplay");
-  const player = url.endsWith(".mpd") ? dash(url) : hls(url);
+  const dashing = url.endsWith(".mpd");
+  const player = dashing ? dash(url) : hls(url);
+  // dash.js does not load again what it has; hls.js does, and gives up what it is loading.
+  if (asked.get("switch") && dashing) player.each(player.change);
   await ready;
   const looks = [];
   for (const at of asked.get("at").split(",").filter(Boolean)) looks.push(await look(Number(at)));
-  if (asked.get("switch")) player.each(player.change);
+  if (asked.get("switch") && !dashing) player.each(player.change);
   // Not to the very first picture: it may be the one that stands there.
   await look(0.5 / Number(asked.get("rate")));
   const shown = [];

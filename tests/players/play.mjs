@@ -60,14 +60,19 @@ function end(status, text) {
   server.close();
   server.closeAllConnections();
   clearTimeout(patience);
-  browser.once("exit", () => rmSync(profile, { recursive: true, force: true }));
   browser.removeListener("exit", gone);
-  browser.kill("SIGKILL");
+  browser.once("exit", clear);
+  // With all its processes, which write into the profile.
+  process.kill(-browser.pid, "SIGKILL");
 }
 
+const clear = () => rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+
 const gone = (code) => {
-  end(1, `the browser ended with ${code}: ${said.slice(-2000)}`);
-  rmSync(profile, { recursive: true, force: true });
+  process.exitCode = 1;
+  process.stderr.write(`the browser ended with ${code}: ${said.slice(-2000)}\n`);
+  clear();
+  process.exit();
 };
 
 const server = createServer((request, response) => {
@@ -95,8 +100,11 @@ server.listen(0, "127.0.0.1", () => {
   const quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic"];
   const plain = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--mute-audio", "--disable-dev-shm-usage"];
   const settings = ["--autoplay-policy=no-user-gesture-required", `--user-data-dir=${profile}`];
-  browser = spawn("chromium", [...plain, ...quiet, ...settings, url], { stdio: ["ignore", "ignore", "pipe"] });
+  browser = spawn("chromium", [...plain, ...quiet, ...settings, url], {
+    detached: true,
+    stdio: ["ignore", "ignore", "pipe"],
+  });
   browser.stderr.on("data", (part) => (said += part));
-  browser.once("error", (why) => (said += why));
+  browser.once("error", gone);
   browser.once("exit", gone);
 });

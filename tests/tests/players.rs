@@ -100,24 +100,47 @@ fn package(home: &Path, master: &str, flags: &[&str]) {
 }
 
 #[test]
-fn hls_js_shows_every_picture_of_transport_streams() {
+fn hls_js_shows_every_picture() {
+    for kind in ["ts", "fmp4"] {
+        let home = place::scratch();
+        let flags = ["--hls-time", "2s", "--hls-segment", kind, "--segment-duration", "1s"];
+        package(home.path(), "index.m3u8", &flags);
+        let seen = play(home.path(), "index.m3u8", &["--rate", "25", "--at", &around_seams(2.0, 0.0)]);
+        seen.is_whole();
+        assert_eq!(seen.levels, 1, "{kind}");
+    }
+}
+
+#[test]
+fn dash_js_shows_every_picture() {
     let home = place::scratch();
-    package(home.path(), "index.m3u8", &["--hls-time", "2s", "--segment-duration", "1s", "--ladder", "auto"]);
-    let seen = play(home.path(), "index.m3u8", &["--rate", "25", "--at", &around_seams(2.0, 0.0)]);
+    package(home.path(), "film.mpd", &["--hls-time", "2s", "--segment-duration", "1s"]);
+    let seen = play(home.path(), "film.mpd", &["--rate", "25", "--at", &around_seams(2.0, 0.0)]);
     seen.is_whole();
     assert_eq!(seen.levels, 1);
 }
 
-#[test]
-fn hls_js_changes_variants_at_every_seam() {
+/// From one variant to the next at every seam.
+fn changes(master: &str, kind: &str) {
     let home = place::scratch();
     let job = home.path().join("job.yaml");
-    let text = "version: 1\nsource: SRC\noutputs:\n  - to: out.m3u8\n    video: { preset: veryfast }\n    \
-        hls: { time: 1s, segment: ts }\n    ladder: [ { size: 320x180 }, { size: 160x90 } ]\n";
-    std::fs::write(&job, text.replace("SRC", source().to_str().unwrap())).unwrap();
+    let text = "version: 1\nsource: SRC\noutputs:\n  - to: OUT\n    video: { preset: veryfast }\n    KIND\n    \
+        ladder: [ { size: 320x180 }, { size: 160x90 } ]\n";
+    let text = text.replace("SRC", source().to_str().unwrap()).replace("OUT", master).replace("KIND", kind);
+    std::fs::write(&job, text).unwrap();
     product::run(home.path(), ["transcode", "--job", "job.yaml"]).done().unwrap();
-    let seen = play(home.path(), "out.m3u8", &["--rate", "25", "--at", &around_seams(1.0, 0.0), "--switch"]);
+    let seen = play(home.path(), master, &["--rate", "25", "--at", &around_seams(1.0, 0.0), "--switch"]);
     seen.is_whole();
-    let heights = BTreeSet::from_iter(seen.heights);
-    assert_eq!((seen.levels, heights), (2, BTreeSet::from([90, 180])));
+    assert_eq!((seen.levels, BTreeSet::from_iter(seen.heights)), (2, BTreeSet::from([90, 180])), "{master}, {kind}");
+}
+
+#[test]
+fn hls_js_changes_variants_at_every_seam() {
+    changes("index.m3u8", "hls: { time: 1s, segment: ts }");
+    changes("index.m3u8", "hls: { time: 1s, segment: fmp4 }");
+}
+
+#[test]
+fn dash_js_changes_variants_at_every_seam() {
+    changes("film.mpd", "dash: { time: 1s }");
 }

@@ -31,6 +31,9 @@ pub(crate) const NOTE: &str = "framefleet-sha256";
 /// An answer that ended early without its server saying so is asked for again so often, ever later.
 const SHORT_READS_MAX: u32 = 4;
 const SHORT_READ_PAUSE: Duration = Duration::from_millis(200);
+/// How often an object is looked for whose upload is gone: three seconds in all.
+const GONE_LOOKS_MAX: u32 = 5;
+const GONE_LOOK_PAUSE: Duration = Duration::from_millis(100);
 /// For one range, however slowly it trickles in.
 const READ_PATIENCE: Duration = Duration::from_secs(600);
 
@@ -159,7 +162,10 @@ impl Place for RemotePlace {
         self.refuse_existing(on_existing).await?;
         match self.complete(id, parts).await {
             Ok(()) => Ok(Published::Stands),
-            Err(error @ object_store::Error::NotFound { .. }) if !fault::is_of_bucket(&error) => Ok(Published::Gone),
+            Err(error @ object_store::Error::NotFound { .. }) if !fault::is_of_bucket(&error) => {
+                self.wait_for_another().await;
+                Ok(Published::Gone)
+            }
             Err(error) => Err(self.fault(&error)),
         }
     }
@@ -233,6 +239,16 @@ impl RemotePlace {
     async fn complete(&self, id: &str, parts: &[String]) -> object_store::Result<()> {
         let parts = parts.iter().map(|part| PartId { content_id: part.clone() }).collect();
         self.key.bucket.writes.complete_multipart(&self.key.path, &id.to_owned(), parts).await.map(drop)
+    }
+
+    /// Somebody else may be completing the very upload: stores forget it some time before they show what it became.
+    async fn wait_for_another(&self) {
+        for tries in 0..GONE_LOOKS_MAX {
+            if !matches!(self.presence().await, Ok(Presence::Absent)) {
+                return;
+            }
+            tokio::time::sleep(GONE_LOOK_PAUSE * 2_u32.pow(tries)).await;
+        }
     }
 
     fn uploaded<'a>(&self, hidden: &'a Hidden) -> Result<(&'a str, &'a [String]), Fault> {
