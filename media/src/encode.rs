@@ -24,7 +24,7 @@ use crate::pipe::internal;
 use crate::read_at::ReadAt;
 use crate::rendition::{Encoder, Made, Place, Settled};
 use crate::slice::Slice;
-use crate::{copying, units};
+use crate::{copying, encoder, units};
 
 pub(crate) struct Sources {
     pub(crate) film: Arc<dyn ReadAt>,
@@ -60,6 +60,10 @@ fn encode(work: &EncodeWork, sources: &Sources, scratch: &Path, teller: &Teller)
         std::env::set_current_dir(scratch).map_err(|e| scratch_fault(&e))?;
         for made in desk.pass(&first)? {
             std::fs::remove_file(scratch.join(&made.proof.file.name)).map_err(|e| scratch_fault(&e))?;
+        }
+        for asked in asked.iter_mut().filter(|asked| asked.first_pass().is_some()) {
+            let seen = std::fs::read_to_string(scratch.join(encoder::seen(asked.rendition)));
+            *asked = asked.with_seen(&seen.map_err(|e| scratch_fault(&e))?);
         }
     }
     let mut proofs = Vec::new();

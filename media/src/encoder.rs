@@ -48,7 +48,7 @@ pub(crate) enum Pass {
 pub(crate) const KILOBITS_MAX: u32 = 102_400;
 
 /// What a first pass saw, in the folder that the child works in.
-fn seen(rendition: &VideoRendition) -> String {
+pub(crate) fn seen(rendition: &VideoRendition) -> String {
     format!("seen-{}", rendition.number)
 }
 

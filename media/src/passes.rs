@@ -5,7 +5,7 @@
 
 use framefleet_model::pipeline::RateControl;
 use framefleet_model::plan::{PACE_EVEN, Passes, VideoRendition};
-use framefleet_model::time::NS_PER_SECOND;
+use framefleet_model::time::{NS_PER_SECOND, Rational};
 
 use crate::encoder::{Course, KILOBITS_MAX, Pass};
 use crate::rendition::Made;
@@ -24,6 +24,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) course: Course,
     /// Bits a second that the segment should have.
     due: u64,
+    /// Kilobits below which the encoder refuses to work.
+    least: u32,
 }
 
 impl<'a> Asked<'a> {
@@ -36,7 +38,14 @@ impl<'a> Asked<'a> {
             (Passes::One | Passes::Two, RateControl::Crf(_)) => (Pass::Only, 0),
         };
         let kilobits = u32::try_from((due + 500) / 1000).unwrap_or(u32::MAX).clamp(1, KILOBITS_MAX);
-        Self { rendition, course: Course { pass, kilobits }, due }
+        Self { rendition, course: Course { pass, kilobits }, due, least: 1 }
+    }
+
+    /// With what the first pass saw: headers and motion cost bits that no quantizer saves.
+    pub(crate) fn with_seen(self, seen: &str) -> Self {
+        let rate = self.rendition.format.rate;
+        let least = least(seen, rate).min(self.most());
+        Self { course: Course { kilobits: self.course.kilobits.max(least), ..self.course }, least, ..self }
     }
 
     /// A second: what the encoder takes, or what nothing may go over.
@@ -63,7 +72,32 @@ impl<'a> Asked<'a> {
         }
         let asked = self.course.kilobits;
         let corrected = u32::try_from(u128::from(asked) * due / got.max(1)).unwrap_or(u32::MAX);
-        let kilobits = corrected.clamp(asked / STEP_MAX, asked.saturating_mul(STEP_MAX)).clamp(1, self.most());
+        let kilobits = corrected.clamp(asked / STEP_MAX, asked.saturating_mul(STEP_MAX)).clamp(self.least, self.most());
         (kilobits != asked).then_some(Self { course: Course { kilobits, ..self.course }, ..*self })
+    }
+}
+
+/// x264 and x265 write a line for each picture, with the bits of it that always remain: `misc:120`.
+fn least(seen: &str, rate: Rational) -> u32 {
+    let misc = |line: &str| line.split_once("misc:")?.1.split([' ', ';']).next()?.parse::<u64>().ok();
+    let (pictures, bits) = seen.lines().filter_map(misc).fold((0, 0), |(n, sum), bits| (n + 1, sum + bits));
+    let length = rate.time_of(pictures).ns().max(1).unsigned_abs();
+    let kilobits = u128::from(bits) * u128::from(NS_PER_SECOND.unsigned_abs()) / u128::from(length) / 1000;
+    // A little more, since pictures need not be as long as their rate says.
+    u32::try_from(kilobits + kilobits / 16 + 1).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_is_what_headers_and_motion_take() {
+        let seen = "#options: 320x180 fps=25/1\n\
+            in:0 out:0 type:I dur:2 cpbdur:2 q:9.00 aq:8.00 tex:0 mv:60 misc:500 imb:240 pmb:0 smb:0 d:-;\n\
+            in:1 out:1 type:P dur:2 cpbdur:2 q:9.00 aq:8.00 tex:0 mv:20 misc:300 imb:0 pmb:0 smb:240 d:- ref:;\n";
+        // 800 bits in 80 ms
+        assert_eq!(least(seen, Rational::new(25, 1).unwrap()), 11);
+        assert_eq!(least("", Rational::new(25, 1).unwrap()), 1);
     }
 }

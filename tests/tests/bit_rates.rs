@@ -79,6 +79,18 @@ fn assert_average(source: &Path, (codec, kilobits): (&str, u32)) -> Coded {
     made
 }
 
+/// Black has headers and nothing that a quantizer could save.
+#[test]
+fn a_rate_below_what_headers_take_is_gone_over_where_it_must_be() {
+    for codec in ["h264", "hevc"] {
+        let made = coded(&uneven(), &["--video-codec", codec, "--video-bitrate", "400k", "--segment-duration", "1s"]);
+        let rate = made.bits_per_second();
+        println!("{codec}: {rate:.0} bits a second for 400000");
+        assert_eq!(made.pictures.len(), 300);
+        assert!(rate < 600_000.0);
+    }
+}
+
 #[test]
 fn an_average_is_met_over_the_whole_film() {
     for (codec, kilobits) in [("h264", 400), ("h264", 1500), ("hevc", 400)] {
