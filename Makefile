@@ -38,7 +38,7 @@ test-exact: setup build ## every case of exactness; FULL=1 for the full product 
 test-corpus: setup build ## every file of a folder of real media; see tests/corpus/README.md
 	@rm -rf target/corpus
 	FRAMEFLEET_BIN=$(CURDIR)/$(BUILT) cargo nextest run --locked --profile corpus --workspace --test corpus; \
-	    status=$$?; cargo run -q --locked --workspace --bin scoreboard || status=1; exit $$status
+	    status=$$?; cargo build -q --locked --workspace --bin scoreboard && target/debug/scoreboard || status=1; exit $$status
 
 test-players: build ## packages in hls.js and dash.js, in headless Chromium
 	@deploy/setup.sh players

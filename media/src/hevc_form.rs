@@ -6,7 +6,7 @@
 //! where they hold a start code, it makes two units of one.
 
 use crate::bitstream::bits::Bits;
-use crate::bitstream::nal::{Framing, nals, unescape};
+use crate::bitstream::nal::{Framing, nals, unescape, without_zeros};
 
 const VPS: u8 = 32;
 const SPS: u8 = 33;
@@ -41,12 +41,6 @@ pub(crate) fn take(byte_stream: &[u8]) -> Option<Unit> {
     }
     let record = if sets.is_empty() { None } else { Some(record(&sets)?) };
     rest.iter().any(|nal| kind(nal) < VPS).then_some(Unit { data, record })
-}
-
-/// NAL units end in a one bit; what follows is the next start code's, or padding.
-fn without_zeros(nal: &[u8]) -> &[u8] {
-    let end = nal.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-    &nal[..end]
 }
 
 fn kind(nal: &[u8]) -> u8 {

@@ -49,6 +49,11 @@ impl<'a> Iterator for Nals<'a> {
     }
 }
 
+/// A NAL unit ends in a one bit; zeros behind it are the next start code's, or padding (ITU-T H.265, B.2).
+pub(crate) fn without_zeros(nal: &[u8]) -> &[u8] {
+    &nal[..nal.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)]
+}
+
 /// Where the first `00 00 01` begins.
 pub(crate) fn find_start_code(bytes: &[u8]) -> Option<usize> {
     let mut at = 2;

@@ -13,7 +13,7 @@ use gst::prelude::*;
 
 use crate::bitstream::h264::parse_avcc;
 use crate::bitstream::hevc::parse_hvcc;
-use crate::bitstream::nal::{Framing, nals};
+use crate::bitstream::nal::{Framing, nals, without_zeros};
 use crate::decode::pull;
 use crate::parameters::bytes_of_hex;
 use crate::pipe::{Pipe, internal, make};
@@ -140,7 +140,7 @@ fn without<'a>(framing: Framing, unit: &'a [u8], header: &[Vec<u8>]) -> Cow<'a, 
 /// NAL units without the zeros that may stand between one and the next start code.
 fn trimmed(framing: Framing, unit: &[u8]) -> impl Iterator<Item = &[u8]> {
     nals(framing, unit).map(move |nal| match framing {
-        Framing::StartCodes => &nal[..nal.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)],
+        Framing::StartCodes => without_zeros(nal),
         Framing::Lengths(_) => nal,
     })
 }
