@@ -1,6 +1,7 @@
 //! Runs the program under test as its users do, and looks at all that it leaves.
 
 use std::ffi::OsStr;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -19,6 +20,8 @@ const SAID_BYTES_MAX: usize = 1 << 20;
 pub struct Ran {
     /// The exit code; none where a signal ended it.
     pub code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
     pub out: String,
     pub err: String,
 }
@@ -26,7 +29,8 @@ pub struct Ran {
 impl Ran {
     pub fn of(output: &Output) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(SAID_BYTES_MAX)]).into_owned();
-        Self { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+        let (code, signal) = (output.status.code(), output.status.signal());
+        Self { code, signal, out: text(&output.stdout), err: text(&output.stderr) }
     }
 
     /// The JSON that `-o json` printed.
@@ -39,7 +43,7 @@ impl Ran {
         if self.code == Some(0) && !self.gave_up_cuts() {
             Ok(self)
         } else {
-            Err(format!("exit code {:?}: {}{}", self.code, self.err, self.out))
+            Err(format!("exit code {:?}, signal {:?}: {}{}", self.code, self.signal, self.err, self.out))
         }
     }
 }
