@@ -10,7 +10,14 @@ use framefleet_tests::product;
 use framefleet_tests::running::{Chance, Running};
 use framefleet_tests::{clip, place};
 
-const JOB: &str = "version: 1
+/// A job file, and how many files it makes.
+struct Job {
+    text: &'static str,
+    files: usize,
+}
+
+const FILES_AND_STREAMS: Job = Job {
+    text: "version: 1
 source: SRC
 segment: { duration: 1s }
 outputs:
@@ -27,51 +34,83 @@ outputs:
   - { to: 'at-{n}.jpg', thumbnails: { every: 1s, size: 160x90 } }
   - { to: sheet.vtt, sprites: { interval: 1s, tile: 2x2, size: 160x90 } }
   - { to: film.gif, gif: { start: 1s, duration: 2s, fps: 5, size: 160x90 } }
-";
-const FILES_MIN: usize = 6 + 1 + 2 * 4 + 6 + 3 + 1;
+",
+    files: 6 + 1 + 2 * 4 + 6 + 3 + 1,
+};
 
-fn command(home: &Path) -> Command {
-    let coding = "-c:v libx264 -preset veryfast -threads 1 -bf 3 -g 30";
-    let film = clip::numbered("every-output.mov", &["--seconds", "6", "--fps", "25", "--vargs", coding]);
-    std::fs::write(home.join("job.yaml"), JOB.replace("SRC", film.to_str().unwrap())).unwrap();
+const FRAGMENTS_AND_COPIES: Job = Job {
+    text: "version: 1
+source: SRC
+segment: { duration: 1s }
+outputs:
+  - { to: parts.mp4, container: fmp4, video: { preset: ultrafast } }
+  - { to: copy.mkv, video: copy, audio: copy }
+  - { to: loud.mov, video: copy, audio: { codec: aac, loudness: { integrated: -16, true_peak: -1 } } }
+  - to: list.m3u8
+    video: { preset: ultrafast }
+    hls: { time: 2s, segment: fmp4 }
+    ladder: [ { size: 320x180 }, { size: 160x90 } ]
+  - { to: manifest.mpd, video: { preset: ultrafast }, dash: { time: 2s } }
+",
+    files: 3 + 2 + 4 * 3,
+};
+
+fn command(home: &Path, job: &Job) -> Command {
+    let coding = "-c:v libx264 -preset veryfast -threads 1 -bf 3 -g 25 -sc_threshold 0";
+    let film = clip::numbered("key-each-second.mov", &["--seconds", "6", "--fps", "25", "--vargs", coding]);
+    std::fs::write(home.join("job.yaml"), job.text.replace("SRC", film.to_str().unwrap())).unwrap();
     let mut command = product::bare(home);
     command.args(["transcode", "--job", "job.yaml", "--workers", "2", "--state-dir", "state", "-o", "json"]);
     command
 }
 
-/// All that a job left, below the names that it would have if its package's folder were not named by chance.
+/// All that a job left, below the names that it would have if its packages' folders were not named by chance.
 fn left(home: &Path) -> BTreeMap<String, Vec<u8>> {
-    let list = home.join("list.m3u8");
-    let folders: Vec<PathBuf> =
-        below(home).into_iter().filter(|path| path.is_dir() && !path.ends_with("state")).collect();
-    let [folder] = &folders[..] else { panic!("{folders:?}") };
-    let name = folder.file_name().unwrap().to_str().unwrap();
-    let files =
-        below(home).into_iter().chain(below(folder)).filter(|path| path.is_file() && !path.ends_with("job.yaml"));
-    let read = |path: PathBuf| {
-        let bytes = std::fs::read(&path).unwrap();
-        let bytes = match path == list {
-            true => String::from_utf8(bytes).unwrap().replace(name, "FOLDER").into_bytes(),
-            false => bytes,
-        };
-        (path.strip_prefix(home).unwrap().to_str().unwrap().replace(name, "FOLDER"), bytes)
-    };
-    files.map(read).collect()
+    let (folders, files): (Vec<_>, Vec<_>) = below(home)
+        .into_iter()
+        .filter(|path| !path.ends_with("state") && !path.ends_with("job.yaml"))
+        .partition(|path| path.is_dir());
+    let mut left: BTreeMap<_, _> = files.iter().map(|path| (name(path), std::fs::read(path).unwrap())).collect();
+    for folder in &folders {
+        let chance = name(folder);
+        let names_it = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains(&chance);
+        let masters: Vec<_> = left.iter().filter(|(_, bytes)| names_it(bytes)).map(|(name, _)| name.clone()).collect();
+        let [master] = &masters[..] else { panic!("{chance} is named by {masters:?}") };
+        let text = String::from_utf8(left[master].clone()).unwrap().replace(&chance, "FOLDER");
+        left.insert(master.clone(), text.into_bytes());
+        for file in below(folder) {
+            left.insert(format!("{master}'s {}", name(&file)), std::fs::read(file).unwrap());
+        }
+    }
+    left
 }
 
 fn below(folder: &Path) -> Vec<PathBuf> {
     std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
-/// Outputs appear when all of them are made, so a job that is killed has left none, or is about to end.
+fn name(path: &Path) -> String {
+    path.file_name().unwrap().to_str().unwrap().to_owned()
+}
+
 #[test]
-fn a_job_of_all_kinds_of_outputs_may_be_killed_at_any_moment() {
+fn a_job_of_files_and_streams_may_be_killed_at_any_moment() {
+    kill(&FILES_AND_STREAMS, 20_261_127);
+}
+
+#[test]
+fn a_job_of_fragments_and_copies_may_be_killed_at_any_moment() {
+    kill(&FRAGMENTS_AND_COPIES, 20_261_128);
+}
+
+/// Outputs appear when all of them are made, so a job that is killed has left none, or is about to end.
+fn kill(job: &Job, seed: u64) {
     let home = place::scratch();
     let began = Instant::now();
-    Running::start(&mut command(home.path())).end().done().unwrap();
+    Running::start(&mut command(home.path(), job)).end().done().unwrap();
     let (took, due) = (began.elapsed(), left(home.path()));
-    assert!(due.len() >= FILES_MIN, "{:?}", due.keys());
-    let mut chance = Chance::new(20_261_127);
+    assert!(due.len() >= job.files, "{:?}", due.keys());
+    let mut chance = Chance::new(seed);
     let mut kills = 0;
     for round in 0..3 {
         for path in below(home.path()) {
@@ -81,7 +120,7 @@ fn a_job_of_all_kinds_of_outputs_may_be_killed_at_any_moment() {
         // Killed twice on the way, and left alone the third time.
         for _ in 0..2 {
             let moment = took.mul_f64(f64::from(u32::try_from(chance.below(45)).unwrap() + 3) / 100.0);
-            let running = Running::start(&mut command(home.path()));
+            let running = Running::start(&mut command(home.path(), job));
             match running.ends_within(moment) {
                 Some(over) => ran = Some(over),
                 None => {
@@ -93,7 +132,7 @@ fn a_job_of_all_kinds_of_outputs_may_be_killed_at_any_moment() {
                 break;
             }
         }
-        ran.unwrap_or_else(|| Running::start(&mut command(home.path())).end()).done().unwrap();
+        ran.unwrap_or_else(|| Running::start(&mut command(home.path(), job)).end()).done().unwrap();
         let ours = left(home.path());
         assert_eq!(ours.keys().collect::<Vec<_>>(), due.keys().collect::<Vec<_>>(), "round {round}");
         for (name, bytes) in &due {

@@ -46,7 +46,9 @@ impl Cutting<'_> {
         let Span { start, end } = self.wanted.pictures;
         let mut cuts = vec![Cut { at: start, reason: CutReason::Start }];
         if let Some(duration) = self.duration()? {
-            for boundary in self.boundaries() {
+            let boundaries = self.boundaries();
+            self.check_boundaries(&boundaries)?;
+            for boundary in boundaries {
                 self.cut_between(boundary.at, duration, &mut cuts);
                 cuts.push(boundary);
             }
@@ -65,6 +67,19 @@ impl Cutting<'_> {
     fn boundaries(&self) -> Vec<Cut> {
         let moments = self.packages.map(|time| self.moments(time)).unwrap_or_default();
         moments.into_iter().map(|at| Cut { at, reason: CutReason::Package { preroll: self.preroll(at) } }).collect()
+    }
+
+    /// A copy can begin a segment with a key picture alone, a package wants one wherever its time is up.
+    fn check_boundaries(&self, boundaries: &[Cut]) -> Result<(), Fault> {
+        let Some(keys) = &self.only_at else { return Ok(()) };
+        let torn = boundaries.iter().find(|cut| keys.iter().all(|key| key.pts != cut.at));
+        let Some(Cut { at, .. }) = torn else { return Ok(()) };
+        let at = *at - self.wanted.span.start;
+        let text = format!(
+            "segments of packages begin every so often, one at {at}, and pictures that are copied can be cut at key \
+             pictures alone, of which there is none: copies and packages of this film are two jobs"
+        );
+        Err(Fault::new(FaultKind::Settings, text))
     }
 
     /// The first pictures of a package's segments but the first; each shows a picture in every rendition.

@@ -184,6 +184,15 @@ fn segments_of_packages_begin_on_one_grid_of_cuts() {
     assert!(refused(package("file:///p.m3u8", 6000, video())).contains("cuts its packages alike"));
     let hevc = VideoSettings { codec: VideoCodec::Hevc, ..video() };
     assert!(refused(package("file:///p.m3u8", 4000, hevc)).ends_with("they take h264"));
+    let copy = VideoSettings { coding: Coding::Copy, ..video() };
+    let copied = || OutputRequest { container: Container::Mkv, ..output("file:///c", Some(copy.clone()), None) };
+    let said = refused(copied());
+    assert!(
+        said.contains("one at 4.000 s") && said.ends_with("copies and packages of this film are two jobs"),
+        "{said}"
+    );
+    let both = planned(&asked(SegmentDuration::Every(ms(2000)), vec![copied()]), &steady(250, 50)).unwrap();
+    assert_eq!(cuts(&both), "0:start 2000:key 4000:package+0 6000:key 8000:package+0 10000:end");
 }
 
 #[test]
