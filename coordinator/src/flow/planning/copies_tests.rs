@@ -7,7 +7,9 @@ use framefleet_model::pipeline::{Coding, Edges, OutputRequest, Range, Request, S
 use framefleet_model::plan::{Passes, Plan};
 use framefleet_model::time::Span;
 
-use super::tests::{audio, cuts, every, film, ms, output, planned, request, slices, steady, video, with_sound};
+use super::tests::{
+    audio, cuts, every, film, ms, output, package, planned, request, slices, steady, video, with_sound,
+};
 
 /// Groups of four in the order of decoding, the third of them open: a picture before its key refers to it.
 const FILM: &str = "K0 p120 b40 b80 K160 p280 b200 b240 K320 b300 p440 b360 b400 K480 p600 b520 b560";
@@ -41,6 +43,20 @@ fn what_is_encoded_beside_a_copy_shares_its_cuts() {
     let both = vec![copied(Container::Mkv), output("file:///b", Some(video()), None)];
     let plan = planned(&asking(both, Range::default()), &film(FILM)).unwrap();
     assert_eq!((cuts(&plan).as_str(), plan.video.len()), ("0:start 160:key 480:key 640:end", 2));
+}
+
+#[test]
+fn a_copy_goes_beside_a_package_where_the_film_has_key_pictures_for_both() {
+    let outputs = vec![package("file:///p.m3u8", 4000, video()), copied(Container::Mkv)];
+    let asked = Request { outputs, ..every(2000) };
+    let plan = planned(&asked, &steady(250, 50)).unwrap();
+    assert_eq!(cuts(&plan), "0:start 2000:key 4000:package+0 6000:key 8000:package+0 10000:end");
+    let (kind, said) = planned(&asked, &steady(250, 30)).unwrap_err();
+    assert_eq!(kind, FaultKind::Settings);
+    assert!(
+        said.contains("one at 4.000 s") && said.ends_with("copies and packages of this film are two jobs"),
+        "{said}"
+    );
 }
 
 #[test]

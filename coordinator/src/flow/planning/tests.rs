@@ -163,12 +163,13 @@ pub(super) fn slices(plan: &Plan) -> Vec<(u32, u32, Option<u32>)> {
     plan.segments.iter().map(slice).collect()
 }
 
+pub(super) fn package(to: &str, time: i64, video: VideoSettings) -> OutputRequest {
+    let package = Some(Package { time: ms(time), ladder: Ladder::Auto, manifest: Manifest::Hls });
+    OutputRequest { container: Container::Ts, package, ..output(to, Some(video), None) }
+}
+
 #[test]
 fn segments_of_packages_begin_on_one_grid_of_cuts() {
-    let package = |to: &str, time, video| {
-        let package = Some(Package { time: ms(time), ladder: Ladder::Auto, manifest: Manifest::Hls });
-        OutputRequest { container: Container::Ts, package, ..output(to, Some(video), None) }
-    };
     let asked = |segments, more| {
         let outputs = [vec![package("file:///o.m3u8", 4000, video())], more].concat();
         Request { outputs, ..request(segments) }
@@ -184,15 +185,6 @@ fn segments_of_packages_begin_on_one_grid_of_cuts() {
     assert!(refused(package("file:///p.m3u8", 6000, video())).contains("cuts its packages alike"));
     let hevc = VideoSettings { codec: VideoCodec::Hevc, ..video() };
     assert!(refused(package("file:///p.m3u8", 4000, hevc)).ends_with("they take h264"));
-    let copy = VideoSettings { coding: Coding::Copy, ..video() };
-    let copied = || OutputRequest { container: Container::Mkv, ..output("file:///c", Some(copy.clone()), None) };
-    let said = refused(copied());
-    assert!(
-        said.contains("one at 4.000 s") && said.ends_with("copies and packages of this film are two jobs"),
-        "{said}"
-    );
-    let both = planned(&asked(SegmentDuration::Every(ms(2000)), vec![copied()]), &steady(250, 50)).unwrap();
-    assert_eq!(cuts(&both), "0:start 2000:key 4000:package+0 6000:key 8000:package+0 10000:end");
 }
 
 #[test]
