@@ -4,6 +4,8 @@
 pub mod board;
 /// What work is estimated to cost.
 pub mod cost;
+/// What is said to have been uploaded.
+pub mod event;
 /// What goes wrong, whose fault it is, and whether it is tried again.
 pub mod fault;
 /// Which codecs a container holds.
@@ -44,3 +46,5 @@ pub mod terms;
 pub mod time;
 /// Marks on finished pictures.
 pub mod watermark;
+/// Small XML documents.
+pub mod xml;
