@@ -58,9 +58,8 @@ fn role(told: Result<Told, Fault>, configured: &ConfiguredArgs, run: Run) -> Res
     let pulse = pulse.map_err(no_runtime)?;
     let runtime = Runtime::new().map_err(no_runtime)?;
     let ended = runtime.block_on(run(loaded.config, &pulse));
-    // What still blocks has been told to stop and is not waited for.
-    runtime.shutdown_background();
-    pulse.shutdown_background();
+    leave(runtime);
+    leave(pulse);
     ended
 }
 
@@ -77,7 +76,13 @@ fn parent(command: impl Future<Output = Result<(), Fault>>) -> Result<(), Fault>
     logs.map_err(|e| Fault::new(FaultKind::Settings, e.to_string()))?;
     let runtime = Runtime::new().map_err(|e| ours("no runtime", e.to_string()))?;
     let ended = runtime.block_on(command);
-    // What still blocks has been told to stop and is not waited for.
-    runtime.shutdown_background();
+    leave(runtime);
     ended
+}
+
+/// What still blocks has been told to stop and is not waited for: it ends with the process, which is about to. Shutting the
+/// runtime down would detach its threads just as they end, and glibc (2.36 does) may then look at one that is gone: a command
+/// in some thousand died of SIGSEGV before it could say how it had ended.
+fn leave(runtime: Runtime) {
+    std::mem::forget(runtime);
 }
