@@ -8,7 +8,7 @@ PROFILE ?= dev
 BUILT = target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/framefleet
 DEMO = target/demo
 
-.PHONY: help setup demo build test test-fleet test-exact test-corpus test-players lint fmt tidy bench bench-fleet
+.PHONY: help setup demo build test test-fleet test-events test-exact test-corpus test-players lint fmt tidy bench bench-fleet
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,10 @@ test: setup build ## unit tests, contracts, tidiness, and about 40 cases of exac
 test-fleet: setup build ## a fleet of real processes under faults, on servers of its own (root); FULL=1 for all of it
 	FRAMEFLEET_BIN=$(CURDIR)/$(BUILT) cargo nextest run --locked --workspace --test processes \
 	    --profile $(if $(FULL),fleet-at-length,fleet)
+
+test-events: setup build ## uploads become jobs, in a fleet of real processes on servers of its own; FULL=1 for all of it
+	FRAMEFLEET_BIN=$(CURDIR)/$(BUILT) cargo nextest run --locked --workspace --test triggers --test uploads \
+	    --profile $(if $(FULL),events-at-length,events)
 
 test-exact: setup build ## every case of exactness; FULL=1 for the full product of all axes
 	FRAMEFLEET_BIN=$(CURDIR)/$(BUILT) cargo nextest run --locked --profile exact --workspace --test exact --test reworked

@@ -22,6 +22,7 @@ use framefleet_common::ports::broker::Class;
 use framefleet_common::ports::clock::Clock;
 use framefleet_common::process::drain::Halt;
 use framefleet_common::process::machine;
+use framefleet_coordinator::bucket_sweep::Pace;
 use framefleet_coordinator::coordinator::{Coordinator, CoordinatorSettings};
 use framefleet_coordinator::ops::fleet::FleetOps;
 use framefleet_model::fault::{Fault, FaultKind};
@@ -118,6 +119,8 @@ fn coordinator(fleet: &Fleet, media: &Arc<dyn Media>, (crew, scratch): (Crew, Pa
         lease: LEASE,
         // The state folder goes when the job is done.
         keep_attempts: FOR_EVER,
+        triggers: Arc::default(),
+        pace: Pace::default(),
         keep_jobs: FOR_EVER,
         metrics: Registry::default(),
     };

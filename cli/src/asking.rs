@@ -241,6 +241,8 @@ fn shown(view: &ViewJson) -> String {
     let job = &view.job;
     for (name, value) in [
         ("source", Some(job.source.clone())),
+        ("trigger", job.trigger.clone()),
+        ("pipeline", job.pipeline.clone()),
         ("tenant", Some(job.tenant.clone())),
         ("priority", Some(job.priority.clone())),
         ("created", Some(render::moment(job.created_ms))),

@@ -11,7 +11,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::args::Command;
 use crate::args::roles::ConfiguredArgs;
 use crate::config::{Config, Told};
-use crate::{asking, config, coordinator, doctor, exit, images, plan, probe, render, sample, transcode, worker};
+use crate::{asking, config, coordinator, doctor, exit, images, plan, probe, render, sample, sweep, transcode, worker};
 
 pub fn run(command: Command) -> ExitCode {
     match command {
@@ -32,20 +32,28 @@ pub fn run(command: Command) -> ExitCode {
         Command::Coordinator(args) => {
             exit::code_of(role(args.told(), &args.configured, |config, _| Box::pin(coordinator::run(config))))
         }
-        Command::Worker(args) => {
-            let run: Run = |config, pulse| Box::pin(worker::run(config, pulse));
-            exit::code_of(role(args.told(), &args.configured, run))
-        }
+        Command::Worker(args) => exit::code_of(role(args.told(), &args.configured, worker_role)),
+        Command::Sweep(args) => exit::code_of(sweep::asked(&args).and_then(|asked| {
+            role(args.told(), &args.configured, move |config, _| Box::pin(sweep::run(config, asked)))
+        })),
         Command::Recover(args) => {
             exit::code_of(role(args.told(), &args.configured, |config, _| Box::pin(coordinator::recover(config))))
         }
     }
 }
 
-type Run = for<'p> fn(Config, &'p Runtime) -> Pin<Box<dyn Future<Output = Result<(), Fault>> + 'p>>;
+type Running<'p> = Pin<Box<dyn Future<Output = Result<(), Fault>> + 'p>>;
+
+fn worker_role(config: Config, pulse: &Runtime) -> Running<'_> {
+    Box::pin(worker::run(config, pulse))
+}
 
 /// Runs a role of a fleet, or only says how it is configured. The second runtime is one thread for what must not wait.
-fn role(told: Result<Told, Fault>, configured: &ConfiguredArgs, run: Run) -> Result<(), Fault> {
+fn role(
+    told: Result<Told, Fault>,
+    configured: &ConfiguredArgs,
+    run: impl for<'p> FnOnce(Config, &'p Runtime) -> Running<'p>,
+) -> Result<(), Fault> {
     let loaded = config::load(&told?)?;
     if configured.check_config {
         return render::write(&loaded.effective);

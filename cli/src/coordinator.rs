@@ -58,6 +58,8 @@ async fn serve(
         lease: config.limits.lease,
         keep_attempts: config.limits.keep_attempts,
         keep_jobs: config.limits.keep_jobs,
+        triggers: config.triggers.clone(),
+        pace: config.coordinator.pace,
         metrics,
     };
     let coordinator = Coordinator::new(services.fleet.clone(), media, settings);

@@ -58,6 +58,8 @@ pub mod shared;
 pub mod sound;
 /// From a job file to a submission.
 pub mod submission;
+/// `framefleet sweep`.
+pub mod sweep;
 /// `framefleet transcode`.
 pub mod transcode;
 /// Watermarks, checked.

@@ -14,7 +14,7 @@ pub fn read(bytes: &[u8]) -> Result<Submission, Fault> {
     let text = std::str::from_utf8(bytes).map_err(|e| refused(format!("job file: {e}")))?;
     let asked = jobfile::parse(text).map_err(|why| refused(format!("job file: {why}")))?;
     let Checked { request, terms, .. } = check(&asked, (OnExisting::Fail, Reach::Elsewhere))?;
-    Ok(Submission { request, terms, key: None, origin: Origin::Caller })
+    Ok(Submission { request, terms, key: None, origin: Origin::Caller, cause: None })
 }
 
 #[cfg(test)]

@@ -176,7 +176,8 @@ fn unknown_keys_are_refused_wherever_they_stand() {
     );
     refused(
         "[stor]\nx = 1",
-        "stor.x is no key of the configuration, those are: store, broker, work, storage, coordinator, worker, telemetry, limits \
+        "stor.x is no key of the configuration, those are: store, broker, work, storage, pipelines, triggers, coordinator, worker, \
+         telemetry, limits \
          (DIR/f.toml)",
     );
     let typed = scene(LEAST).environment("FRAMEFLEET__WORK__URI", "file:///");
@@ -262,9 +263,15 @@ fn the_manual_is_that_of_the_table() {
 
 #[test]
 fn samples_are_what_they_claim() {
-    let told = Told { file: Some(root().join("deploy/config/framefleet.toml")), ..scene("").told };
-    let config = config::load(&told).unwrap().config;
-    assert_eq!(config.storage.len(), 2);
+    let sample = |name: &str| {
+        let told = Told { file: Some(root().join("deploy/config").join(name)), ..scene("").told };
+        config::load(&told).unwrap().config
+    };
+    assert_eq!(sample("framefleet.toml").storage.len(), 2);
+    let names: Vec<String> = sample("triggers.toml").triggers.iter().map(|trigger| trigger.name.clone()).collect();
+    assert_eq!(names, ["films", "live-recordings", "nas"]);
+    let samples = std::fs::read_dir(root().join("deploy/config")).unwrap().count();
+    assert_eq!(samples, 2, "each sample is read above");
 }
 
 fn framefleet(words: &[&str]) -> Output {

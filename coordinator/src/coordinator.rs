@@ -9,11 +9,14 @@ use framefleet_common::fleet::Fleet;
 use framefleet_common::ports::broker::Class;
 use framefleet_common::roster::Roster;
 use framefleet_model::fault::Fault;
+use framefleet_model::trigger::Trigger;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use prometheus::Registry;
 use tokio_util::sync::CancellationToken;
 
+use crate::arrivals::Arrivals;
+use crate::bucket_sweep::{BucketSweep, Pace};
 use crate::dispatcher::Dispatcher;
 use crate::effects::Effects;
 use crate::engine::Engine;
@@ -26,6 +29,7 @@ use crate::ops::fleet::FleetOps;
 use crate::outbox::Outbox;
 use crate::repair::Repair;
 use crate::sweeper::Sweeper;
+use crate::uploads::Uploads;
 
 #[derive(Clone, Debug)]
 pub struct CoordinatorSettings {
@@ -44,6 +48,9 @@ pub struct CoordinatorSettings {
     pub keep_attempts: Duration,
     /// How long an ended job is remembered.
     pub keep_jobs: Duration,
+    /// What makes a job of an upload.
+    pub triggers: Arc<[Trigger]>,
+    pub pace: Pace,
     /// Where it counts what happens.
     pub metrics: Registry,
 }
@@ -65,9 +72,17 @@ impl Coordinator {
 
     /// What users ask of a fleet.
     pub fn ops(&self) -> FleetOps {
-        let Fleet { store, work, storages, .. } = self.fleet.clone();
-        let inbox = Inbox { store, work, storages };
-        FleetOps::new(self.effects(), inbox)
+        FleetOps::new(self.effects(), self.inbox())
+    }
+
+    fn bucket_sweep(&self) -> BucketSweep {
+        BucketSweep {
+            arrivals: self.arrivals(),
+            storages: self.fleet.storages.clone(),
+            clock: self.fleet.clock.clone(),
+            observer: self.observer.clone(),
+            pace: self.settings.pace,
+        }
     }
 
     /// Gives every task back that somebody holds. Only where this process owns the store and has just begun: whoever
@@ -85,6 +100,7 @@ impl Coordinator {
     pub async fn run(&self, stop: CancellationToken) {
         let (engine, outbox, sweeper) = (self.engine(), self.outbox(), self.sweeper());
         let (dispatcher, inspector) = (self.dispatcher(), self.inspector());
+        let (uploads, bucket_sweep) = (self.uploads(), self.bucket_sweep());
         let slots: Vec<MergeSlot> = (0..self.settings.merge_slots).map(|number| self.merge_slot(number)).collect();
         let merges: FuturesUnordered<_> = slots.iter().map(|slot| slot.run(stop.clone())).collect();
         tokio::join!(
@@ -93,8 +109,24 @@ impl Coordinator {
             sweeper.run(stop.clone()),
             dispatcher.run(stop.clone()),
             inspector.run(stop.clone()),
+            uploads.run(stop.clone()),
+            bucket_sweep.run(stop.clone()),
             merges.collect::<Vec<()>>(),
         );
+    }
+
+    fn inbox(&self) -> Inbox {
+        let Fleet { store, work, storages, .. } = self.fleet.clone();
+        Inbox { store, work, storages }
+    }
+
+    fn arrivals(&self) -> Arc<Arrivals> {
+        Arc::new(Arrivals { inbox: self.inbox(), triggers: self.settings.triggers.clone() })
+    }
+
+    fn uploads(&self) -> Uploads {
+        let Fleet { broker, clock, .. } = self.fleet.clone();
+        Uploads { arrivals: self.arrivals(), broker, clock, observer: self.observer.clone() }
     }
 
     fn effects(&self) -> Effects {

@@ -21,6 +21,7 @@ use framefleet_model::pipeline::Request;
 use framefleet_model::plan::SourceFacts;
 use framefleet_model::terms::Terms;
 use framefleet_model::time::StoreTime;
+use framefleet_model::trigger::Cause;
 use framefleet_model::watermark::{IMAGE_BYTES_MAX, Mark};
 
 const CONFLICTS_MAX: u32 = 64;
@@ -37,6 +38,8 @@ pub struct Submission {
     /// Names the job in place of source and request: the same key is the same job.
     pub key: Option<String>,
     pub origin: Origin,
+    /// The trigger that wants it, if one does.
+    pub cause: Option<Cause>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +50,8 @@ pub enum Origin {
     Caller,
     /// Something was uploaded, at this moment: later than the end of a job that failed, it begins it anew.
     Event { at: StoreTime },
+    /// It was found lying there: only what has no job yet gets one.
+    Sweep,
 }
 
 /// What became of a submission.
@@ -66,7 +71,7 @@ pub enum Submitted {
 impl Submission {
     /// What somebody asks for who wants it done, on the usual terms.
     pub fn of(request: Request) -> Self {
-        Self { request, terms: Terms::default(), key: None, origin: Origin::Command }
+        Self { request, terms: Terms::default(), key: None, origin: Origin::Command, cause: None }
     }
 }
 
@@ -84,10 +89,20 @@ impl Inbox {
             Some(key) => JobId::of_parts(&["key-1", submission.terms.tenant.as_str(), key]),
             None => job_id(&submission.request, &source),
         };
+        self.enter((id, source), submission).await
+    }
+
+    /// The same for a source that was looked at just now, and whose job is named already.
+    pub(crate) async fn enter(
+        &self,
+        (id, source): (JobId, SourceFacts),
+        submission: &Submission,
+    ) -> Result<(JobId, Submitted), Fault> {
         for _ in 0..CONFLICTS_MAX {
             let (known, now) = self.known(&id).await?;
             let Some((job, row)) = known else {
                 let job = Job::new(id.clone(), source.clone(), now).on(submission.terms.clone());
+                let job = job.because_of(submission.cause.clone());
                 if self.accept(&job, &submission.request, None).await? {
                     return Ok((id, Submitted::New));
                 }
@@ -100,7 +115,8 @@ impl Inbox {
                 }
                 continue;
             }
-            let next = Job { source: source.clone(), ..job.next_generation(submission.terms.clone(), now) };
+            let next = job.next_generation(submission.terms.clone(), now).because_of(submission.cause.clone());
+            let next = Job { source: source.clone(), ..next };
             if self.accept(&next, &submission.request, Some(&row)).await? {
                 return Ok((id, Submitted::Again));
             }
@@ -135,7 +151,7 @@ impl Inbox {
         Ok(self.known(id).await?.0.is_some_and(|(job, _)| job.generation >= generation))
     }
 
-    async fn known(&self, id: &JobId) -> Result<(Option<(Job, Row)>, StoreTime), Fault> {
+    pub(crate) async fn known(&self, id: &JobId) -> Result<(Option<(Job, Row)>, StoreTime), Fault> {
         let key = rows::job_row(id);
         let loaded = self.store.load(std::slice::from_ref(&key)).await?;
         let row = loaded.rows.into_iter().next().flatten();
@@ -152,9 +168,9 @@ impl Inbox {
 
     /// `false`: somebody else was faster, or the store forgot.
     async fn accept(&self, job: &Job, request: &Request, row: Option<&Row>) -> Result<bool, Fault> {
-        let Job { id, generation, created, source, terms, .. } = job.clone();
+        let Job { id, generation, created, source, terms, cause, .. } = job.clone();
         let request = request.clone();
-        let accepted = Accepted { version: JOB_VERSION, id, generation, created, source, terms, request };
+        let accepted = Accepted { version: JOB_VERSION, id, generation, created, source, terms, cause, request };
         // Accepted only once what was asked for is kept.
         self.work.object(&ObjectKey::request(&job.id)).put(Bytes::from(rows::to_bytes(&accepted))).await?;
         let (key, shard) = (rows::job_row(&job.id), Shard::of(&job.id));
@@ -190,6 +206,7 @@ impl Inbox {
             Origin::Command => true,
             Origin::Caller => false,
             Origin::Event { at } => at > ended_at && job.generation < GENERATIONS_BY_EVENT_MAX,
+            Origin::Sweep => false,
         };
         Ok(if anew { Submitted::Again } else { Submitted::Ended })
     }
@@ -206,7 +223,7 @@ impl Inbox {
     }
 
     /// Every image that marks pictures is the one that is there now.
-    async fn with_images(&self, request: &Request) -> Result<Request, Fault> {
+    pub(crate) async fn with_images(&self, request: &Request) -> Result<Request, Fault> {
         let mut request = request.clone();
         let videos = request.outputs.iter_mut().filter_map(|output| output.video.as_mut());
         for watermark in videos.flat_map(|video| &mut video.watermarks) {

@@ -3,7 +3,7 @@
 //! A task that is dead for a reason of ours leaves a letter in its job's shard, in the transaction that fails the job.
 //! A message that nobody could use leaves one that belongs to no job.
 
-use framefleet_common::ports::broker::DeadLetter;
+use framefleet_common::ports::broker::{DeadLetter, Told};
 use framefleet_common::ports::rows;
 use framefleet_common::ports::store::{Entry, Scan, Shard, Store, StoreError};
 use framefleet_common::ports::txn::Txn;
@@ -16,6 +16,8 @@ use serde::{Deserialize, Serialize};
 const LETTER_VERSION: u32 = 1;
 /// As much of a message's body as a person can look at.
 const BODY_CHARS_MAX: usize = 4096;
+/// What letters of objects call where they came from.
+const UPLOADS: &str = "uploads";
 const LETTERS_PER_SHARD: usize = 1024;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,9 +50,24 @@ pub(crate) fn of_job(job: &Job) -> Option<Letter> {
 /// The letter of a message: the same message leaves the same letter, however often it is read.
 pub(crate) fn of_message(dead: &DeadLetter, at: StoreTime) -> Letter {
     let DeadLetter { queue, reason, body, bytes, id, .. } = dead;
+    message((queue, id), (body, *bytes), (reason.clone(), at))
+}
+
+/// The letter of a message that tells of uploads in no words of ours, or of names that nothing is asked for by.
+pub(crate) fn of_told(told: &Told, reason: String, at: StoreTime) -> Letter {
+    let Told { queue, id, body } = told;
+    message((queue, id), (body, body.len() as u64), (reason, at))
+}
+
+/// The letter of an object that no job can be made of.
+pub(crate) fn of_object(url: &str, reason: String, at: StoreTime) -> Letter {
+    message((UPLOADS, url), (url.as_bytes(), url.len() as u64), (reason, at))
+}
+
+fn message((queue, id): (&str, &str), (body, bytes): (&[u8], u64), (reason, at): (String, StoreTime)) -> Letter {
     let name = Digest::of(&[id.as_bytes(), queue.as_bytes(), body].concat());
     let body: String = String::from_utf8_lossy(body).chars().take(BODY_CHARS_MAX).collect();
-    let content = Content::Message { queue: queue.clone(), reason: reason.clone(), body, bytes: *bytes };
+    let content = Content::Message { queue: queue.to_owned(), reason, body, bytes };
     Letter { version: LETTER_VERSION, id: name.as_str()[..32].to_owned(), at, content }
 }
 

@@ -1,5 +1,9 @@
 //! The coordinator: takes jobs, plans them, watches over their tasks, joins and proves and publishes the result.
 
+/// What a trigger takes becomes a job.
+mod arrivals;
+/// What nobody told of is found.
+pub mod bucket_sweep;
 /// All of it, put together.
 pub mod coordinator;
 /// Ready tasks become hints.
@@ -36,6 +40,8 @@ pub mod ops;
 mod outbox;
 /// Final keys have one owner.
 mod owners;
+/// Uploads that wait.
+mod parked;
 /// Destinations, looked at first and filled last.
 mod publish;
 /// A lost store is built anew.
@@ -48,3 +54,5 @@ mod rounds;
 mod staging;
 /// What time alone does.
 mod sweeper;
+/// Messages that tell of uploads are read.
+mod uploads;

@@ -21,9 +21,16 @@ pub(crate) struct Observer {
     broker_errors: IntCounter,
     dead_letters: IntCounter,
     swept: Counters,
+    uploads: Counters,
+    sweeps: Counters,
+    sweep_objects: Counters,
     demand: Gauges,
     demand_merges: IntGauge,
 }
+
+/// Of an upload, the first for each that was told of, the others for what became of it; `malformed` is of messages.
+const UPLOADS: [&str; 9] =
+    ["received", "other", "matched", "unmatched", "duplicate", "refused", "gone", "parked", "malformed"];
 
 impl Observer {
     /// Every figure is there from the start, at zero. `classes` are those that are hinted.
@@ -57,6 +64,21 @@ impl Observer {
                 registry,
                 ("framefleet_swept_total", "What time alone did."),
                 ("what", &["task", "attempts", "job", "index"]),
+            ),
+            uploads: Counters::new(
+                registry,
+                ("framefleet_uploads_total", "What was told of uploads, and what became of each."),
+                ("what", &UPLOADS),
+            ),
+            sweeps: Counters::new(
+                registry,
+                ("framefleet_bucket_sweeps_total", "Rounds over triggers' places, and whole passes."),
+                ("what", &["round", "pass", "failed"]),
+            ),
+            sweep_objects: Counters::new(
+                registry,
+                ("framefleet_bucket_sweep_objects_total", "Objects that sweeps saw, and what became of each."),
+                ("what", &["listed", "refused", "known", "unsettled", "submitted"]),
             ),
             demand: Gauges::new(
                 registry,
@@ -135,6 +157,46 @@ impl Observer {
 
     pub(crate) fn swept(&self, what: &str) {
         self.swept.add(what, 1);
+    }
+
+    /// A message was read, or once more.
+    pub(crate) fn told(&self, uploads: usize, others: usize) {
+        self.uploads.add("received", uploads as u64);
+        self.uploads.add("other", others as u64);
+    }
+
+    pub(crate) fn upload(&self, what: &str) {
+        self.uploads.add(what, 1);
+    }
+
+    /// A trigger's job begins.
+    pub(crate) fn triggered(&self, job: &JobId, (trigger, source): (&str, &str)) {
+        self.uploads.add("matched", 1);
+        info!(%job, trigger, source, "upload became a job");
+    }
+
+    pub(crate) fn upload_postponed(&self, what: &str, fault: &Fault) {
+        warn!(what, %fault, "upload put off");
+    }
+
+    pub(crate) fn bucket_swept(&self, trigger: &str, what: &str) {
+        self.sweeps.add(what, 1);
+        debug!(trigger, what, "bucket swept");
+    }
+
+    pub(crate) fn bucket_not_swept(&self, trigger: &str, fault: &Fault) {
+        self.sweeps.add("failed", 1);
+        warn!(trigger, %fault, "bucket not swept");
+    }
+
+    pub(crate) fn sweep_saw(&self, what: &str, objects: usize) {
+        self.sweep_objects.add(what, objects as u64);
+    }
+
+    /// An upload that nobody told of.
+    pub(crate) fn swept_up(&self, job: &JobId, (trigger, source): (&str, &str)) {
+        self.sweep_saw("submitted", 1);
+        info!(%job, trigger, source, "sweep found what nobody told of");
     }
 
     pub(crate) fn leftover(&self, job: &JobId, fault: &Fault) {

@@ -42,7 +42,11 @@ pub(crate) fn message(job: &Job, announcement: &Announcement, now: StoreTime) ->
         "type": format!("framefleet.job.{state}"),
         "subject": job.id,
         "datacontenttype": "application/json",
-        "data": { "job": job.id, "generation": job.generation, "at_ms": now.ms(), "source": job.source.url, "fault": fault },
+        "data": {
+            "job": job.id, "generation": job.generation, "at_ms": now.ms(), "source": job.source.url, "fault": fault,
+            "trigger": job.cause.as_ref().map(|cause| &cause.trigger),
+            "pipeline": job.cause.as_ref().map(|cause| &cause.pipeline),
+        },
     });
     let key = format!("job.{state}.{}", job.terms.tenant);
     rows::to_bytes(&Message { version: 1, id: id.clone(), key, body: body.to_string() })

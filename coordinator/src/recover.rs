@@ -107,8 +107,8 @@ async fn job(effects: &Effects, id: &JobId, recovered: &mut Recovered) -> Result
         Ok(accepted) => accepted,
     };
     let now = loaded.now;
-    let Accepted { generation, created, source, terms, .. } = accepted.clone();
-    let job = Job { generation, ..Job::new(id.clone(), source, created) }.on(terms);
+    let Accepted { generation, created, source, terms, cause, .. } = accepted.clone();
+    let job = Job { generation, ..Job::new(id.clone(), source, created) }.on(terms).because_of(cause);
     if let Some(state) = ended(effects, &job, (&found, now)).await? {
         recovered.ended += 1;
         return put(effects, &Job { state, ..job }, now).await;

@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use asking::{DeadArgs, JobsArgs, SubmitArgs, WorkersArgs};
 use images::{GifArgs, SpritesArgs, ThumbnailsArgs};
-use roles::{CoordinatorArgs, RecoverArgs, WorkerArgs};
+use roles::{CoordinatorArgs, RecoverArgs, SweepArgs, WorkerArgs};
 
 /// Transcodes films in parallel segments, joins them exactly, and proves it.
 #[derive(Debug, Parser)]
@@ -62,6 +62,8 @@ pub enum Command {
     Workers(WorkersArgs),
     /// Rebuild a lost store from the work store's objects
     Recover(RecoverArgs),
+    /// Submit what lies in a trigger's place and has no job, however old it is
+    Sweep(SweepArgs),
     /// A child at work: its parent talks to it
     #[command(hide = true)]
     Media,

@@ -51,6 +51,21 @@ pub struct RecoverArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct SweepArgs {
+    #[command(flatten)]
+    pub configured: ConfiguredArgs,
+    /// Whose sources are looked for [triggers.name]
+    #[arg(long, value_name = "NAME")]
+    pub trigger: String,
+    /// How old they may be: what appeared at this moment or since, such as 2026-01-31 or 2026-01-31T08:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub from: String,
+    /// Only say how many there are and how large they are
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Args)]
 pub struct ConfiguredArgs {
     /// Read FILE over /etc/framefleet/framefleet.toml
     #[arg(long, value_name = "FILE")]
@@ -114,6 +129,12 @@ impl RecoverArgs {
     pub fn told(&self) -> Result<Told, Fault> {
         let flags = [flag("--store", "store.url", &self.store), flag("--work", "work.url", &self.work)];
         self.configured.told(flags.into_iter().flatten().collect())
+    }
+}
+
+impl SweepArgs {
+    pub fn told(&self) -> Result<Told, Fault> {
+        self.configured.told(Vec::new())
     }
 }
 

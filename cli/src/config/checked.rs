@@ -1,22 +1,25 @@
 //! From what is written to what is meant, but for the servers.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use framefleet_common::ports::broker::Class;
 use framefleet_common::process::machine;
 use framefleet_common::process::telemetry::{Format, Telemetry};
+use framefleet_coordinator::bucket_sweep::Pace;
 use framefleet_model::fault::Fault;
 
 use super::layers::Merged;
 use super::raw::{Raw, RawCoordinator, RawLimits, RawTelemetry, RawWorker};
 use super::reading::{Reading, text};
-use super::{Config, CoordinatorConfig, LimitsConfig, ScratchBound, WorkerConfig, servers};
+use super::{Config, CoordinatorConfig, LimitsConfig, ScratchBound, WorkerConfig, servers, triggers};
 
 const AUTO: &str = "auto";
 const MERGE_SLOTS_MAX: u32 = 64;
 const SLOTS_MAX: u32 = 256;
 const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// The end of a grace belongs to handing back: none is shorter than that and a little.
@@ -25,23 +28,32 @@ const GRACE_MIN: Duration = Duration::from_secs(20);
 const BEATS_IN_A_LEASE: u32 = 3;
 
 pub(super) fn config(merged: &Merged) -> Result<Config, Fault> {
-    let Raw { store, broker, work, storage, coordinator, worker, telemetry, limits } = merged.raw()?;
+    let Raw { store, broker, work, storage, pipelines, triggers, coordinator, worker, telemetry, limits } =
+        merged.raw()?;
     let reading = Reading { merged };
     let (storage, folders) = servers::storage(&reading, &storage)?;
-    Ok(Config {
+    let limits = limits_of(&reading, &limits)?;
+    let config = Config {
         store: servers::store(&reading, &store)?,
         broker: servers::broker(&reading, &broker)?,
         work: servers::work(&reading, &work, &storage)?,
         storage,
         folders,
-        coordinator: coordinator_of(&reading, &coordinator)?,
+        triggers: Arc::default(),
+        coordinator: coordinator_of(&reading, &coordinator, &limits)?,
         worker: worker_of(&reading, &worker)?,
         telemetry: telemetry_of(&reading, &telemetry)?,
-        limits: limits_of(&reading, &limits)?,
-    })
+        limits,
+    };
+    let triggers = triggers::of(&reading, (&pipelines, &triggers), &config)?;
+    Ok(Config { triggers: triggers.into(), ..config })
 }
 
-fn coordinator_of(reading: &Reading<'_>, raw: &RawCoordinator) -> Result<CoordinatorConfig, Fault> {
+fn coordinator_of(
+    reading: &Reading<'_>,
+    raw: &RawCoordinator,
+    limits: &LimitsConfig,
+) -> Result<CoordinatorConfig, Fault> {
     let listen = text("coordinator.listen", &raw.listen);
     let address = reading.address(listen)?;
     if !address.ip().is_loopback() {
@@ -55,6 +67,14 @@ fn coordinator_of(reading: &Reading<'_>, raw: &RawCoordinator) -> Result<Coordin
         merge_slots: usize::try_from(merge_slots).expect("a number of merges is small"),
         scratch: reading.folder(text("coordinator.scratch", &raw.scratch))?,
         name: name(reading, "coordinator.name", &raw.name)?,
+        pace: Pace {
+            every: reading.duration(text("coordinator.sweep_every", &raw.sweep_every), SECOND..=DAY)?,
+            // What a job is forgotten of must not be taken for new.
+            overlap: reading.duration(
+                text("coordinator.sweep_overlap", &raw.sweep_overlap),
+                MINUTE..=limits.keep_jobs.saturating_sub(SECOND).max(MINUTE),
+            )?,
+        },
         grace: reading.duration(text("coordinator.grace", &raw.grace), GRACE_MIN..=DAY)?,
     })
 }

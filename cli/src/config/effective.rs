@@ -14,13 +14,13 @@ pub(super) fn text(merged: &Merged, config: &Config) -> String {
         match section.count {
             Count::One => {
                 text.push_str(&format!("[{}]\n", section.name));
-                text.push_str(&lines((merged, config), section, section.name));
+                text.push_str(&lines((merged, config), section, None));
                 text.push('\n');
             }
             Count::Any => {
-                for at in 0..config.storage.len() {
+                for at in 0..merged.count(section.name) {
                     text.push_str(&format!("[[{}]]\n", section.name));
-                    text.push_str(&lines((merged, config), section, &format!("{}[{at}]", section.name)));
+                    text.push_str(&lines((merged, config), section, Some(at)));
                     text.push('\n');
                 }
             }
@@ -29,12 +29,21 @@ pub(super) fn text(merged: &Merged, config: &Config) -> String {
     text.trim_end().to_owned() + "\n"
 }
 
-fn lines((merged, config): (&Merged, &Config), section: &Section, at: &str) -> String {
+/// The lines of a section, or of one of its tables.
+fn lines((merged, config): (&Merged, &Config), section: &Section, number: Option<usize>) -> String {
+    let at = &number.map_or_else(|| section.name.to_owned(), |number| format!("{}[{number}]", section.name));
     let mut lines = String::new();
     for key in section.keys {
         let path = format!("{at}.{}", key.name);
+        // Tables within a table are one line.
+        let nested = number.and_then(|number| merged.value((section.name, number), key.name));
+        if let Some(kind) = nested.filter(|kind| holds_tables(kind)) {
+            let origin = merged.origin(&path);
+            lines.push_str(&format!("{} = {}  # {origin}\n", key.name, inline(kind)));
+            continue;
+        }
         for (leaf_path, leaf) in merged.below(&path) {
-            let name = leaf_path.strip_prefix(at).unwrap_or(leaf_path).trim_start_matches('.');
+            let name = leaf_path.strip_prefix(at.as_str()).unwrap_or(leaf_path).trim_start_matches('.');
             let notes = [origin(leaf), meaning(leaf_path, leaf, config)];
             let notes = notes.into_iter().flatten().collect::<Vec<_>>().join(", ");
             let notes = if notes.is_empty() { notes } else { format!("  # {notes}") };
@@ -42,6 +51,30 @@ fn lines((merged, config): (&Merged, &Config), section: &Section, at: &str) -> S
         }
     }
     lines
+}
+
+fn holds_tables(kind: &ValueKind) -> bool {
+    let ValueKind::Array(values) = kind else { return false };
+    values.iter().any(|value| matches!(value.kind, ValueKind::Table(_)))
+}
+
+/// A value with all that is in it. None of it is a secret.
+fn inline(kind: &ValueKind) -> String {
+    match kind {
+        ValueKind::Array(values) => {
+            let values: Vec<String> = values.iter().map(|value| inline(&value.kind)).collect();
+            format!("[{}]", values.join(", "))
+        }
+        ValueKind::Table(table) => {
+            let mut names: Vec<&String> = table.keys().collect();
+            names.sort_unstable();
+            let pairs = names.into_iter().filter_map(|name| Some((name, &table.get(name)?.kind)));
+            let pairs: Vec<String> = pairs.map(|(name, kind)| format!("{name} = {}", inline(kind))).collect();
+            format!("{{ {} }}", pairs.join(", "))
+        }
+        ValueKind::String(text) => quoted(text),
+        kind => kind.to_string(),
+    }
 }
 
 fn origin(leaf: &Leaf) -> Option<String> {

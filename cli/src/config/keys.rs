@@ -53,7 +53,7 @@ pub fn find(section: &str, name: &str) -> Option<&'static Key> {
     SECTIONS.iter().find(|one| one.name == section)?.keys.iter().find(|key| key.name == name)
 }
 
-pub const SECTIONS: [Section; 8] = [
+pub const SECTIONS: [Section; 10] = [
     Section { name: "store", what: "Redis, which holds the truth.", count: Count::One, keys: &STORE },
     Section { name: "broker", what: "RabbitMQ, which carries hints and events.", count: Count::One, keys: &BROKER },
     Section { name: "work", what: "Where segments and other results are kept.", count: Count::One, keys: &WORK },
@@ -62,6 +62,20 @@ pub const SECTIONS: [Section; 8] = [
         what: "How a bucket is reached, once for each bucket or part of one.",
         count: Count::Any,
         keys: &STORAGE,
+    },
+    Section {
+        name: "pipelines",
+        what: "What is made of a source, by name and version. A job keeps the version that it was accepted with; another \
+               list of outputs is another version.",
+        count: Count::Any,
+        keys: &PIPELINES,
+    },
+    Section {
+        name: "triggers",
+        what: "Which uploads become jobs. No two may take the same object, and no output may be one that any of them takes: \
+               both are refused when a process begins.",
+        count: Count::Any,
+        keys: &TRIGGERS,
     },
     Section { name: "coordinator", what: "The role `coordinator`.", count: Count::One, keys: &COORDINATOR },
     Section { name: "worker", what: "The role `worker`.", count: Count::One, keys: &WORKER },
@@ -116,7 +130,74 @@ const STORAGE: [Key; 10] = [
     open("http", "\"tls\"", "tls or plain", "Whether the endpoint is reached by https:// or, as `plain`, by http://."),
 ];
 
-const COORDINATOR: [Key; 6] = [
+const PIPELINES: [Key; 10] = [
+    open("name", "\"\"", "text", "What triggers call it, with its version: `web@3`."),
+    open("version", "\"\"", "text", "A new one for every change: jobs under way keep theirs."),
+    open(
+        "outputs",
+        "[]",
+        "tables",
+        "As in a job file, but `to` is a name below the trigger's `output`, such as `{stem}.mp4` or `{date}/{stem}/index.m3u8`.",
+    ),
+    open("steps", "[]", "tables", "What happens around outputs; this build knows none and refuses any."),
+    open("segment_duration", "\"\"", "duration, auto or none", "As `segment.duration` of a job file."),
+    open("damaged", "\"\"", "fail or keep", "As in a job file."),
+    open("audio_track", "\"\"", "number or language", "As in a job file."),
+    open("from", "\"\"", "duration", "As in a job file."),
+    open("to", "\"\"", "duration", "As in a job file."),
+    open(
+        "on_existing",
+        "\"replace\"",
+        "replace or fail",
+        "What becomes of something that stands at an output already.",
+    ),
+];
+
+const TRIGGERS: [Key; 14] = [
+    open("name", "\"\"", "text", "What logs and jobs call it."),
+    open(
+        "bucket",
+        "\"\"",
+        "URL",
+        "Where sources lie: `s3://bucket`, or `file:///folder`, which is swept and of which no storage tells. It lies in a \
+         `[[storage]]`.",
+    ),
+    open("event_bucket", "\"\"", "name", "What events call a folder, where a program tells of its files."),
+    open(
+        "prefix",
+        "\"\"",
+        "text",
+        "What keys begin with, as they stand in the bucket; those of a folder are paths below it.",
+    ),
+    open(
+        "suffix",
+        "\"\"",
+        "text",
+        "What keys end with, such as `.mov`; empty only with a prefix that no output can have.",
+    ),
+    open(
+        "events",
+        "[\"Put\", \"Post\", \"CompleteMultipartUpload\", \"Copy\"]",
+        "names",
+        "By what an object came there; `Append` is the fifth, and needs `quiet`.",
+    ),
+    open("quiet", "\"\"", "duration, 1s to 24h", "How long an object that is appended to must have been left alone."),
+    open("pipeline", "\"\"", "name@version", "What is made of each."),
+    open("canary", "\"\"", "name@version", "Another version, for some of them."),
+    open("canary_percent", "0", "percent, 1 to 99", "For how many; the same source always goes the same way."),
+    open("tenant", "\"default\"", "text", "Whose the jobs are; no message says that."),
+    open("priority", "\"normal\"", "urgent, normal or bulk", "Among the jobs of the tenant."),
+    open("deadline", "\"\"", "duration, 1s to 30d", "A job fails that has not ended so long after it was accepted."),
+    open(
+        "output",
+        "\"\"",
+        "URL",
+        "The folder that names of outputs lie below; {stem}, {ext}, {dir} (the source's folder in its bucket), {job} and \
+         {date} (the day of its last change, UTC) may stand in it, and in those names. It lies in a `[[storage]]`.",
+    ),
+];
+
+const COORDINATOR: [Key; 8] = [
     open(
         "listen",
         "\"127.0.0.1:8080\"",
@@ -132,6 +213,18 @@ const COORDINATOR: [Key; 6] = [
         "The folder for outputs that are being joined, one for each process.",
     ),
     open("name", "\"\"", "text", "What leases and logs call this process; the host's name where nothing is set."),
+    open(
+        "sweep_every",
+        "\"5m\"",
+        "duration, 1s to 24h",
+        "How often each trigger's bucket is looked through for what no event told of.",
+    ),
+    open(
+        "sweep_overlap",
+        "\"24h\"",
+        "duration, 1m to less than keep_jobs",
+        "How far back a pass looks beyond the last: for uploads that take long, and clocks that differ.",
+    ),
     open(
         "grace",
         "\"30s\"",

@@ -109,6 +109,21 @@ impl Merged {
         }
     }
 
+    /// How many tables there are of a section that stands there as often as needed.
+    pub(super) fn count(&self, section: &str) -> usize {
+        match self.values.get(section).map(|value| &value.kind) {
+            Some(ValueKind::Array(tables)) => tables.len(),
+            _ => 0,
+        }
+    }
+
+    /// A value of a table, with all that is in it.
+    pub(super) fn value(&self, (section, at): (&str, usize), key: &str) -> Option<&ValueKind> {
+        let ValueKind::Array(tables) = &self.values.get(section)?.kind else { return None };
+        let ValueKind::Table(table) = &tables.get(at)?.kind else { return None };
+        Some(&table.get(key)?.kind)
+    }
+
     /// Where the value of this key, or the first of those below it, came from.
     pub(super) fn origin<'a>(&'a self, key: &'a str) -> &'a str {
         self.below(key).next().map_or(DEFAULT, |(_, leaf)| &leaf.origin)
@@ -267,7 +282,10 @@ fn known(path: &str, leaf: &Leaf) -> Result<(), Fault> {
     let section = section.split_once('[').map_or(section, |(name, _)| name);
     let listed = SECTIONS.iter().find(|one| one.name == section);
     let found = match (listed, parts.next()) {
-        (Some(_), Some(name)) => keys::find(section, name).is_some(),
+        (Some(_), Some(name)) => {
+            let name = name.split_once('[').map_or(name, |(name, _)| name);
+            keys::find(section, name).is_some()
+        }
         (Some(_), None) if matches!(leaf.kind, ValueKind::Array(_)) => true,
         (Some(_), None) => return Err(refused(format!("{path} is a section, not a value ({})", leaf.origin))),
         (None, _) => false,

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! defaults < file < environment < flags ──▶ Merged ──▶ Raw ──▶ Config
-//!   keys          layers.rs                            raw.rs   checked.rs, servers.rs
+//!   keys          layers.rs                            raw.rs   checked.rs, servers.rs, triggers.rs
 //! ```
 //!
 //! One file serves all roles of a machine. Unknown keys are refused wherever they stand; a refusal names the key, the
@@ -20,15 +20,19 @@ mod reading;
 /// What must not be seen.
 pub mod secret;
 mod servers;
+mod triggers;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use framefleet_common::adapters::blob::url;
 use framefleet_common::ports::broker::Class;
 use framefleet_common::process::telemetry::Telemetry;
+use framefleet_coordinator::bucket_sweep::Pace;
 use framefleet_model::fault::Fault;
+use framefleet_model::trigger::Trigger;
 
 use layers::Merged;
 pub use layers::{Flag, Told};
@@ -43,6 +47,8 @@ pub struct Config {
     pub storage: Vec<StorageConfig>,
     /// Folders, as `file:///…`, below which films may lie and outputs may go.
     pub folders: Vec<String>,
+    /// Those that may stand beside one another.
+    pub triggers: Arc<[Trigger]>,
     pub coordinator: CoordinatorConfig,
     pub worker: WorkerConfig,
     pub telemetry: Telemetry,
@@ -144,6 +150,7 @@ pub struct CoordinatorConfig {
     pub merge_slots: usize,
     pub scratch: PathBuf,
     pub name: String,
+    pub pace: Pace,
     pub grace: Duration,
 }
 

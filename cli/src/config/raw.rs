@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::asked::AskedOutput;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Raw {
@@ -12,6 +14,10 @@ pub(super) struct Raw {
     pub(super) work: RawWork,
     #[serde(default)]
     pub(super) storage: Vec<RawStorage>,
+    #[serde(default)]
+    pub(super) pipelines: Vec<RawPipeline>,
+    #[serde(default)]
+    pub(super) triggers: Vec<RawTrigger>,
     pub(super) coordinator: RawCoordinator,
     pub(super) worker: RawWorker,
     pub(super) telemetry: RawTelemetry,
@@ -63,12 +69,48 @@ pub(super) struct RawStorage {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct RawPipeline {
+    pub(super) name: String,
+    pub(super) version: String,
+    pub(super) outputs: Vec<AskedOutput>,
+    pub(super) steps: Vec<serde_json::Value>,
+    pub(super) segment_duration: String,
+    pub(super) damaged: String,
+    pub(super) audio_track: String,
+    pub(super) from: String,
+    pub(super) to: String,
+    pub(super) on_existing: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTrigger {
+    pub(super) name: String,
+    pub(super) bucket: String,
+    pub(super) event_bucket: String,
+    pub(super) prefix: String,
+    pub(super) suffix: String,
+    pub(super) events: Vec<String>,
+    pub(super) quiet: String,
+    pub(super) pipeline: String,
+    pub(super) canary: String,
+    pub(super) canary_percent: i64,
+    pub(super) tenant: String,
+    pub(super) priority: String,
+    pub(super) deadline: String,
+    pub(super) output: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct RawCoordinator {
     pub(super) listen: String,
     pub(super) ops_listen: String,
     pub(super) merge_slots: i64,
     pub(super) scratch: String,
     pub(super) name: String,
+    pub(super) sweep_every: String,
+    pub(super) sweep_overlap: String,
     pub(super) grace: String,
 }
 
@@ -120,6 +162,8 @@ mod tests {
             taken::<RawBroker>(),
             taken::<RawWork>(),
             taken::<RawStorage>(),
+            taken::<RawPipeline>(),
+            taken::<RawTrigger>(),
             taken::<RawCoordinator>(),
             taken::<RawWorker>(),
             taken::<RawTelemetry>(),

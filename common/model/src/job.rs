@@ -17,6 +17,7 @@ use crate::pipeline::Request;
 use crate::plan::SourceFacts;
 use crate::terms::Terms;
 use crate::time::StoreTime;
+use crate::trigger::Cause;
 
 pub const JOB_VERSION: u32 = 1;
 
@@ -30,6 +31,9 @@ pub struct Job {
     pub source: SourceFacts,
     #[serde(default)]
     pub terms: Terms,
+    /// The trigger that wanted it, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
     pub state: JobState,
 }
 
@@ -42,6 +46,8 @@ pub struct Accepted {
     pub created: StoreTime,
     pub source: SourceFacts,
     pub terms: Terms,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
     pub request: Request,
 }
 
@@ -195,7 +201,11 @@ pub enum Tallied {
 impl Job {
     pub fn new(id: JobId, source: SourceFacts, created: StoreTime) -> Self {
         let (version, generation, terms) = (JOB_VERSION, 1, Terms::default());
-        Self { version, id, generation, created, source, terms, state: JobState::Accepted }
+        Self { version, id, generation, created, source, terms, cause: None, state: JobState::Accepted }
+    }
+
+    pub fn because_of(self, cause: Option<Cause>) -> Self {
+        Self { cause, ..self }
     }
 
     pub fn on(self, terms: Terms) -> Self {

@@ -24,6 +24,8 @@ pub mod key;
 pub mod ledger;
 /// What pictures and sound are: codecs, containers, formats, tags.
 pub mod media;
+/// Names as they stand in URLs.
+pub mod percent;
 /// What is done to pictures between decoder and encoder.
 pub mod picture;
 /// What was asked for: outputs and their settings.
@@ -44,6 +46,8 @@ pub mod task;
 pub mod terms;
 /// Durations, rates and half-open ranges of media time.
 pub mod time;
+/// Rules that make what was uploaded a job.
+pub mod trigger;
 /// Marks on finished pictures.
 pub mod watermark;
 /// Small XML documents.

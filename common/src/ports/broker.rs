@@ -19,6 +19,9 @@ pub trait Broker: Send + Sync {
     /// Begins to take hints of one class, one at a time: the next comes after the last was acknowledged or dropped.
     async fn consume(&self, class: &Class) -> Result<Box<dyn Hints>, BrokerError>;
 
+    /// Begins to take messages that tell of uploads, whatever is in them.
+    async fn uploads(&self) -> Result<Box<dyn Uploads>, BrokerError>;
+
     /// Begins to take what was given up on: messages that nobody can read, that came back too often or lay too long.
     async fn dead_letters(&self) -> Result<Box<dyn DeadLetters>, BrokerError>;
 }
@@ -32,6 +35,15 @@ pub trait Hints: Send {
 
     /// Stops taking hints; one that was on its way goes to another slot, one that was delivered can still be
     /// acknowledged. Dropping does the same, without waiting.
+    async fn close(self: Box<Self>) -> Result<(), BrokerError>;
+}
+
+/// A source of messages that tell of uploads, one at a time like hints.
+#[async_trait]
+pub trait Uploads: Send {
+    /// Waits for a message. After an error the connection is gone: ask for uploads again. Safe to cancel.
+    async fn next(&mut self) -> Result<Posted, BrokerError>;
+
     async fn close(self: Box<Self>) -> Result<(), BrokerError>;
 }
 
@@ -56,6 +68,22 @@ pub struct Delivery {
     pub hint: Hint,
     pub arrival: Arrival,
     pub receipt: Box<dyn Receipt>,
+}
+
+/// A message of others. It comes again until it is acknowledged.
+pub struct Posted {
+    pub told: Told,
+    pub receipt: Box<dyn Receipt>,
+}
+
+/// What others wrote, as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The queue it was in.
+    pub queue: String,
+    /// The sender's id, or a hash of the body.
+    pub id: String,
+    pub body: Bytes,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

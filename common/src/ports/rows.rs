@@ -13,6 +13,8 @@
 //!
 //! of no job: owner/<key>  row  whose job fills a final key     workers  index  workers by when they were last heard
 //!            worker/<name> row a worker as it last said it is
+//!            trigger/<rule> row how far a trigger's sweep is
+//!            parked/<object> row an upload that waits      parked  index  such uploads by when to look at them
 //! ```
 
 use std::fmt;
@@ -132,6 +134,25 @@ pub fn worker(name: &str) -> RowKey {
 
 pub fn workers() -> IndexKey {
     Shard::GLOBAL.index("workers")
+}
+
+/// What is kept of the trigger that takes this.
+pub fn trigger(rule: &str) -> RowKey {
+    Shard::GLOBAL.row(format!("trigger/{}", Digest::of(rule.as_bytes())))
+}
+
+/// An upload of the object of this URL, which waits.
+pub fn parked(url: &str) -> RowKey {
+    Shard::GLOBAL.row(format!("parked/{}", Digest::of(url.as_bytes())))
+}
+
+/// The row of a member of the index of what is parked.
+pub fn parked_member(member: &str) -> RowKey {
+    Shard::GLOBAL.row(member)
+}
+
+pub fn all_parked() -> IndexKey {
+    Shard::GLOBAL.index("parked")
 }
 
 /// Puts a task's row, and the task where its state says it waits.

@@ -16,6 +16,7 @@ use framefleet_model::key::ObjectKey;
 
 mod bounds;
 mod buckets;
+mod hostile_names;
 mod lists;
 #[path = "../servers/s3.rs"]
 mod s3;

@@ -90,6 +90,14 @@ impl Ground {
         }
     }
 
+    /// What anybody who tells of uploads sends.
+    pub(crate) async fn tell(&self, bytes: &[u8]) {
+        match &self.door {
+            Door::Memory(broker) => broker.post_upload(Bytes::copy_from_slice(bytes)).unwrap(),
+            Door::Amqp { raw, prefix } => raw.post(&format!("{prefix}.ingest"), "any.key", bytes).await,
+        }
+    }
+
     pub(crate) async fn customer(&self) -> Customer<'_> {
         match &self.door {
             Door::Memory(broker) => Customer::Memory(broker.events()),

@@ -10,6 +10,7 @@ mod ground;
 mod rabbit;
 #[path = "../servers/raw.rs"]
 mod raw;
+mod uploads;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -51,6 +52,7 @@ const FACTS: &[(&str, Fact)] = facts![
     dead::what_is_no_hint_becomes_a_dead_letter_and_never_comes_again,
     dead::a_dead_letter_is_gone_only_when_acknowledged,
     dead::hints_behind_what_is_no_hint_still_come,
+    uploads::messages_of_uploads_come_as_they_are_until_they_are_acknowledged,
 ];
 
 fn memory(name: &str, fact: Fact) -> Trial {

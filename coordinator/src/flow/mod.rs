@@ -24,6 +24,8 @@ pub mod intake;
 pub mod merging;
 /// From the index to cuts, renditions and tasks.
 pub mod planning;
+/// What nobody told of.
+pub mod sweeping;
 
 use framefleet_model::board::Task;
 use framefleet_model::fault::Fault;

@@ -28,6 +28,11 @@ pub struct JobJson {
     pub tenant: String,
     pub priority: String,
     pub source: String,
+    /// The trigger that wanted it, and the version of its pipeline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<String>,
     pub created_ms: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deadline_ms: Option<i64>,
@@ -171,6 +176,8 @@ impl From<&Job> for JobJson {
             tenant: job.terms.tenant.to_string(),
             priority: job.terms.priority.name().to_owned(),
             source: job.source.url.clone(),
+            trigger: job.cause.as_ref().map(|cause| cause.trigger.clone()),
+            pipeline: job.cause.as_ref().map(|cause| cause.pipeline.to_string()),
             created_ms: job.created.ms(),
             deadline_ms: job.deadline().map(|at| at.ms()),
             ended_ms: ended.map(|at| at.ms()),

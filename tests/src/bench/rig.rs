@@ -17,6 +17,7 @@ use framefleet_common::ports::broker::Class;
 use framefleet_common::ports::clock::Clock;
 use framefleet_common::process::drain::Halt;
 use framefleet_common::process::machine;
+use framefleet_coordinator::bucket_sweep::Pace;
 use framefleet_coordinator::coordinator::{Coordinator, CoordinatorSettings};
 use framefleet_coordinator::inbox::Submission;
 use framefleet_coordinator::ops::fleet::FleetOps;
@@ -96,6 +97,8 @@ impl Place {
             beat: BEAT,
             lease: LEASE,
             keep_attempts: KEEP,
+            triggers: Arc::default(),
+            pace: Pace::default(),
             keep_jobs: KEEP * 30,
             metrics: Registry::new(),
         };

@@ -18,6 +18,8 @@ pub mod post;
 pub mod storm;
 /// The store in between.
 pub mod truth;
+/// Whoever uploads films.
+pub mod uploader;
 /// What must hold.
 pub mod verdict;
 /// One fleet from one seed.
@@ -40,6 +42,7 @@ use framefleet_common::ports::broker::Class;
 use framefleet_common::ports::clock::Clock;
 use framefleet_common::ports::store::Store;
 use framefleet_common::process::drain::Halt;
+use framefleet_coordinator::bucket_sweep::Pace;
 use framefleet_coordinator::coordinator::{Coordinator, CoordinatorSettings};
 use framefleet_coordinator::ops::fleet::FleetOps;
 use framefleet_coordinator::ops::{JobView, Ops as _};
@@ -54,6 +57,7 @@ use framefleet_model::pipeline::{
 use framefleet_model::sound::Treatment;
 use framefleet_model::task::{Need, SourceLimits};
 use framefleet_model::time::MediaTime;
+use framefleet_model::trigger::Trigger;
 use framefleet_worker::slots::{Worker, WorkerSettings};
 use prometheus::Registry;
 use tokio::task::JoinHandle;
@@ -70,7 +74,10 @@ const PATIENCE: Duration = Duration::from_secs(24 * 3600);
 pub struct Rig {
     pub folder: tempfile::TempDir,
     pub fleet: Fleet,
+    pub broker: Arc<MemoryBroker>,
     pub media: Arc<dyn Media>,
+    pub triggers: Vec<Trigger>,
+    pub pace: Pace,
 }
 
 /// A role that runs until it is stopped or killed.
@@ -89,8 +96,8 @@ impl Rig {
         let folder = tempfile::tempdir().expect("the temporary folder takes a folder");
         let work = Root::folder(&folder.path().join("work"));
         let (broker, storages) = (Arc::new(MemoryBroker::default()), Storages::local());
-        let fleet = Fleet { store, broker, clock, work, storages, mint: mint(1) };
-        Self { folder, fleet, media }
+        let fleet = Fleet { store, broker: broker.clone(), clock, work, storages, mint: mint(1) };
+        Self { folder, fleet, broker, media, triggers: Vec::new(), pace: Pace::default() }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -112,6 +119,8 @@ impl Rig {
             beat: BEAT,
             lease: LEASE,
             keep_attempts: KEEP,
+            triggers: self.triggers.clone().into(),
+            pace: self.pace,
             keep_jobs: KEEP * 30,
             metrics: Registry::default(),
         };

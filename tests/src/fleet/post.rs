@@ -1,5 +1,5 @@
 //! The broker of a simulated fleet: hints get lost, doubled, late, out of order and delivered again, and what the world
-//! is told is kept.
+//! is told is kept. Messages of uploads are never lost, and come again until they are acknowledged.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,16 +7,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use framefleet_common::adapters::memory::broker::MemoryBroker;
 use framefleet_common::ports::broker::{
-    Arrival, Broker, BrokerError, Class, DeadLetters, Delivery, Event, Hint, Hints, Receipt,
+    Arrival, Broker, BrokerError, Class, DeadLetters, Delivery, Event, Hint, Hints, Posted, Receipt, Uploads,
 };
+use framefleet_model::event::{self, UploadKey};
 
 use crate::fleet::dice::Dice;
 use crate::fleet::peril::Peril;
 use crate::fleet::storm::Storm;
+use crate::fleet::truth::Truth;
 
 pub struct Post {
     broker: MemoryBroker,
     storm: Arc<Storm>,
+    truth: Arc<Truth>,
     inner: Mutex<Inner>,
 }
 
@@ -45,9 +48,43 @@ struct RoleReceipt {
     peril: Arc<Peril>,
 }
 
+struct RoleUploads {
+    uploads: Box<dyn Uploads>,
+    post: Arc<Post>,
+    peril: Arc<Peril>,
+}
+
+struct UploadReceipt {
+    told: Vec<UploadKey>,
+    receipt: RoleReceipt,
+    post: Arc<Post>,
+}
+
 impl Post {
-    pub fn new(storm: Arc<Storm>) -> Self {
-        Self { broker: MemoryBroker::default(), storm, inner: Mutex::default() }
+    pub fn new(storm: Arc<Storm>, truth: Arc<Truth>) -> Self {
+        Self { broker: MemoryBroker::default(), storm, truth, inner: Mutex::default() }
+    }
+
+    /// A message that tells of an upload.
+    pub fn post_upload(&self, message: Vec<u8>) {
+        self.broker.post_upload(message.into()).expect("a run posts few of them");
+    }
+
+    /// Such messages that nobody has acknowledged or holds.
+    pub fn uploads_waiting(&self) -> usize {
+        self.broker.uploads_waiting()
+    }
+
+    /// Nothing that an acknowledged message told of may be forgotten.
+    fn uploads_acknowledged(&self, keys: &[UploadKey]) {
+        let jobs = self.truth.durable_jobs();
+        for key in keys {
+            let known = jobs.iter().any(|job| job.source.url.ends_with(key.as_str()));
+            self.storm.tell("upload", format_args!("acknowledged: {}", key.as_str()));
+            if !known {
+                self.storm.wrong(format!("upload {} was acknowledged, and its job may yet be forgotten", key.as_str()));
+            }
+        }
     }
 
     /// Hints on their way, late ones included.
@@ -134,6 +171,11 @@ impl Broker for RoleBroker {
         Ok(Box::new(RoleHints { hints, peril: self.peril.clone() }))
     }
 
+    async fn uploads(&self) -> Result<Box<dyn Uploads>, BrokerError> {
+        let uploads = self.peril.call("ask for uploads", unconfirmed, self.post.broker.uploads()).await?;
+        Ok(Box::new(RoleUploads { uploads, post: self.post.clone(), peril: self.peril.clone() }))
+    }
+
     async fn dead_letters(&self) -> Result<Box<dyn DeadLetters>, BrokerError> {
         self.peril.call("ask for dead letters", unconfirmed, self.post.broker.dead_letters()).await
     }
@@ -168,5 +210,33 @@ impl Receipt for RoleReceipt {
             }
         };
         peril.call("acknowledge", unconfirmed, acking).await
+    }
+}
+
+#[async_trait]
+impl Uploads for RoleUploads {
+    async fn next(&mut self) -> Result<Posted, BrokerError> {
+        let Posted { told: message, receipt } = self.uploads.next().await?;
+        let peril = self.peril.clone();
+        peril.call("take an upload", unconfirmed, async { Ok(()) }).await?;
+        let again = !peril.storm.is_calm() && peril.dice.falls(peril.storm.weather.redelivered, 100);
+        let receipt = RoleReceipt { receipt: Some(receipt).filter(|_| !again), peril };
+        let keys = event::decode(&message.body).map(|news| news.uploads).unwrap_or_default();
+        let keys = keys.into_iter().map(|upload| upload.key).collect();
+        let receipt = Box::new(UploadReceipt { told: keys, receipt, post: self.post.clone() });
+        Ok(Posted { told: message, receipt })
+    }
+
+    async fn close(self: Box<Self>) -> Result<(), BrokerError> {
+        self.peril.call("close", unconfirmed, self.uploads.close()).await
+    }
+}
+
+#[async_trait]
+impl Receipt for UploadReceipt {
+    async fn ack(self: Box<Self>) -> Result<(), BrokerError> {
+        let Self { told, receipt, post } = *self;
+        post.uploads_acknowledged(&told);
+        Box::new(receipt).ack().await
     }
 }

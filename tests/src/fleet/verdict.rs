@@ -51,7 +51,23 @@ pub async fn when_quiet(world: &World) {
             None => world.storm.wrong(format!("accepted job {id} of film {} is lost", film.number)),
         }
     }
+    uploaded_once(world);
     told_once(world);
+}
+
+fn jobs_of(world: &World, film: &Film) -> Vec<Job> {
+    jobs(&world.truth.now()).into_iter().filter(|job| job.source.url == film.source).collect()
+}
+
+/// However often an upload was told of or found, it is one job, and none that ended begins again of it.
+fn uploaded_once(world: &World) {
+    for film in world.films.iter().filter(|film| world.is_uploaded(film)) {
+        let jobs = jobs_of(world, film);
+        if jobs.len() != 1 || jobs[0].generation != 1 {
+            let generations: Vec<u32> = jobs.iter().map(|job| job.generation).collect();
+            world.storm.wrong(format!("upload {} became jobs of generations {generations:?}", film.number));
+        }
+    }
 }
 
 /// News that nobody read, turns, tasks that wait, leases, hints.
@@ -60,6 +76,11 @@ fn unread(world: &World) -> Vec<String> {
     let mut left: Vec<String> = snapshot.queues().map(|(queue, _)| format!("queue {}", queue.name)).collect();
     for (index, entries) in snapshot.indexes().filter(|(index, _)| !is_memory(&index.name)) {
         left.extend(entries.map(|entry| format!("{} in {}", entry.member, index.name)));
+    }
+    let untaken = world.films.iter().filter(|film| world.is_uploaded(film) && jobs_of(world, film).is_empty());
+    left.extend(untaken.map(|film| format!("film {} that was uploaded", film.number)));
+    if world.post.uploads_waiting() > 0 {
+        left.push(format!("{} messages of uploads", world.post.uploads_waiting()));
     }
     if world.post.depth() > 0 {
         left.push(format!("{} hints", world.post.depth()));

@@ -17,9 +17,11 @@ use framefleet_common::fleet::Fleet;
 use framefleet_common::ports::broker::Class;
 use framefleet_common::ports::clock::Clock;
 use framefleet_common::process::drain::Halt;
+use framefleet_coordinator::bucket_sweep::Pace;
 use framefleet_coordinator::coordinator::{Coordinator, CoordinatorSettings};
 use framefleet_model::id::JobId;
 use framefleet_model::task::{Need, SourceLimits};
+use framefleet_model::trigger::Trigger;
 use framefleet_worker::slots::{Worker, WorkerSettings};
 use prometheus::Registry;
 use tokio::task::JoinSet;
@@ -34,10 +36,12 @@ use crate::fleet::peril::{Mortal, Peril};
 use crate::fleet::post::{Post, RoleBroker};
 use crate::fleet::storm::{Storm, Temper, Voice, Weather};
 use crate::fleet::truth::{RoleStore, Truth};
+use crate::fleet::uploader::{self, Uploader};
 use crate::fleet::verdict;
 use crate::fleet::{KEEP, LEASE, mint};
 
 const STORM: Duration = Duration::from_secs(90);
+const SWEEP_EVERY: Duration = Duration::from_secs(40);
 const SECOND: Duration = Duration::from_secs(1);
 const BEAT: Duration = Duration::from_secs(5);
 /// A role that is told to stop is done with it by then.
@@ -52,6 +56,8 @@ pub struct World {
     pub truth: Arc<Truth>,
     pub post: Arc<Post>,
     pub films: Vec<Film>,
+    /// What makes a job of a film that nobody asks for, if there is one.
+    pub trigger: Option<Trigger>,
     /// Jobs that a caller was told are accepted, with their films.
     accepted: Mutex<Vec<(JobId, usize)>>,
     clock: Arc<dyn Clock>,
@@ -130,8 +136,13 @@ pub async fn live_through(seed: u64, folder: &Path, voice: Voice) -> Outcome {
     }
     let mut callers = JoinSet::new();
     for film in world.films.clone() {
-        let caller = Caller::new(world.clone(), film);
-        callers.spawn(async move { caller.call().await });
+        if world.is_uploaded(&film) {
+            let uploader = Uploader::new(world.clone(), film);
+            callers.spawn(async move { uploader.upload().await });
+        } else {
+            let caller = Caller::new(world.clone(), film);
+            callers.spawn(async move { caller.call().await });
+        }
     }
     world.blow().await;
     world.storm.calm_down();
@@ -155,13 +166,21 @@ impl World {
         storm.tell("weather", format_args!("seed {seed}: {:?}", storm.weather));
         let clock: Arc<dyn Clock> = Arc::new(StormClock { start: Instant::now() });
         let truth = Arc::new(Truth::new(clock.clone(), storm.clone()));
-        let post = Arc::new(Post::new(storm.clone()));
-        Self { folder: folder.to_owned(), dice, storm, truth, post, films, accepted: Mutex::default(), clock }
+        let post = Arc::new(Post::new(storm.clone(), truth.clone()));
+        let uploaded = dice.of("uploads").one_of(&[None, Some(0), Some(1)]);
+        let trigger = uploaded.map(|number: usize| uploader::trigger(folder, &films[number]));
+        let (accepted, folder) = (Mutex::default(), folder.to_owned());
+        Self { folder, dice, storm, truth, post, films, trigger, accepted, clock }
     }
 
     pub fn accepted(&self) -> Vec<(JobId, Film)> {
         let accepted = self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
         accepted.iter().map(|(id, film)| (id.clone(), self.films[*film].clone())).collect()
+    }
+
+    /// Whether a film comes by upload; nobody submits it.
+    pub fn is_uploaded(&self, film: &Film) -> bool {
+        self.trigger.as_ref().is_some_and(|trigger| film.source.ends_with(&trigger.prefix))
     }
 
     pub fn is_mild(&self) -> bool {
@@ -194,6 +213,8 @@ impl World {
             lease: LEASE,
             // What attempts left is swept only once nobody can be late any more.
             keep_attempts: STORM * 2,
+            triggers: self.trigger.iter().cloned().collect(),
+            pace: Pace { every: SWEEP_EVERY, ..Pace::default() },
             keep_jobs: KEEP,
             metrics: Registry::default(),
         };
@@ -315,8 +336,10 @@ fn films(dice: &Dice, folder: &Path) -> Vec<Film> {
     let bad = dice.one_of(&[None, Some(FilmKind::Corrupt), Some(FilmKind::Poison), None]);
     let good = (0..2).map(|_| FilmKind::Good { pictures: dice.one_of(&[50, 100, 130, 200]) });
     let kinds: Vec<FilmKind> = good.chain(bad).collect();
+    let sources = folder.join(uploader::SOURCES);
+    std::fs::create_dir(&sources).expect("the folder takes a folder");
     let film = |(number, kind): (usize, FilmKind)| {
-        let path = folder.join(format!("film-{number}.mov"));
+        let path = sources.join(format!("film-{number}.mov"));
         let text = match kind {
             FilmKind::Good { pictures } => format!("pictures={pictures} gop=25"),
             FilmKind::Poison => format!("pictures={POISON_PICTURES} gop=25"),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use framefleet_coordinator::ops::wire::{LetterJson, SubmittedJson, ViewJson};
+use framefleet_coordinator::ops::wire::{JobJson, LetterJson, ListJson, SubmittedJson, ViewJson};
 use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -76,6 +76,11 @@ impl Client {
         let answer = self.ask_any(ports, (Method::GET, &format!("/v1/jobs/{job}")), "");
         assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
         answer.json()
+    }
+
+    /// The youngest hundred.
+    pub fn jobs(&self, ports: &[u16]) -> Vec<JobJson> {
+        self.ask_any(ports, (Method::GET, "/v1/jobs"), "").json::<ListJson>().jobs
     }
 
     pub fn cancel(&self, ports: &[u16], job: &str) {

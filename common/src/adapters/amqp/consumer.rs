@@ -26,7 +26,9 @@ use tokio::sync::Mutex;
 use super::connection::{Link, STEP, Session, away, within};
 use super::observe::{self, Refused};
 use super::topology::Names;
-use crate::ports::broker::{Arrival, BrokerError, DeadLetter, DeadLetters, Delivery, Hints, Receipt};
+use crate::ports::broker::{
+    Arrival, BrokerError, DeadLetter, DeadLetters, Delivery, Hints, Posted, Receipt, Told, Uploads,
+};
 use crate::ports::wire;
 
 /// Hints of one class.
@@ -37,6 +39,9 @@ pub(super) struct Inspector {
     source: Source,
     names: Names,
 }
+
+/// What others tell of uploads.
+pub(super) struct Postbox(Source);
 
 struct Source {
     queue: String,
@@ -112,6 +117,27 @@ impl Hints for Slot {
     }
 }
 
+impl Postbox {
+    pub(super) async fn open(link: &Arc<Link>, queue: String) -> Result<Self, BrokerError> {
+        Ok(Self(Source::open(link, queue).await?))
+    }
+}
+
+#[async_trait]
+impl Uploads for Postbox {
+    async fn next(&mut self) -> Result<Posted, BrokerError> {
+        let message = self.0.next().await?;
+        let id = id_of(&message);
+        let receipt = Box::new(Hold::new(&self.0.seat, message.acker));
+        let told = Told { queue: self.0.queue.clone(), id, body: Bytes::from(message.data) };
+        Ok(Posted { told, receipt })
+    }
+
+    async fn close(self: Box<Self>) -> Result<(), BrokerError> {
+        self.0.close().await
+    }
+}
+
 impl Inspector {
     pub(super) async fn open(link: &Arc<Link>, names: Names) -> Result<Self, BrokerError> {
         Ok(Self { source: Source::open(link, names.dead()).await?, names })
@@ -123,7 +149,7 @@ impl DeadLetters for Inspector {
     async fn next(&mut self) -> Result<DeadLetter, BrokerError> {
         let message = self.source.next().await?;
         let (queue, reason) = death(&message, &self.names);
-        let id = id(&message.properties).map_or_else(|| Digest::of(&message.data).to_string(), str::to_owned);
+        let id = id_of(&message);
         let bytes = message.data.len() as u64;
         let mut body = message.data;
         body.truncate(DeadLetter::BODY_BYTES_MAX);
@@ -281,6 +307,10 @@ impl Drop for Hold {
             self.seat.link.aside(async move { seat.leave(Leave::Gently).await });
         }
     }
+}
+
+fn id_of(message: &Message) -> String {
+    id(&message.properties).map_or_else(|| Digest::of(&message.data).to_string(), str::to_owned)
 }
 
 fn id(properties: &BasicProperties) -> Option<&str> {

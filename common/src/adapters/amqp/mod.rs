@@ -20,11 +20,11 @@ use async_trait::async_trait;
 use lapin::uri::AMQPUri;
 
 use self::connection::{Address, Link, Plan, Role};
-use self::consumer::{Inspector, Slot};
+use self::consumer::{Inspector, Postbox, Slot};
 use self::publisher::Publisher;
 use self::topology::{Names, Topology};
 pub use self::verify::Declare;
-use crate::ports::broker::{Broker, BrokerError, Class, DeadLetters, Event, Hint, Hints};
+use crate::ports::broker::{Broker, BrokerError, Class, DeadLetters, Event, Hint, Hints, Uploads};
 use crate::ports::clock::Clock;
 use crate::process::tls;
 
@@ -129,6 +129,10 @@ impl Broker for AmqpBroker {
 
     async fn consume(&self, class: &Class) -> Result<Box<dyn Hints>, BrokerError> {
         Ok(Box::new(Slot::open(&self.consumer, self.names.class(class)).await?))
+    }
+
+    async fn uploads(&self) -> Result<Box<dyn Uploads>, BrokerError> {
+        Ok(Box::new(Postbox::open(&self.consumer, self.names.uploads()).await?))
     }
 
     async fn dead_letters(&self) -> Result<Box<dyn DeadLetters>, BrokerError> {

@@ -71,6 +71,11 @@ impl Names {
         self.of(&format!("tasks.{class}"))
     }
 
+    /// Where messages of uploads wait.
+    pub(super) fn uploads(&self) -> String {
+        self.of("ingest.uploads")
+    }
+
     pub(super) fn out(&self) -> String {
         self.of("out")
     }
@@ -87,7 +92,7 @@ impl Names {
 
 impl Topology {
     pub(super) fn new(names: &Names, classes: &[Class]) -> Self {
-        let (ingest, uploads) = (names.of("ingest"), names.of("ingest.uploads"));
+        let (ingest, uploads) = (names.of("ingest"), names.uploads());
         let unrouted = names.of("unrouted");
         let alternate = Arguments::from([("alternate-exchange", unrouted.clone())]);
         let exchanges = vec![

@@ -7,6 +7,7 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use framefleet_model::event::WallTime;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
@@ -15,6 +16,21 @@ use crate::adapters::blob::{Facts, OnExisting};
 /// Size and modification time: what tells one content of a file from the next.
 pub(crate) fn facts_of(metadata: &Metadata) -> Facts {
     Facts { size: metadata.len(), version: format!("{}.{:09}", metadata.mtime(), metadata.mtime_nsec()) }
+}
+
+/// When its content last changed.
+pub(crate) fn modified(metadata: &Metadata) -> WallTime {
+    moment(metadata.mtime(), metadata.mtime_nsec())
+}
+
+/// When it came to stand under its name, or was written to, or anything else was done to it: a file that is moved keeps
+/// the moment of its content.
+pub(crate) fn appeared(metadata: &Metadata) -> WallTime {
+    modified(metadata).max(moment(metadata.ctime(), metadata.ctime_nsec()))
+}
+
+fn moment(seconds: i64, nanos: i64) -> WallTime {
+    WallTime(seconds.saturating_mul(1000).saturating_add(nanos / 1_000_000))
 }
 
 pub(crate) fn read_at(file: &File, offset: u64, len: u32) -> io::Result<Bytes> {

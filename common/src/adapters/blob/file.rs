@@ -13,7 +13,7 @@ use framefleet_model::id::{Digest, Nonce};
 use crate::adapters::blob::bounds::Bounds;
 use crate::adapters::blob::fault::{self, Trouble};
 use crate::adapters::blob::place::{Opened, Place};
-use crate::adapters::blob::{Content, Facts, Hidden, OnExisting, Presence, Published, Side, disk, trial, url};
+use crate::adapters::blob::{Content, Facts, Hidden, OnExisting, Presence, Published, Side, Stat, disk, trial, url};
 
 /// Of a name's digest, to tell the siblings of one attempt apart.
 const NAME_LETTERS: usize = 12;
@@ -47,9 +47,9 @@ impl Place for FilePlace {
         self.path.display().to_string()
     }
 
-    async fn facts(&self) -> Result<Facts, Fault> {
+    async fn stat(&self) -> Result<Stat, Fault> {
         let metadata = self.on_disk(|path| std::fs::metadata(path)).await?;
-        self.regular(&metadata)
+        Ok(Stat { facts: self.regular(&metadata)?, modified: disk::modified(&metadata) })
     }
 
     async fn presence(&self) -> Result<Presence, Fault> {
@@ -59,7 +59,7 @@ impl Place for FilePlace {
 
     async fn open(&self) -> Result<(Facts, Box<dyn Opened>), Fault> {
         // Opening a pipe would wait for a writer: look before.
-        self.facts().await?;
+        self.stat().await?;
         let (file, metadata) = self
             .on_disk(|path| {
                 let file = File::open(path)?;

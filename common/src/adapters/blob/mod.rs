@@ -18,6 +18,8 @@ mod disk;
 mod fault;
 mod file;
 mod folder;
+/// Lists of what lies below a bucket or a folder.
+pub mod listing;
 mod place;
 mod remote;
 /// The work store.
@@ -34,6 +36,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use framefleet_model::event::WallTime;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::{Digest, Nonce};
 use serde::{Deserialize, Serialize};
@@ -66,6 +69,14 @@ pub struct Facts {
     pub size: u64,
     /// ETag of an object, modification time of a file.
     pub version: String,
+}
+
+/// What a storage tells of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stat {
+    pub facts: Facts,
+    /// When its content last changed, by the storage's clock.
+    pub modified: WallTime,
 }
 
 /// An object opened for reading: every read is of the content whose facts these are, or fails.
@@ -132,7 +143,12 @@ impl Object {
     }
 
     pub async fn facts(&self) -> Result<Facts, Fault> {
-        self.place.facts().await
+        Ok(self.stat().await?.facts)
+    }
+
+    /// Its identity, and what else its storage tells of it.
+    pub async fn stat(&self) -> Result<Stat, Fault> {
+        self.place.stat().await
     }
 
     /// Whether anything stands there, a folder included.

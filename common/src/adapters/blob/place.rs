@@ -7,13 +7,13 @@ use bytes::Bytes;
 use framefleet_model::fault::Fault;
 use framefleet_model::id::Nonce;
 
-use crate::adapters::blob::{Content, Facts, Hidden, OnExisting, Presence, Published};
+use crate::adapters::blob::{Content, Facts, Hidden, OnExisting, Presence, Published, Stat};
 
 #[async_trait]
 pub(crate) trait Place: Send + Sync {
     /// As people call it.
     fn name(&self) -> String;
-    async fn facts(&self) -> Result<Facts, Fault>;
+    async fn stat(&self) -> Result<Stat, Fault>;
     async fn presence(&self) -> Result<Presence, Fault>;
     async fn open(&self) -> Result<(Facts, Box<dyn Opened>), Fault>;
     /// What whoever put it wrote down of it, where storage keeps such notes.

@@ -16,6 +16,7 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use framefleet_model::event::WallTime;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::Nonce;
 use object_store::multipart::{MultipartStore as _, PartId};
@@ -24,7 +25,7 @@ use object_store::{Attribute, GetOptions, GetRange, ObjectMeta, ObjectStore as _
 use crate::adapters::blob::bucket::Bucket;
 use crate::adapters::blob::fault::{self, Trouble};
 use crate::adapters::blob::place::{Opened, Place};
-use crate::adapters::blob::{Content, Facts, Hidden, OnExisting, Presence, Published, Side, upload, url};
+use crate::adapters::blob::{Content, Facts, Hidden, OnExisting, Presence, Published, Side, Stat, upload, url};
 
 /// The note that an upload carries of its content: SHA-256 in hexadecimal digits.
 pub(crate) const NOTE: &str = "framefleet-sha256";
@@ -77,8 +78,9 @@ impl Place for RemotePlace {
         url::of_key(&self.key.bucket.name, self.key.path.as_ref())
     }
 
-    async fn facts(&self) -> Result<Facts, Fault> {
-        Ok(facts_of(&self.head().await?))
+    async fn stat(&self) -> Result<Stat, Fault> {
+        let meta = self.head().await?;
+        Ok(Stat { facts: facts_of(&meta), modified: modified(&meta) })
     }
 
     async fn presence(&self) -> Result<Presence, Fault> {
@@ -259,6 +261,10 @@ impl RemotePlace {
             }
         }
     }
+}
+
+pub(crate) fn modified(meta: &ObjectMeta) -> WallTime {
+    WallTime(meta.last_modified.timestamp_millis())
 }
 
 fn facts_of(meta: &ObjectMeta) -> Facts {

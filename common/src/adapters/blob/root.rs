@@ -10,6 +10,7 @@ use std::sync::Arc;
 use framefleet_model::fault::Fault;
 use framefleet_model::id::JobId;
 use framefleet_model::key::ObjectKey;
+use framefleet_model::percent;
 use object_store::list::{PaginatedListOptions, PaginatedListResult, PaginatedListStore as _};
 
 use crate::adapters::blob::bounds::Bounds;
@@ -184,13 +185,13 @@ impl fmt::Display for Root {
 impl Stored {
     fn of(name: &[u8]) -> Self {
         let key = std::str::from_utf8(name).ok().and_then(|name| name.parse().ok());
-        key.map_or_else(|| Self::Unknown(url::encode(name)), Self::Known)
+        key.map_or_else(|| Self::Unknown(percent::encode(name)), Self::Known)
     }
 
     fn name(&self) -> Result<Vec<u8>, Fault> {
         match self {
             Self::Known(key) => Ok(key.to_string().into_bytes()),
-            Self::Unknown(name) => url::decode(name).ok_or_else(|| url::refused(name, "is no name of a list")),
+            Self::Unknown(name) => percent::decode(name).ok_or_else(|| url::refused(name, "is no name of a list")),
         }
     }
 }
@@ -206,11 +207,11 @@ impl fmt::Display for Stored {
 
 impl Cursor {
     fn name(&self) -> Result<Vec<u8>, Fault> {
-        url::decode(&self.0).ok_or_else(|| url::refused(&self.0, "is no cursor of a list"))
+        percent::decode(&self.0).ok_or_else(|| url::refused(&self.0, "is no cursor of a list"))
     }
 }
 
 /// A full page may have another after it.
 fn next(names: &[Vec<u8>]) -> Option<Cursor> {
-    names.last().filter(|_| names.len() == PAGE).map(|name| Cursor(url::encode(name)))
+    names.last().filter(|_| names.len() == PAGE).map(|name| Cursor(percent::encode(name)))
 }

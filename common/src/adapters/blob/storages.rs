@@ -143,12 +143,12 @@ impl Storages {
         }
     }
 
-    fn covering(&self, url: &str, path: &Path) -> Result<Bounds, Fault> {
+    pub(crate) fn covering(&self, url: &str, path: &Path) -> Result<Bounds, Fault> {
         let bounds = &self.0.bounds;
         if bounds.cover(path) { Ok(bounds.clone()) } else { Err(self.uncovered(url)) }
     }
 
-    fn holding(&self, url: &str, (bucket, key): (&str, &str)) -> Result<Arc<Bucket>, Fault> {
+    pub(crate) fn holding(&self, url: &str, (bucket, key): (&str, &str)) -> Result<Arc<Bucket>, Fault> {
         let covers = |entry: &&Entry| entry.bucket.name == bucket && key.starts_with(&entry.prefix);
         let entry = self.0.buckets.iter().find(covers).ok_or_else(|| self.uncovered(url))?;
         Ok(entry.bucket.clone())

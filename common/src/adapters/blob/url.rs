@@ -5,6 +5,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 use framefleet_model::fault::{Fault, FaultKind};
+use framefleet_model::percent::{decode, encode};
 
 const FILE: &str = "file";
 const S3: &str = "s3";
@@ -92,28 +93,6 @@ pub(crate) fn parse(url: &str) -> Result<Named, Fault> {
     }
 }
 
-/// Bytes as they stand in a URL.
-pub(crate) fn encode(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for &byte in bytes {
-        match byte {
-            b'/' | b'-' | b'.' | b'_' | b'~' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => text.push(byte.into()),
-            _ => text.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    text
-}
-
-pub(crate) fn decode(encoded: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(encoded.len());
-    let mut rest = encoded.bytes();
-    while let Some(byte) = rest.next() {
-        let byte = if byte == b'%' { digit(rest.next()?)? << 4 | digit(rest.next()?)? } else { byte };
-        bytes.push(byte);
-    }
-    Some(bytes)
-}
-
 pub(crate) fn refused(url: &str, why: &str) -> Fault {
     Fault::new(FaultKind::Settings, format!("{url:?} {why}"))
 }
@@ -134,10 +113,6 @@ fn decoded(url: &str, encoded: &str) -> Result<Vec<u8>, Fault> {
         return Err(refused(url, "has a zero byte in its path"));
     }
     Ok(bytes)
-}
-
-fn digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
 #[cfg(test)]

@@ -10,7 +10,8 @@ use framefleet_model::id::Digest;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast};
 
 use crate::ports::broker::{
-    Arrival, Broker, BrokerError, Class, DeadLetter, DeadLetters, Delivery, Event, Hint, Hints, Receipt,
+    Arrival, Broker, BrokerError, Class, DeadLetter, DeadLetters, Delivery, Event, Hint, Hints, Posted, Receipt, Told,
+    Uploads,
 };
 use crate::ports::wire;
 
@@ -20,10 +21,12 @@ const HINTS_MAX: usize = 65_536;
 const EVENTS_MAX: usize = 1024;
 /// The oldest dead letters beyond are forgotten.
 const DEAD_MAX: usize = 1024;
+const UPLOADS: &str = "uploads";
 
 pub struct MemoryBroker {
     queues: Mutex<HashMap<Class, Arc<Queue<Content>>>>,
     dead: Arc<Queue<Dead>>,
+    uploads: Arc<Queue<Bytes>>,
     events: broadcast::Sender<Event>,
 }
 
@@ -52,6 +55,8 @@ struct Slot {
 }
 
 struct Inspector(Source<Dead>);
+
+struct Postbox(Source<Bytes>);
 
 /// Whoever takes from a queue, one message at a time.
 struct Source<T> {
@@ -88,6 +93,17 @@ impl MemoryBroker {
         self.post(class, Content::Bytes(bytes))
     }
 
+    /// Puts a message of others among those that tell of uploads.
+    pub fn post_upload(&self, body: Bytes) -> Result<(), BrokerError> {
+        let full = |length| BrokerError::Full { queue: UPLOADS.to_owned(), length };
+        self.uploads.push(body, HINTS_MAX).map_err(full)
+    }
+
+    /// Messages of uploads that nobody took yet.
+    pub fn uploads_waiting(&self) -> usize {
+        lock(&self.uploads.waiting).len()
+    }
+
     fn post(&self, class: &Class, content: Content) -> Result<(), BrokerError> {
         self.queue(class)
             .push(content, HINTS_MAX)
@@ -101,7 +117,8 @@ impl MemoryBroker {
 
 impl Default for MemoryBroker {
     fn default() -> Self {
-        Self { queues: Mutex::default(), dead: Arc::default(), events: broadcast::Sender::new(EVENTS_MAX) }
+        let events = broadcast::Sender::new(EVENTS_MAX);
+        Self { queues: Mutex::default(), dead: Arc::default(), uploads: Arc::default(), events }
     }
 }
 
@@ -120,6 +137,10 @@ impl Broker for MemoryBroker {
     async fn consume(&self, class: &Class) -> Result<Box<dyn Hints>, BrokerError> {
         let source = Source::new(self.queue(class));
         Ok(Box::new(Slot { class: class.clone(), source, dead: self.dead.clone() }))
+    }
+
+    async fn uploads(&self) -> Result<Box<dyn Uploads>, BrokerError> {
+        Ok(Box::new(Postbox(Source::new(self.uploads.clone()))))
     }
 
     async fn dead_letters(&self) -> Result<Box<dyn DeadLetters>, BrokerError> {
@@ -146,6 +167,20 @@ impl Hints for Slot {
                 }
             }
         }
+    }
+
+    async fn close(self: Box<Self>) -> Result<(), BrokerError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Uploads for Postbox {
+    async fn next(&mut self) -> Result<Posted, BrokerError> {
+        let (taken, _) = self.0.next().await;
+        let body = taken.message.clone().expect("not yet acknowledged");
+        let told = Told { queue: UPLOADS.to_owned(), id: Digest::of(&body).to_string(), body };
+        Ok(Posted { told, receipt: Box::new(taken) })
     }
 
     async fn close(self: Box<Self>) -> Result<(), BrokerError> {
