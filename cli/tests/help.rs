@@ -41,6 +41,7 @@ fn help_is_as_it_was_reviewed() {
         "dead",
         "workers",
         "recover",
+        "sweep",
     ] {
         check(&[command]);
     }

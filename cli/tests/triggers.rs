@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use framefleet_cli::config::{self, Config, Told};
-use framefleet_model::event::{BucketName, UploadKey, UploadKind, WallTime};
+use framefleet_model::event::{UploadKey, UploadKind, WallTime};
 use framefleet_model::pipeline::OnExisting;
 use framefleet_model::plan::SourceFacts;
 use framefleet_model::trigger::Found;
@@ -52,7 +52,8 @@ fn what_is_configured_is_what_an_upload_gets() {
     let config = config(&[PIPELINE, TRIGGER].concat());
     let [trigger] = &*config.triggers else { panic!("one") };
     let key = UploadKey::new("in/2026/a film.mov").unwrap();
-    assert!(trigger.matches(&BucketName::new("films").unwrap(), &key, UploadKind::CompleteMultipartUpload));
+    assert!(trigger.covers(&key) && trigger.place.called().is_some_and(|name| name.as_str() == "films"));
+    assert_eq!(trigger.kinds, UploadKind::WHOLE.into());
     let source = SourceFacts { url: trigger.url(&key), size: 1, version: "e".to_owned() };
     let wish = trigger.wish(&Found { source, modified: WallTime::parse("2026-11-27T00:00:00Z").unwrap() }).unwrap();
     let to: Vec<&str> = wish.request.outputs.iter().map(|output| output.to.as_str()).collect();

@@ -133,8 +133,8 @@ impl Uploads {
     }
 
     async fn heed_one(&self, upload: &Upload) -> Result<(), Fault> {
-        let Upload { bucket, key, kind, time, .. } = upload;
-        let Some(trigger) = self.arrivals.triggers.iter().find(|one| one.matches(bucket, key, *kind)) else {
+        let Upload { key, kind, time, .. } = upload;
+        let Some(trigger) = self.arrivals.triggers.iter().find(|one| one.takes(upload)) else {
             self.observer.upload("unmatched");
             return Ok(());
         };

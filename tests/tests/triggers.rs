@@ -47,7 +47,7 @@ fn pipeline(id: &str, name: &str) -> Arc<Pipeline> {
 fn films() -> Trigger {
     Trigger {
         name: "films".to_owned(),
-        place: Place::Bucket(BucketName::new("films").unwrap()),
+        place: Place::Bucket { provider: Provider::S3, name: BucketName::new("films").unwrap() },
         prefix: "in/".to_owned(),
         suffix: ".mov".to_owned(),
         kinds: UploadKind::WHOLE.into(),
@@ -223,6 +223,31 @@ async fn what_nobody_wants_is_let_go_and_what_nobody_can_read_leaves_a_letter() 
     ] {
         assert!(reasons.iter().any(|reason| reason == wanted), "{wanted:?} in {reasons:#?}");
     }
+}
+
+/// Names are opaque: each is the name that it is, and what is made of it is called after it.
+#[tokio::test]
+async fn unusual_keys_are_taken_as_they_stand() {
+    let (server, rig) = scene();
+    let stems =
+        ["a b", "100%", "a+b", "%2e%2e", "{stem}", "a?b#c", "$(touch x)`y`", "源", "🎬", "..a", "a&b=c;d'e\"f", "-rf"];
+    for stem in stems {
+        std::fs::write(server.path(&format!("films/in/{stem}.mov")), FILM).unwrap();
+        tell(&rig, &upload(&format!("in/{stem}.mov")));
+    }
+    let roles = [rig.start_coordinator("c"), rig.start_worker("w")];
+    let jobs = ended(&rig, stems.len()).await;
+    assert!(jobs.iter().all(|job| matches!(job.state, JobState::Completed(_))), "{jobs:?}");
+    let made = std::fs::read_dir(server.path("made/web")).unwrap();
+    let mut made: Vec<String> = made.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut due = stems.map(|stem| format!("{stem}.mp4"));
+    made.sort();
+    due.sort();
+    assert_eq!(made, due);
+    for role in roles {
+        role.stop().await;
+    }
+    assert_eq!(letters(&rig).await, Vec::new());
 }
 
 #[tokio::test]

@@ -173,7 +173,7 @@ const TRIGGERS: [Key; 14] = [
         "suffix",
         "\"\"",
         "text",
-        "What keys end with, such as `.mov`; empty only with a prefix that no output can have.",
+        "What keys end with, such as `.mov`; empty only with a prefix, or a folder, that no output can have.",
     ),
     open(
         "events",

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use framefleet_common::adapters::blob::url;
-use framefleet_model::event::{BucketName, UploadKey, UploadKind};
+use framefleet_model::event::{BucketName, Provider, UploadKey, UploadKind};
 use framefleet_model::fault::Fault;
+use framefleet_model::percent;
 use framefleet_model::pipeline::OnExisting;
 use framefleet_model::terms::{Priority, Tenant, TenantError, Terms};
 use framefleet_model::trigger::pipeline::{Pipeline, PipelineId};
@@ -23,6 +24,7 @@ use crate::request::check;
 
 const QUIET: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
 const DEADLINE: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(30 * 24 * 3600);
+const BUCKET_FORM: &str = "is neither s3://bucket nor file:///folder";
 const PERCENT_MAX: u32 = 99;
 /// Where outputs of a pipeline would go whose source is like this, for a look at their settings.
 const SAMPLE_SOURCE: &str = "s3://sources/dir/stem.ext";
@@ -143,14 +145,14 @@ impl Entry<'_> {
                 .map(|name| BucketName::new(name).map_err(|why| self.refuse("event_bucket", name, why)));
             return Ok(Place::Folder { url: folder, called: called.transpose()? });
         }
-        let name = bucket.strip_prefix("s3://").map(|name| name.trim_end_matches('/'));
-        let name = name.and_then(|name| BucketName::new(name).ok());
-        let name = name.ok_or_else(|| self.refuse("bucket", bucket, "is neither s3://bucket nor file:///folder"))?;
+        let (provider, name) = named(bucket).ok_or_else(|| self.refuse("bucket", bucket, BUCKET_FORM))?;
         if !event_bucket.is_empty() {
             return Err(self.refuse("event_bucket", event_bucket, "is for folders: events call a bucket by its name"));
         }
-        self.within_storage("bucket", bucket, &url::of_key(name.as_str(), prefix))?;
-        Ok(Place::Bucket(name))
+        let place = Place::Bucket { provider, name };
+        let below = [place.url(), percent::encode(prefix.as_bytes())].concat();
+        self.within_storage("bucket", bucket, &below)?;
+        Ok(place)
     }
 
     /// Everything below must be what the fleet may use.
@@ -243,4 +245,11 @@ impl Entry<'_> {
     fn refuse_key(&self, name: &str, why: &str) -> Fault {
         self.reading.refuse_key(&self.key(name), why)
     }
+}
+
+/// `s3://bucket` or `oss://bucket`.
+fn named(url: &str) -> Option<(Provider, BucketName)> {
+    let (scheme, name) = url.split_once("://")?;
+    let provider = [Provider::S3, Provider::Oss].into_iter().find(|provider| provider.scheme() == scheme)?;
+    Some((provider, BucketName::new(name.trim_end_matches('/')).ok()?))
 }

@@ -116,7 +116,7 @@ impl Watch {
 mod tests {
     use std::sync::Arc;
 
-    use framefleet_model::event::{BucketName, UploadKind};
+    use framefleet_model::event::{BucketName, Provider, UploadKind};
     use framefleet_model::pipeline::{Damaged, OnExisting, Range, Request, SegmentDuration, TrackChoice};
     use framefleet_model::trigger::Place;
     use framefleet_model::trigger::pipeline::Pipeline;
@@ -138,7 +138,7 @@ mod tests {
         };
         Trigger {
             name: "films".to_owned(),
-            place: Place::Bucket(BucketName::new("films").unwrap()),
+            place: Place::Bucket { provider: Provider::S3, name: BucketName::new("films").unwrap() },
             prefix: "in/".to_owned(),
             suffix: ".mov".to_owned(),
             kinds: UploadKind::WHOLE.into(),

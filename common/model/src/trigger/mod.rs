@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{BucketName, UploadKey, UploadKind, WallTime};
+use crate::event::{BucketName, Provider, Upload, UploadKey, UploadKind, WallTime};
 use crate::id::{Digest, JobId};
 use crate::percent;
 use crate::pipeline::Request;
@@ -47,7 +47,10 @@ pub struct Trigger {
 /// Where a trigger's sources lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
-    Bucket(BucketName),
+    Bucket {
+        provider: Provider,
+        name: BucketName,
+    },
     /// `file:///…`, with a slash at its end. No storage tells of what comes to lie there; a program may, and then calls
     /// it by this name.
     Folder {
@@ -87,6 +90,14 @@ pub struct Wish {
     pub cause: Cause,
 }
 
+/// A pipeline's version on behalf of somebody: what a source's job is told apart by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Version {
+    pub tenant: Tenant,
+    pub pipeline: PipelineId,
+}
+
 /// Why no job can be made of an object. It stays so as long as object and trigger are what they are.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
@@ -101,9 +112,9 @@ pub enum Unfit {
 }
 
 impl Trigger {
-    /// Whether something of this key that came there so is the trigger's.
-    pub fn matches(&self, bucket: &BucketName, key: &UploadKey, kind: UploadKind) -> bool {
-        self.place.called() == Some(bucket) && self.covers(key) && self.kinds.contains(&kind)
+    /// Whether what was uploaded is the trigger's, by all that is believed of it.
+    pub fn takes(&self, upload: &Upload) -> bool {
+        self.place.is_meant(upload) && self.covers(&upload.key) && self.kinds.contains(&upload.kind)
     }
 
     /// Whether a key of its bucket or folder is the trigger's, however it came there.
@@ -174,19 +185,11 @@ impl Trigger {
     }
 }
 
-/// A pipeline's version on behalf of somebody: what a source's job is told apart by.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Version {
-    pub tenant: Tenant,
-    pub pipeline: PipelineId,
-}
-
 impl Place {
     /// With a slash at its end.
     pub fn url(&self) -> String {
         match self {
-            Self::Bucket(bucket) => ["s3://", bucket.as_str(), "/"].concat(),
+            Self::Bucket { provider, name } => [provider.scheme(), "://", name.as_str(), "/"].concat(),
             Self::Folder { url, .. } => url.clone(),
         }
     }
@@ -198,9 +201,15 @@ impl Place {
     /// What events call it; `None`: no event tells of it.
     pub fn called(&self) -> Option<&BucketName> {
         match self {
-            Self::Bucket(bucket) => Some(bucket),
+            Self::Bucket { name, .. } => Some(name),
             Self::Folder { called, .. } => called.as_ref(),
         }
+    }
+
+    /// Any storage's may be reached by the protocol of S3; one that is reached by its own tells of itself.
+    fn is_meant(&self, upload: &Upload) -> bool {
+        let is_other = matches!(self, Self::Bucket { provider: Provider::Oss, .. }) && upload.provider != Provider::Oss;
+        !is_other && self.called() == Some(&upload.bucket)
     }
 }
 

@@ -63,12 +63,13 @@ fn apart(one: &Trigger, other: &Trigger) -> Result<(), Conflict> {
     Err(Conflict::Overlap(one.name.clone(), other.name.clone(), both))
 }
 
-/// An empty suffix needs a prefix that no output can have. Those of other jobs are anywhere, work objects where they are.
+/// An empty suffix needs a prefix that no output can have; a folder is one. Outputs of other jobs may lie anywhere in a
+/// bucket, work objects where they are.
 fn bounded(trigger: &Trigger, work: &str) -> Result<(), Conflict> {
     if !trigger.suffix.is_empty() {
         return Ok(());
     }
-    if trigger.prefix.is_empty() {
+    if trigger.prefix.is_empty() && !trigger.place.is_folder() {
         return Err(Conflict::Boundless(trigger.name.clone()));
     }
     let (span, work) = (Span::of(trigger), [work.trim_end_matches('/'), "/"].concat());

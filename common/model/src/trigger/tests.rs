@@ -1,5 +1,6 @@
 use super::rules::{Conflict, check};
 use super::*;
+use crate::event::Claims;
 use crate::media::Container;
 use crate::pipeline::{Damaged, OnExisting, OutputRequest, Package, Range, SegmentDuration, TrackChoice};
 use crate::time::MediaTime;
@@ -31,7 +32,7 @@ fn pipeline(id: &str, outputs: Vec<OutputRequest>) -> Arc<Pipeline> {
 fn trigger(name: &str, (prefix, suffix): (&str, &str)) -> Trigger {
     Trigger {
         name: name.to_owned(),
-        place: Place::Bucket(BucketName::new("films").unwrap()),
+        place: Place::Bucket { provider: Provider::S3, name: BucketName::new("films").unwrap() },
         prefix: prefix.to_owned(),
         suffix: suffix.to_owned(),
         kinds: UploadKind::WHOLE.into(),
@@ -55,13 +56,28 @@ fn found(url: &str) -> Found {
 #[test]
 fn a_trigger_takes_what_its_rule_says() {
     let films = trigger("films", ("in/", ".mov"));
-    let takes = |bucket: &str, key: &str, kind| {
-        films.matches(&BucketName::new(bucket).unwrap(), &UploadKey::new(key).unwrap(), kind)
+    let told = |bucket: &str, key: &str, kind| Upload {
+        provider: Provider::S3,
+        bucket: BucketName::new(bucket).unwrap(),
+        key: UploadKey::new(key).unwrap(),
+        kind,
+        event: "as named".to_owned(),
+        id: "1".to_owned(),
+        time: None,
+        region: None,
+        claims: Claims::default(),
     };
+    let takes = |bucket: &str, key: &str, kind| films.takes(&told(bucket, key, kind));
     assert!(takes("films", "in/a.mov", UploadKind::Put) && takes("films", "in/源/🎬 100%.mov", UploadKind::Copy));
     assert!(!takes("films", "in/a.mov", UploadKind::Append), "only by name");
     assert!(!takes("other", "in/a.mov", UploadKind::Put));
     assert!(!takes("films", "a.mov", UploadKind::Put) && !takes("films", "in/a.MOV", UploadKind::Put));
+    let of_oss = Upload { provider: Provider::Oss, ..told("films", "in/a.mov", UploadKind::Put) };
+    let place = Place::Bucket { provider: Provider::Oss, name: BucketName::new("films").unwrap() };
+    let oss = Trigger { place, ..films.clone() };
+    assert!(films.takes(&of_oss), "it may be reached by another's protocol");
+    assert!(oss.takes(&of_oss) && !oss.takes(&told("films", "in/a.mov", UploadKind::Put)));
+    assert_eq!(oss.url(&of_oss.key), "oss://films/in/a.mov");
     let both = trigger("both", ("in/a.mov", ".mov"));
     assert!(!both.covers(&UploadKey::new("in/a.mov").unwrap()), "prefix and suffix are two parts of a key");
     let folder = Trigger { place: folder("file:///srv/in/"), ..trigger("nas", ("", ".mov")) };
@@ -231,4 +247,7 @@ fn without_a_suffix_a_prefix_must_be_where_nothing_is_written() {
         assert!(all("in/", work).unwrap_err().starts_with("trigger all takes s3://films/in/*, with which"), "{work}");
     }
     assert_eq!(check(&[trigger("some", ("", ".mov"))], "s3://films/work"), Ok(()));
+    let nas = |url: &str| [Trigger { place: folder(url), ..trigger("nas", ("", "")) }];
+    assert_eq!(check(&nas("file:///srv/in/"), "file:///srv/work"), Ok(()), "a folder is a prefix");
+    assert!(check(&nas("file:///srv/"), "file:///srv/work").is_err());
 }
