@@ -19,7 +19,6 @@ pub struct Asked {
     pub outputs: Vec<AskedOutput>,
     pub segment_duration: Option<String>,
     pub damaged: Option<String>,
-    pub audio_track: Option<String>,
     pub from: Option<String>,
     pub to: Option<String>,
     /// What becomes of something that stands at an output already.
@@ -119,6 +118,7 @@ pub struct AskedVideo {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AskedAudio {
     pub codec: Option<String>,
+    pub tracks: Option<String>,
     pub bitrate: Option<String>,
     pub sample_rate: Option<String>,
     pub channels: Option<String>,
@@ -168,7 +168,6 @@ impl Asked {
             outputs: film.outputs.iter().map(output).collect(),
             segment_duration: film.work.segment_duration.clone(),
             damaged: film.work.damaged.clone(),
-            audio_track: film.work.audio_track.clone(),
             from: film.work.from.clone(),
             to: film.work.to.clone(),
             on_existing: None,
@@ -343,5 +342,15 @@ none_or_settings!(AskedVideo codec {
     range,
     depth
 });
-none_or_settings!(AskedAudio codec { codec, bitrate, sample_rate, channels, downmix, denoise, loudness, true_peak });
+none_or_settings!(AskedAudio codec {
+    codec,
+    tracks,
+    bitrate,
+    sample_rate,
+    channels,
+    downmix,
+    denoise,
+    loudness,
+    true_peak
+});
 none_or_settings!(AskedWatermark image { image, text, anchor, margin, size, opacity, colour, from, to });

@@ -29,7 +29,6 @@ struct JobFile {
     #[serde(default)]
     segment: Segment,
     damaged: Option<String>,
-    audio_track: Option<Text>,
     from: Option<Text>,
     to: Option<Text>,
     on_existing: Option<String>,
@@ -68,7 +67,6 @@ pub fn parse(text: &str) -> Result<Asked, String> {
         outputs: file.outputs,
         segment_duration: file.segment.duration.map(|text| text.0),
         damaged: file.damaged,
-        audio_track: file.audio_track.map(|text| text.0),
         from: file.from.map(|text| text.0),
         to: file.to.map(|text| text.0),
         on_existing: file.on_existing,
@@ -90,7 +88,6 @@ pub fn to_json(asked: &Asked) -> Vec<u8> {
     put("outputs", serde_json::to_value(&asked.outputs).ok());
     put("segment", text(&asked.segment_duration).map(|duration| serde_json::json!({ "duration": duration })));
     put("damaged", text(&asked.damaged));
-    put("audio_track", text(&asked.audio_track));
     put("from", text(&asked.from));
     put("to", text(&asked.to));
     put("on_existing", text(&asked.on_existing));
@@ -162,6 +159,18 @@ deadline: 2h
         assert_eq!(audio("denoise: true, loudness: { integrated: -16, true_peak: -1.5 }"), Ok(flat));
         assert!(audio("loudness: { momentary: -16 }").unwrap_err().contains("momentary"));
         assert!(audio("bitrate: { integrated: -16 }").unwrap_err().contains("bitrate is a map"));
+    }
+
+    #[test]
+    fn sound_tracks_are_a_word_or_a_list() {
+        let tracks = |text: &str| {
+            let file = format!("version: 1\nsource: a\noutputs:\n  - to: b.mp4\n    audio: {{ {text} }}\n");
+            parse(&file).map(|asked| asked.outputs[0].audio.tracks.clone())
+        };
+        assert_eq!(tracks("tracks: all"), Ok(Some("all".to_owned())));
+        assert_eq!(tracks("tracks: 2"), Ok(Some("2".to_owned())));
+        assert_eq!(tracks("tracks: [1, deu]"), Ok(Some("1,deu".to_owned())));
+        assert!(tracks("bitrate: [1, 2]").unwrap_err().contains("bitrate is a list"));
     }
 
     #[test]

@@ -44,7 +44,9 @@ struct Output {
     files: usize,
     /// Read back from the finished file.
     pictures: Option<u32>,
+    /// Of all its sound tracks together.
     sound_units: Option<u32>,
+    sound_tracks: usize,
     #[serde(rename = "duration_ns")]
     duration: MediaTime,
     /// Largest distance of a picture from its planned time.
@@ -81,18 +83,25 @@ impl Made {
             missing: plan.missing.clone(),
             pictures_lost: ledger.segments.iter().map(|proof| proof.lost.len()).sum::<usize>()
                 + ledger.images.iter().map(|proof| proof.lost as usize).sum::<usize>(),
-            sound_units_lost: ledger.audio.iter().map(|proof| proof.lost).max().unwrap_or(0),
+            sound_units_lost: plan.sounds().into_iter().map(|track| lost((plan, track), ledger)).sum(),
             loudness: ledger.audio.iter().filter_map(|proof| proof.loudness).collect(),
             outputs: outputs.collect(),
         }
     }
 }
 
+/// Units of a track that do not decode: every rendition of it lacks the same.
+fn lost((plan, track): (&Plan, u32), ledger: &Ledger) -> u32 {
+    let renditions = plan.audio.iter().filter(|rendition| rendition.track == track);
+    let proofs = renditions.flat_map(|made| ledger.audio.iter().filter(|proof| proof.rendition == made.number));
+    proofs.map(|proof| proof.lost).max().unwrap_or(0)
+}
+
 fn output((planned, plan): (&OutputPlan, &Plan), (proof, ledger): (&OutputProof, &Ledger)) -> Output {
     // Of a package, its best variant.
     let best = proof.variants.first();
     let video = proof.video.as_ref().or(best.map(|variant| &variant.video));
-    let audio = proof.audio.as_ref().or(best.and_then(|variant| variant.audio.as_ref()));
+    let audio = best.map_or(&proof.audio, |best| &best.audio);
     let images = plan.images.iter().find(|images| images.output == planned.number);
     let taken = images.and_then(|images| ledger.images.iter().find(|proof| proof.image == images.number));
     Output {
@@ -100,7 +109,8 @@ fn output((planned, plan): (&OutputPlan, &Plan), (proof, ledger): (&OutputProof,
         container: images.map_or(planned.container.name(), ImagePlan::name),
         pictures: video.map(|video| video.pictures).or(taken.map(|taken| taken.pictures)),
         files: proof.files().count(),
-        sound_units: audio.map(|audio| audio.units),
+        sound_units: (!audio.is_empty()).then(|| audio.iter().map(|audio| audio.units).sum()),
+        sound_tracks: audio.len(),
         duration: proof.duration,
         off_max: video.map(|video| video.off_max),
         bytes: proof.files().map(|(file, _)| file.size).sum(),

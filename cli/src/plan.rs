@@ -57,8 +57,7 @@ async fn plan(source: &Location, request: &Request, cancel: &CancellationToken) 
     let facts = film.facts(source);
     let scratch =
         tempfile::tempdir().map_err(|e| Fault::new(FaultKind::Internal, format!("no scratch folder: {e}")))?;
-    let audio_track = request.audio_track.clone();
-    let work = Work::Index(IndexWork { audio_track, limits: SourceLimits::DEFAULT, tables: true });
+    let work = Work::Index(IndexWork { limits: SourceLimits::DEFAULT, tables: true });
     let progress = tokio::sync::watch::Sender::default();
     let attempt = Attempt { objects: film, scratch: scratch.path(), progress, cancel: cancel.clone() };
     let unfit = |what: String| Fault::new(FaultKind::Internal, format!("the index of {}: {what}", facts.url));

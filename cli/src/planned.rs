@@ -36,12 +36,22 @@ struct Film {
     size: Option<Geometry>,
     rate: Option<String>,
     pictures: usize,
-    audio: Option<String>,
-    audio_format: Option<AudioFormat>,
+    sounds: Vec<Sound>,
     /// The part that is wanted.
     #[serde(rename = "duration_ns")]
     duration: MediaTime,
     ignored: Vec<String>,
+}
+
+/// A sound track of the film.
+#[derive(Serialize)]
+struct Sound {
+    number: u32,
+    codec: String,
+    language: Option<String>,
+    title: Option<String>,
+    #[serde(flatten)]
+    format: AudioFormat,
 }
 
 #[derive(Serialize)]
@@ -73,6 +83,8 @@ struct Output {
     number: u32,
     to: String,
     container: &'static str,
+    /// Numbers of the source's sound tracks that it has, in its order.
+    sounds: Vec<u32>,
     /// What the container makes of the settings.
     notes: Vec<String>,
 }
@@ -95,6 +107,7 @@ impl Planned {
             number: output.number,
             to: output.to.clone(),
             container: name(output),
+            sounds: sounds(output, plan),
             notes: output.notes.clone(),
         });
         let task = |task: &PlannedTask| Task { id: task.id.to_string(), class: task.class.clone() };
@@ -111,17 +124,28 @@ impl Planned {
     }
 }
 
+fn sounds(output: &OutputPlan, plan: &Plan) -> Vec<u32> {
+    let rendition = |number: &u32| plan.audio.iter().find(|rendition| rendition.number == *number);
+    output.audio.iter().filter_map(|number| rendition(number).map(|rendition| rendition.track)).collect()
+}
+
 fn film(index: &Index, plan: &Plan) -> Film {
     let header = &index.header;
-    let (video, audio) = (header.video.as_ref(), header.audio.as_ref());
+    let video = header.video.as_ref();
+    let sounds = header.audio.iter().map(|track| Sound {
+        number: track.number,
+        codec: track.codec.clone(),
+        language: track.language.clone(),
+        title: track.title.clone(),
+        format: track.format,
+    });
     Film {
         container: header.container.clone(),
         video: video.map(|track| track.codec.clone()),
         size: video.map(|track| track.format.geometry),
         rate: video.and_then(|track| track.format.rate).map(|rate| rate.to_string()),
         pictures: index.units.iter().filter(|unit| unit.shows > 0).count(),
-        audio: audio.map(|track| track.codec.clone()),
-        audio_format: audio.map(|track| track.format),
+        sounds: sounds.collect(),
         duration: plan.span.len(),
         ignored: header.ignored.clone(),
     }
@@ -172,6 +196,9 @@ fn audio(rendition: &AudioRendition) -> Rendition {
         Coding::Copy => "copied,".to_owned(),
     };
     let mut text = format!("{codec} {bits} {} Hz, {} channels", format.rate, format.channels);
+    if rendition.track != 1 {
+        text.push_str(&format!(", of track {}", rendition.track));
+    }
     let treatment = &settings.treatment;
     if treatment.downmix != Downmix::default() {
         text.push_str(&format!(", downmix {}", treatment.downmix.name()));
@@ -202,7 +229,9 @@ pub fn table(planned: &Planned) -> String {
     let film = &planned.film;
     let mut out = String::new();
     let size = or_dash(film.size);
-    let (video, audio) = (or_dash(film.video.as_ref()), or_dash(film.audio.as_ref()));
+    let video = or_dash(film.video.as_ref());
+    let sounds: Vec<&str> = film.sounds.iter().map(|sound| sound.codec.as_str()).collect();
+    let audio = if sounds.is_empty() { "-".to_owned() } else { sounds.join(" + ") };
     // Writing to a string cannot fail.
     let _ = writeln!(out, "{}\n{}, {video} {size}, {audio}, {}\n", planned.source, film.container, film.duration);
     let mut segments = Table::new(["SEGMENT", "START", "END", "PICTURES", "CUT", "PRE-ROLL"]);

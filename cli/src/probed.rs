@@ -37,13 +37,14 @@ pub struct Report {
 #[derive(Serialize)]
 struct Track {
     kind: &'static str,
-    /// Among those of its kind, from 1: as `--audio-track` counts.
+    /// Among those of its kind, from 1: as `--audio-tracks` counts.
     number: usize,
     id: String,
     codec: String,
     profile: Option<String>,
     level: Option<String>,
     language: Option<String>,
+    title: Option<String>,
     default: bool,
     /// `None`: it cannot be decoded here.
     decoder: Option<String>,
@@ -106,6 +107,7 @@ impl Report {
                 profile: track.profile,
                 level: track.level,
                 language: track.language,
+                title: track.title,
                 default: track.shown == Shown::Default,
                 decoder: track.decoder,
                 format,

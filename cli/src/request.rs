@@ -6,7 +6,7 @@ use framefleet_model::fault::Fault;
 use framefleet_model::holds::HOLDS;
 use framefleet_model::media::Container;
 use framefleet_model::pipeline::{
-    Coding, Damaged, OnExisting, OutputRequest, Range, Request, SegmentDuration, TrackChoice,
+    Coding, Damaged, OnExisting, OutputRequest, Range, Request, SegmentDuration, SoundTracks,
 };
 use framefleet_model::terms::{Priority, Tenant, Terms};
 use framefleet_model::time::MediaTime;
@@ -15,11 +15,11 @@ use crate::asked::{Asked, AskedOutput, AskedTerms, OVERWRITE};
 use crate::images;
 use crate::location::{Location, Reach};
 use crate::packaging;
-use crate::settings::{audio, duration, named, optional, refused, video, whole, within};
+use crate::settings::{audio, duration, named, optional, refused, video, within};
+use crate::sound;
 
 const SEGMENT_DURATION: RangeInclusive<MediaTime> = MediaTime::from_millis(100)..=MediaTime::from_secs(24 * 3600);
 const DEADLINE: RangeInclusive<MediaTime> = MediaTime::from_secs(1)..=MediaTime::from_secs(30 * 24 * 3600);
-const AUDIO_TRACK: RangeInclusive<u32> = 1..=64;
 const OUTPUTS_MAX: usize = 64;
 
 /// A request and the files that it is about.
@@ -44,7 +44,6 @@ pub fn check(asked: &Asked, (on_existing, reach): (OnExisting, Reach)) -> Result
         segments: optional(&asked.segment_duration, segment_duration)?.unwrap_or_default(),
         damaged: optional(&asked.damaged, damaged)?.unwrap_or_default(),
         range: range(asked)?,
-        audio_track: optional(&asked.audio_track, audio_track)?.unwrap_or_default(),
         on_existing: optional(&asked.on_existing, |text| {
             named("on_existing", text, [("fail", OnExisting::Fail), (OVERWRITE, OnExisting::Replace)], &[])
         })?
@@ -78,7 +77,9 @@ fn places(asked: &Asked, source: &Location, reach: Reach) -> Result<Vec<Location
 fn output(asked: &AskedOutput, (place, reach): (&Location, Reach)) -> Result<OutputRequest, Fault> {
     if let Some(images) = images::check(asked, place)? {
         let (to, container) = (place.url(), Container::Images);
-        return Ok(OutputRequest { to, container, video: None, audio: None, package: None, images: Some(images) });
+        let tracks = SoundTracks::default();
+        let (video, audio, package) = (None, None, None);
+        return Ok(OutputRequest { to, container, video, audio, tracks, package, images: Some(images) });
     }
     let manifest = packaging::manifest(place);
     let container = match manifest {
@@ -100,7 +101,8 @@ fn output(asked: &AskedOutput, (place, reach): (&Location, Reach)) -> Result<Out
         let name = place.display();
         return Err(refused(format!("output {name} would hold neither pictures nor sound: both codecs are none")));
     }
-    let request = OutputRequest { to: place.url(), container, video, audio, package: None, images: None };
+    let tracks = sound::tracks(&asked.audio, container, manifest)?;
+    let request = OutputRequest { to: place.url(), container, video, audio, tracks, package: None, images: None };
     if let Some(manifest) = manifest {
         let package = Some(packaging::package(asked, place, &request, manifest)?);
         return Ok(OutputRequest { package, ..request });
@@ -135,16 +137,6 @@ fn segment_duration(text: &str) -> Result<SegmentDuration, Fault> {
 
 fn damaged(text: &str) -> Result<Damaged, Fault> {
     named("damaged", text, [("fail", Damaged::Fail), ("keep", Damaged::Keep)], &[])
-}
-
-fn audio_track(text: &str) -> Result<TrackChoice, Fault> {
-    if text.starts_with(|c: char| c.is_ascii_digit()) {
-        return whole("audio track", text, &AUDIO_TRACK).map(TrackChoice::Number);
-    }
-    if (2..=3).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphabetic()) {
-        return Ok(TrackChoice::Language(text.to_ascii_lowercase()));
-    }
-    Err(refused(format!("audio track {text:?} is neither a number from 1 nor a language such as en or eng")))
 }
 
 fn range(asked: &Asked) -> Result<Range, Fault> {

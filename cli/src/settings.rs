@@ -110,7 +110,8 @@ fn copied_video(asked: &AskedVideo, (holds, usual): (&Holds, Option<&VideoCodec>
 
 fn copied_audio(asked: &AskedAudio, holds: &Holds) -> Result<AudioSettings, Fault> {
     let codec = *holds.audio.first().ok_or_else(|| refused(format!("{} holds no sound", holds.name)))?;
-    contradicts("audio codec copy", asked.given().into_iter().filter(|(name, _)| *name != "codec"))?;
+    let is_changed = |(name, _): &(&str, _)| !matches!(*name, "codec" | "tracks");
+    contradicts("audio codec copy", asked.given().into_iter().filter(is_changed))?;
     let treatment = Treatment::default();
     Ok(AudioSettings { codec, coding: Coding::Copy, bitrate: 0, sample_rate: None, channels: None, treatment })
 }

@@ -1,17 +1,23 @@
-//! Settings of what is done to sound: how channels are mixed, what becomes of noise, how loud the whole is.
+//! Which sound is taken, and settings of what is done to it: how channels are mixed, what becomes of noise, how loud the whole is.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use framefleet_model::fault::Fault;
+use framefleet_model::holds::Sounds;
+use framefleet_model::media::Container;
+use framefleet_model::pipeline::{Manifest, SoundTrack, SoundTracks};
 use framefleet_model::sound::{Downmix, Level, Loudness, Treatment};
+use framefleet_model::task::SourceLimits;
 use serde::Deserialize;
 use serde::de::Error;
 
 use crate::args::AudioArgs;
 use crate::asked::{AskedAudio, Text};
-use crate::settings::{contradicts, named, optional, refused};
+use crate::settings::{contradicts, named, optional, refused, whole};
 
+/// Sources with more are refused.
+const TRACK: RangeInclusive<u32> = 1..=SourceLimits::DEFAULT.tracks_max;
 /// Below, BS.1770 takes it for silence; above, nothing is left of the sound.
 const INTEGRATED: RangeInclusive<Level> = Level::from_decibels(-70)..=Level::from_decibels(-5);
 const TRUE_PEAK: RangeInclusive<Level> = Level::from_decibels(-9)..=Level::from_decibels(0);
@@ -22,6 +28,7 @@ impl From<&AudioArgs> for AskedAudio {
     fn from(args: &AudioArgs) -> Self {
         Self {
             codec: args.audio_codec.clone(),
+            tracks: args.audio_tracks.clone(),
             bitrate: args.audio_bitrate.clone(),
             sample_rate: args.sample_rate.clone(),
             channels: args.channels.clone(),
@@ -31,6 +38,38 @@ impl From<&AudioArgs> for AskedAudio {
             true_peak: args.true_peak.clone(),
         }
     }
+}
+
+/// `manifest`: of an output that is a package.
+pub fn tracks(asked: &AskedAudio, container: Container, manifest: Option<Manifest>) -> Result<SoundTracks, Fault> {
+    let text = match asked.tracks.as_deref().map(str::trim) {
+        None => return Ok(SoundTracks::Usual),
+        Some("all") => return Ok(SoundTracks::All),
+        Some("first") => return Ok(SoundTracks::First),
+        Some(text) => text,
+    };
+    let these = text.split(',').map(|name| track(name.trim())).collect::<Result<Vec<_>, _>>()?;
+    if these.iter().enumerate().any(|(at, this)| these[..at].contains(this)) {
+        return Err(refused(format!("audio tracks {text} name one twice")));
+    }
+    let holds = manifest.and_then(|_| container.in_segments()).unwrap_or(*container.holds());
+    if holds.sounds == Sounds::One && these.len() > 1 {
+        let (count, name) = (these.len(), holds.name);
+        let place = if manifest.is_some() { format!("a package in {name}") } else { name.to_owned() };
+        return Err(refused(format!("audio tracks {text}: {place} holds 1 sound track, {count} are asked for")));
+    }
+    Ok(SoundTracks::These(these))
+}
+
+fn track(text: &str) -> Result<SoundTrack, Fault> {
+    if text.starts_with(|letter: char| letter.is_ascii_digit()) {
+        return whole("audio track", text, &TRACK).map(SoundTrack::Number);
+    }
+    if (2..=3).contains(&text.len()) && text.bytes().all(|letter| letter.is_ascii_alphabetic()) {
+        return Ok(SoundTrack::Language(text.to_ascii_lowercase()));
+    }
+    let known = "all, first, or a list of numbers from 1 and languages such as en or eng";
+    Err(refused(format!("audio track {text:?} is none of: {known}")))
 }
 
 /// `channels` is how many are asked for.
@@ -66,11 +105,12 @@ fn level((name, unit): (&str, &str), text: &str, bounds: RangeInclusive<Level>) 
     Err(refused(format!("{name} {text} is not within {} to {} {unit}", bounds.start(), bounds.end())))
 }
 
-/// What a key of a job file is set to: a scalar, or, of `loudness` alone, a map.
+/// What a key of a job file is set to: a scalar, or, of `tracks` alone, a list, or, of `loudness` alone, a map.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "expected a text or a number")]
 pub enum Value {
     Scalar(Text),
+    List(Vec<Text>),
     Map(BTreeMap<String, Text>),
 }
 
@@ -79,6 +119,11 @@ impl Value {
     pub fn under<E: Error>(self, key: String) -> Result<Vec<(String, String)>, E> {
         match self {
             Self::Scalar(text) => Ok(vec![(key, text.0)]),
+            Self::List(list) if key == "tracks" => {
+                let texts: Vec<String> = list.into_iter().map(|text| text.0).collect();
+                Ok(vec![(key, texts.join(","))])
+            }
+            Self::List(_) => Err(E::custom(format_args!("{key} is a list, not a text or a number"))),
             Self::Map(map) if key == "loudness" => {
                 let flat = |name: String| if name == "integrated" { key.clone() } else { name };
                 Ok(map.into_iter().map(|(name, text)| (flat(name), text.0)).collect())

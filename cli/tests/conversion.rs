@@ -13,8 +13,8 @@ use framefleet_model::picture::{
     ColourSpace, Deinterlace, Depth, Flip, PixelAspect, Rgb, Shape, Size, SizeMode, Window,
 };
 use framefleet_model::pipeline::{
-    AudioSettings, Coding, Damaged, OnExisting, Preset, Range, RateControl, Request, SegmentDuration, TrackChoice,
-    VideoSettings,
+    AudioSettings, Coding, Damaged, OnExisting, Preset, Range, RateControl, Request, SegmentDuration, SoundTrack,
+    SoundTracks, VideoSettings,
 };
 use framefleet_model::sound::{Downmix, Level, Loudness, Treatment};
 use framefleet_model::time::{MediaTime, Rational};
@@ -42,7 +42,7 @@ fn without_flags_the_defaults_are_explicit() {
     assert_eq!(request.source, "file:///nowhere/in.mov");
     assert_eq!(request.segments, SegmentDuration::Auto);
     assert_eq!((request.damaged, request.on_existing), (Damaged::Fail, OnExisting::Fail));
-    assert_eq!((request.range, request.audio_track), (Range::default(), TrackChoice::Default));
+    assert_eq!((request.range, &request.outputs[0].tracks), (Range::default(), &SoundTracks::Usual));
     let output = &request.outputs[0];
     assert_eq!((output.to.as_str(), output.container), ("file:///nowhere/out.mp4", Container::Mp4));
     let video = VideoSettings {
@@ -73,10 +73,11 @@ fn without_flags_the_defaults_are_explicit() {
 fn every_flag_reaches_every_output() {
     let words = "/n/in.mov /n/a.mkv /n/{stem}.ts --video-codec hevc --preset ultrafast --crf 30 --size 320x180 \
         --fps 30000/1001 --keyframe-interval 2s --audio-codec aac --audio-bitrate 96k --sample-rate 44100 \
-        --channels 1 --audio-track DE --segment-duration 5s --damaged keep --from 1m --to 00:01:10.5";
+        --channels 1 --audio-tracks DE --segment-duration 5s --damaged keep --from 1m --to 00:01:10.5";
     let request = request(words).unwrap();
     assert_eq!(request.segments, SegmentDuration::Every(MediaTime::from_secs(5)));
-    assert_eq!((request.damaged, request.audio_track), (Damaged::Keep, TrackChoice::Language("de".to_owned())));
+    let german = SoundTracks::These(vec![SoundTrack::Language("de".to_owned())]);
+    assert_eq!((request.damaged, &request.outputs[0].tracks), (Damaged::Keep, &german));
     let range = Range { from: Some(MediaTime::from_secs(60)), to: Some(MediaTime::from_millis(70_500)) };
     assert_eq!(request.range, range);
     let video = VideoSettings {
@@ -130,8 +131,12 @@ fn defaults_follow_what_was_chosen() {
     let container = |words: &str| request(words).map(|request| request.outputs[0].container);
     assert_eq!(container("/n/in.mov /n/out.bin --container mkv"), Ok(Container::Mkv));
     assert_eq!(container("/n/in.mov /n/out.M2TS"), Ok(Container::Ts));
-    let track = |text: &str| request(&format!("/n/a /n/b.ts --audio-track {text}")).unwrap().audio_track;
-    assert_eq!(track("2"), TrackChoice::Number(2));
+    let tracks =
+        |text: &str| request(&format!("/n/a /n/b.ts --audio-tracks {text}")).unwrap().outputs[0].tracks.clone();
+    let these = SoundTracks::These(vec![SoundTrack::Number(3), SoundTrack::Language("deu".to_owned())]);
+    assert_eq!([tracks("all"), tracks("first"), tracks("3,DEU")], [SoundTracks::All, SoundTracks::First, these]);
+    assert!(request("/n/a /n/b.flv --audio-tracks 2").is_ok() && request("/n/a /n/b.mp3 --audio-tracks all").is_ok());
+    assert!(request("/n/a /n/b.mkv --audio-codec copy --audio-tracks 2,1").is_ok());
     assert_eq!(request("/n/a /n/b.ts --segment-duration none").unwrap().segments, SegmentDuration::None);
 }
 
@@ -189,7 +194,13 @@ fn values_out_of_bounds_are_refused_with_the_bound() {
     with("--loudness loud", "loudness \"loud\" is no number of LUFS such as -1, -16 or -23.5");
     with("--loudness -16 --true-peak 1", "true peak 1 is not within -9 to 0 dBTP");
     with("--channels 6 --downmix dolby", "downmix dolby makes 2 channels, not 6 (itu makes any number)");
-    with("--audio-track 0", "audio track 0 is not within 1 to 64");
+    with("--audio-tracks 0", "audio track 0 is not within 1 to 64");
+    with("--audio-tracks 65", "audio track 65 is not within 1 to 64");
+    with("--audio-tracks 1,2,1", "audio tracks 1,2,1 name one twice");
+    with(
+        "--audio-tracks 1,",
+        "audio track \"\" is none of: all, first, or a list of numbers from 1 and languages such as en or eng",
+    );
     with("--segment-duration 10ms", "segment duration 0.010 s is not within 0.100 s to 86400.000 s");
     with("--from 10s --to 10s", "the range from 10.000 s to 10.000 s is empty");
     with(
@@ -211,8 +222,8 @@ fn unknown_names_are_refused_with_the_known_ones() {
     with("--downmix loro", "downmix \"loro\" is not one of: itu, dolby");
     with("--damaged ignore", "damaged \"ignore\" is not one of: fail, keep");
     with(
-        "--audio-track english",
-        "audio track \"english\" is neither a number from 1 nor a language such as en or eng",
+        "--audio-tracks english",
+        "audio track \"english\" is none of: all, first, or a list of numbers from 1 and languages such as en or eng",
     );
     with(
         "--preset placebo",
@@ -238,6 +249,7 @@ fn contradictions_are_refused() {
     with("--size 1280x720 --upscale", "upscale contradicts size mode exact, which takes every size as it is said");
     with("--audio-codec none --channels 2", "channels 2 contradicts audio codec none");
     with("--true-peak -1", "true peak -1 contradicts sound without loudness");
+    with("--audio-codec none --audio-tracks 1", "tracks 1 contradicts audio codec none");
     with("--audio-codec none --denoise", "denoise true contradicts audio codec none");
     with("--audio-codec none --downmix itu", "downmix itu contradicts audio codec none");
     with(
@@ -247,6 +259,17 @@ fn contradictions_are_refused() {
     refused("/n/in.mov /n/out.mp4 /n/out.mp4", "output /n/out.mp4 is named twice");
     refused("/n/in.mp4 /n/in.mp4", "output /n/in.mp4 is the source");
     refused("/n/in.mp4", "0 outputs are asked for, 1 to 64 can be made");
+}
+
+#[test]
+fn a_container_of_one_sound_track_is_not_asked_for_two() {
+    let refused = |words: &str| request(words).unwrap_err();
+    let said = |place: &str| format!("audio tracks 1,3: {place} holds 1 sound track, 2 are asked for");
+    for container in ["flv", "m4a", "mp3", "ogg", "flac", "wav"] {
+        assert_eq!(refused(&format!("/n/in.mkv /n/a.{container} --audio-tracks 1,3")), said(container));
+    }
+    assert_eq!(refused("/n/in.mkv /n/a.m3u8 --audio-tracks 1,3"), said("a package in ts"));
+    assert!(request("/n/in.mkv /n/a.m3u8 --audio-tracks 1,3 --hls-segment fmp4").is_ok());
 }
 
 #[test]
@@ -271,7 +294,8 @@ fn the_readmes_job_file_is_a_request() {
     assert!(first.to.ends_with("/film.mp4") && second.to.ends_with("/sound.mp4"), "{} {}", first.to, second.to);
     assert_eq!(first.video.as_ref().unwrap().size, Some(Geometry { width: 1280, height: 720 }.into()));
     assert_eq!((second.video.as_ref(), second.audio.as_ref().unwrap().bitrate), (None, 128_000));
-    assert_eq!(request.audio_track, TrackChoice::Language("deu".to_owned()));
+    let these = [1, 3].map(SoundTrack::Number).to_vec();
+    assert_eq!((&first.tracks, &second.tracks), (&SoundTracks::These(these), &SoundTracks::Usual));
     let range = Range { from: Some(MediaTime::from_secs(90)), to: Some(MediaTime::from_millis(130_500)) };
     assert_eq!((request.range, request.segments), (range, SegmentDuration::Every(MediaTime::from_secs(5))));
 }

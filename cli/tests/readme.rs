@@ -8,7 +8,7 @@ use framefleet_cli::asked::{Asked, AskedAudio, AskedOutput, AskedVideo};
 use framefleet_cli::location::Reach;
 use framefleet_cli::request::check;
 use framefleet_media::reads::{READS, Reads};
-use framefleet_model::holds::HOLDS;
+use framefleet_model::holds::{HOLDS, Sounds};
 use framefleet_model::media::{AudioCodec, VideoCodec};
 use framefleet_model::pipeline::OnExisting;
 
@@ -27,14 +27,15 @@ fn sources() -> String {
 }
 
 fn table() -> String {
-    let mut text = "| container | file names | pictures | sound |\n|---|---|---|---|\n".to_owned();
+    let mut text = "| container | file names | pictures | sound | sound tracks |\n|---|---|---|---|---|\n".to_owned();
     for row in &HOLDS {
         let names: Vec<String> = row.extensions.iter().map(|extension| format!(".{extension}")).collect();
         let video: Vec<&str> = row.video.iter().map(|codec| codec.name()).collect();
         let audio: Vec<&str> = row.audio.iter().map(|codec| codec.name()).collect();
         let pictures = if video.is_empty() { "–".to_owned() } else { first_bold(&video) };
         let names = if names.is_empty() { format!("`--container {}`", row.name) } else { names.join(" ") };
-        text.push_str(&format!("| {} | {names} | {pictures} | {} |\n", row.name, first_bold(&audio)));
+        let sounds = if row.sounds == Sounds::Several { "all" } else { "one" };
+        text.push_str(&format!("| {} | {names} | {pictures} | {} | {sounds} |\n", row.name, first_bold(&audio)));
     }
     text
 }

@@ -181,18 +181,17 @@ impl Effects {
     }
 
     async fn audio(&self, job: &Job, plan: &Plan) -> Result<Vec<AudioProof>, Fault> {
-        if plan.audio.is_empty() {
-            return Ok(Vec::new());
-        }
-        let settled = self.settled(job, &[TaskId::new(TaskKind::Audio, 0)]).await?;
-        match settled.into_iter().next().map(|(settled, id)| (settled.outcome, id)) {
-            Some((Outcome::Audio(proofs), _)) => Ok(proofs),
-            Some((
-                Outcome::Index(_) | Outcome::Encode(_) | Outcome::Image(_) | Outcome::Merge(_) | Outcome::Probe(_),
-                id,
-            )) => Err(odd_outcome(id)),
-            None => Ok(Vec::new()),
-        }
+        let ids: Vec<TaskId> = plan.sound_tasks().collect();
+        let settled = self.settled(job, &ids).await?.into_iter();
+        let of_tracks = settled.map(|(settled, id)| match settled.outcome {
+            Outcome::Audio(proofs) => Ok(proofs),
+            Outcome::Index(_) | Outcome::Encode(_) | Outcome::Image(_) | Outcome::Merge(_) | Outcome::Probe(_) => {
+                Err(odd_outcome(id))
+            }
+        });
+        let mut proofs: Vec<AudioProof> = of_tracks.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
+        proofs.sort_by_key(|proof| proof.rendition);
+        Ok(proofs)
     }
 
     async fn images(&self, job: &Job, plan: &Plan) -> Result<Vec<ImageProof>, Fault> {

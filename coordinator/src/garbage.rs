@@ -191,10 +191,9 @@ fn ids(plan: Option<&Plan>) -> Vec<TaskId> {
     let index = std::iter::once(TaskId::INDEX);
     let Some(plan) = plan else { return index.collect() };
     let encodes = plan.segments.iter().map(|segment| TaskId::new(TaskKind::Encode, segment.number));
-    let audios = (!plan.audio.is_empty()).then(|| TaskId::new(TaskKind::Audio, 0));
     let images = plan.images.iter().map(|image| TaskId::new(TaskKind::Image, image.number));
     let merges = plan.outputs.iter().map(|output| TaskId::new(TaskKind::Merge, output.number));
-    index.chain(encodes).chain(audios).chain(images).chain(merges).collect()
+    index.chain(encodes).chain(plan.sound_tasks()).chain(images).chain(merges).collect()
 }
 
 async fn clear(

@@ -55,7 +55,7 @@ pub(crate) async fn gather(from: From<'_>, plan: &ImagePlan, scratch: &Path) -> 
         beside: files,
         duration: proof.duration.unwrap_or(MediaTime::ZERO),
         video: None,
-        audio: None,
+        audio: Vec::new(),
         variants: Vec::new(),
     })
 }

@@ -1,4 +1,4 @@
-//! What a merge reads: the film's index, and the results of its segments and its sound, each as soon as it is settled.
+//! What a merge reads: the film's index, and the results of its segments and its sounds, each as soon as it is settled.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -42,8 +42,8 @@ impl Wanted {
         Self { task: TaskId::new(TaskKind::Encode, number), rendition }
     }
 
-    pub(crate) fn sound(rendition: u32) -> Self {
-        Self { task: TaskId::new(TaskKind::Audio, 0), rendition }
+    pub(crate) fn sound(task: TaskId, rendition: u32) -> Self {
+        Self { task, rendition }
     }
 }
 

@@ -6,6 +6,7 @@ use framefleet_model::fault::Fault;
 use framefleet_model::index::Block;
 use framefleet_model::pipeline::Damaged;
 use framefleet_model::plan::{Decode, OutputPlan, Plan};
+use framefleet_model::probe::Shown;
 use framefleet_model::task::{MergeAudio, MergePackage, MergeSegment, MergeVideo, MergeWork, object};
 
 use crate::effects::internal;
@@ -24,7 +25,8 @@ pub(crate) fn merge_work(plan: &Plan, number: u32) -> Result<(MergeWork, Vec<Wan
         }
         None => video = output.video.map(|rendition| objects.video(rendition)).transpose()?,
     }
-    let audio = output.audio.map(|rendition| objects.audio(rendition)).transpose()?;
+    let audio = output.audio.iter().zip(0..).map(|(rendition, place)| objects.audio(*rendition, place));
+    let audio = audio.collect::<Result<_, _>>()?;
     let work = MergeWork {
         output: number,
         container: output.container,
@@ -66,11 +68,14 @@ impl Objects<'_> {
         Ok(MergeVideo { rendition: Box::new(rendition), origin: plan.origin, told: told(plan), segments })
     }
 
-    fn audio(&mut self, rendition: u32) -> Result<MergeAudio, Fault> {
-        let object = self.input(Wanted::sound(rendition));
-        let rendition = self.plan.audio.iter().find(|r| r.number == rendition).cloned();
+    /// `place`: among the output's sound tracks.
+    fn audio(&mut self, rendition: u32, place: u32) -> Result<MergeAudio, Fault> {
+        let plan = self.plan;
+        let rendition = plan.audio.iter().find(|r| r.number == rendition);
         let rendition = rendition.ok_or_else(|| missing(self.output.number, "audio rendition"))?;
-        Ok(MergeAudio { rendition, object })
+        let object = self.input(Wanted::sound(plan.sound_task(rendition), rendition.number));
+        let shown = if place == self.output.played { Shown::Default } else { Shown::Asked };
+        Ok(MergeAudio { rendition: rendition.clone(), shown, object })
     }
 }
 

@@ -4,7 +4,7 @@ use framefleet_model::media::{Chapter, Tags, VideoFormat};
 use framefleet_model::time::{MediaTime, Rational};
 
 use crate::isobmff::reader::{self as isobmff, Enabled, Presented};
-use crate::tap::Tap;
+use crate::tap::{Tap, short_title};
 
 /// Longer titles are cut: a tag is no place for a book.
 const TITLE_CHARS_MAX: usize = 1024;
@@ -53,47 +53,6 @@ pub(crate) fn language(tags: &gst::TagList) -> Option<String> {
     code.filter(|c| (2..=8).contains(&c.len()) && c.is_ascii() && c != "und")
 }
 
-/// ISO 639-1 and 639-2 codes of the same language begin with the same letter pair for most; the rest are listed.
-pub(crate) fn same_language(one: &str, other: &str) -> bool {
-    canonical(one) == canonical(other)
-}
-
-fn canonical(code: &str) -> String {
-    let code = code.to_ascii_lowercase();
-    let base = code.split(['-', '_']).next().unwrap_or_default();
-    const PAIRS: &[(&str, &[&str])] = &[
-        ("en", &["eng"]),
-        ("de", &["deu", "ger"]),
-        ("fr", &["fra", "fre"]),
-        ("es", &["spa"]),
-        ("it", &["ita"]),
-        ("zh", &["zho", "chi"]),
-        ("ja", &["jpn"]),
-        ("ko", &["kor"]),
-        ("ru", &["rus"]),
-        ("pt", &["por"]),
-        ("nl", &["nld", "dut"]),
-        ("pl", &["pol"]),
-        ("sv", &["swe"]),
-        ("cs", &["ces", "cze"]),
-        ("el", &["ell", "gre"]),
-        ("tr", &["tur"]),
-        ("ar", &["ara"]),
-        ("he", &["heb"]),
-        ("hi", &["hin"]),
-        ("da", &["dan"]),
-        ("fi", &["fin"]),
-        ("no", &["nor"]),
-        ("hu", &["hun"]),
-        ("ro", &["ron", "rum"]),
-        ("uk", &["ukr"]),
-        ("vi", &["vie"]),
-        ("th", &["tha"]),
-    ];
-    let short = PAIRS.iter().find(|(_, long)| long.contains(&base)).map(|(short, _)| *short);
-    short.unwrap_or(base).to_owned()
-}
-
 pub(crate) fn caps_rate(caps: &gst::Caps) -> Option<Rational> {
     let rate = caps.structure(0)?.get::<gst::Fraction>("framerate").ok()?;
     let rate = Rational::new(u32::try_from(rate.numer()).ok()?, u32::try_from(rate.denom()).ok()?).ok()?;
@@ -110,14 +69,16 @@ fn unix_seconds(time: &gst::DateTime) -> Option<i64> {
     Some(utc.to_unix())
 }
 
-/// MP4 says of tracks whether players show them unasked, and GStreamer's demuxer does not tell.
-pub(crate) fn mark_defaults(taps: &[Tap], film: &Presented) {
+/// MP4 says of tracks whether players show them unasked and what they are called, and GStreamer's demuxer does not tell.
+pub(crate) fn mark_tracks(taps: &[Tap], film: &Presented) {
     let told = isobmff::told(film);
     for tap in taps {
         let mut heard = tap.heard();
-        if told.iter().any(|told| told.id == heard.id && told.enabled == Enabled::Yes) {
+        let Some(told) = told.iter().find(|told| told.id == heard.id) else { continue };
+        if told.enabled == Enabled::Yes {
             heard.flags |= gst::StreamFlags::SELECT;
         }
+        heard.title = told.title.as_deref().and_then(short_title);
     }
 }
 
@@ -126,16 +87,5 @@ pub(crate) fn add_display(format: &mut VideoFormat, (track, film): (&str, &Prese
     if let Some(told) = isobmff::told(film).into_iter().find(|told| told.id == track) {
         format.mastering = format.mastering.or(told.mastering);
         format.light = format.light.or(told.light);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn two_and_three_letter_codes_of_a_language_are_the_same() {
-        assert!(same_language("ger", "de") && same_language("DEU", "ger") && same_language("pt-BR", "por"));
-        assert!(!same_language("en", "de") && !same_language("und", "eng"));
     }
 }

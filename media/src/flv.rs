@@ -46,13 +46,13 @@ impl<W: Write + Seek> FlvWriter<W> {
     pub fn begin(mut sink: W, film: Film) -> Result<Self, MuxError> {
         check(&film)?;
         let pictures = film.video.as_ref().map(|video| Pictures::new(video, TICKS_PER_SECOND)).transpose()?;
-        let sounds = film.audio.as_ref().map(Sounds::new).transpose()?;
+        let sounds = film.audio.first().map(Sounds::new).transpose()?;
         let turns = Turns::new(runs(&film, pictures.as_ref(), RUN)?);
         let decoded = pictures.as_ref().map_or(0, |pictures| pictures.zero);
-        let heard = film.audio.as_ref().map_or(0, |audio| -ticks(sound_begins(audio)));
+        let heard = film.audio.first().map_or(0, |audio| -ticks(sound_begins(audio)));
         let zero = decoded.max(heard).max(0);
         let start = sink.stream_position()?;
-        let flags = u8::from(film.video.is_some()) | u8::from(film.audio.is_some()) << 2;
+        let flags = u8::from(film.video.is_some()) | u8::from(!film.audio.is_empty()) << 2;
         sink.write_all(&[b'F', b'L', b'V', 1, flags, 0, 0, 0, 9, 0, 0, 0, 0])?;
         let (metadata, size_at) = metadata(&film, zero);
         let size_at = start + 13 + TAG_HEADER as u64 + size_at as u64;
@@ -69,7 +69,7 @@ impl<W: Write + Seek> FlvWriter<W> {
             let record = video.codec_data.clone();
             self.put(VIDEO_TAG, 0, &[&[0x10 | AVC, 0, 0, 0, 0], &record])?;
         }
-        let told = self.film.audio.as_ref().filter(|audio| audio.codec == AudioCodec::Aac);
+        let told = self.film.audio.first().filter(|audio| audio.codec == AudioCodec::Aac);
         if let Some(record) = told.map(|audio| audio.codec_data.clone()) {
             self.put(AUDIO_TAG, 0, &[&[AAC_STEREO_16, 0], &record])?;
         }
@@ -121,9 +121,9 @@ impl<W: Write + Seek> Muxer<W> for FlvWriter<W> {
     }
 
     fn push_sound(&mut self, data: &[u8]) -> Result<(), MuxError> {
-        self.turns.take(Track::Audio)?;
-        let (Some(audio), Some(sounds)) = (&self.film.audio, &self.sounds) else {
-            return Err(MuxError::Turn(Track::Audio));
+        self.turns.take_sound()?;
+        let (Some(audio), Some(sounds)) = (self.film.audio.first(), &self.sounds) else {
+            return Err(MuxError::Turn(Track::Audio(0)));
         };
         let stamp = ticks(sound_begins(audio) + sounds.begins(self.pushed_sounds)) + self.zero;
         let head = head(audio);
@@ -144,8 +144,9 @@ impl<W: Write + Seek> Muxer<W> for FlvWriter<W> {
 }
 
 fn check(film: &Film) -> Result<(), MuxError> {
+    film.check_sounds(1)?;
     let video = film.video.as_ref().map(|video| video.codec).filter(|codec| *codec != VideoCodec::H264);
-    let audio = film.audio.as_ref().map(|audio| audio.codec);
+    let audio = film.audio.first().map(|audio| audio.codec);
     let audio = audio.filter(|codec| !matches!(codec, AudioCodec::Aac | AudioCodec::Mp3));
     let strange = video.map(|codec| codec.name()).or(audio.map(|codec| codec.name()));
     strange.map_or(Ok(()), |codec| Err(MuxError::Codec { container: "flv", codec }))
@@ -176,18 +177,14 @@ fn head(audio: &Audio) -> Vec<u8> {
 /// AMF0: `onMetaData` and an array of numbers; and where in it the file's size stands.
 fn metadata(film: &Film, zero: i64) -> (Vec<u8>, usize) {
     let mut numbers: Vec<(&str, f64)> = Vec::new();
-    let sound_end = film.audio.as_ref().map(|audio| {
-        audio.first + MediaTime::from_ticks(i64::try_from(audio.samples).unwrap_or(i64::MAX), audio.format.rate.max(1))
-    });
-    let end = film.video.as_ref().map(|video| video.end).max(sound_end).unwrap_or_default();
-    numbers.push(("duration", (ticks(end) + zero) as f64 / f64::from(TICKS_PER_SECOND)));
+    numbers.push(("duration", (ticks(film.end()) + zero) as f64 / f64::from(TICKS_PER_SECOND)));
     if let Some(video) = &film.video {
         numbers.push(("width", f64::from(video.geometry.width)));
         numbers.push(("height", f64::from(video.geometry.height)));
         numbers.push(("framerate", f64::from(video.rate.num()) / f64::from(video.rate.den())));
         numbers.push(("videocodecid", f64::from(AVC)));
     }
-    if let Some(audio) = &film.audio {
+    if let Some(audio) = film.audio.first() {
         numbers.push(("audiocodecid", if audio.codec == AudioCodec::Aac { 10.0 } else { f64::from(MP3) }));
         numbers.push(("audiodatarate", f64::from(audio.bitrate) / 1000.0));
         numbers.push(("audiosamplerate", f64::from(audio.format.rate)));

@@ -11,13 +11,13 @@ use framefleet_model::index::{
 };
 use framefleet_model::ledger::Produced;
 use framefleet_model::media::Chapter;
-use framefleet_model::pipeline::TrackChoice;
 use framefleet_model::task::{IndexDone, IndexWork, SourceLimits};
 use framefleet_model::time::{MediaTime, Span};
 
 use crate::isobmff::reader::{self as isobmff, FastTables, Presented, Refusal};
 use crate::pass::{self, Passed, Until};
 use crate::read_at::ReadAt;
+use crate::sounding::{self, Sounds};
 use crate::tap::{Heard, Kind, Tap};
 use crate::{described, formats, names, promise, sequel, trial};
 
@@ -48,7 +48,7 @@ fn index_of(work: &IndexWork, film: Arc<dyn ReadAt>, mut step: impl FnMut(u64)) 
         None => from_pass(work, &film, step)?,
     };
     let broken = promise::broken(&*film, film.movie());
-    index.header.missing.extend(broken.map(|what| Missing { of: Part::Film, from: None, what }));
+    index.header.missing.extend(broken.map(|what| Missing { of: Part::Film, from: None, track: None, what }));
     index.header.video.iter_mut().for_each(|video| described::add_display(&mut video.format, (&video.id, &film)));
     end_tracks(&mut index, &film);
     let end = span_end(&index.header);
@@ -59,20 +59,21 @@ fn index_of(work: &IndexWork, film: Arc<dyn ReadAt>, mut step: impl FnMut(u64)) 
 
 fn from_pass(work: &IndexWork, film: &Arc<Presented>, step: impl FnMut(u64)) -> Result<Index, Fault> {
     let passed = pass::run(film.clone(), (work.limits.tracks_max, Until::End), step)?;
-    described::mark_defaults(&passed.taps, film);
-    let chosen = choose(&passed, &work.audio_track)?;
+    described::mark_tracks(&passed.taps, film);
+    let chosen = choose(&passed)?;
     let mut chapters = described::chapters(&passed.taps);
     if chapters.is_empty() {
         chapters = isobmff::chapters(film);
     }
-    let tracks = chosen.video.iter().map(|(tap, _)| tap).chain(chosen.audio.iter().map(|(tap, _)| tap));
-    let missing = tracks.into_iter().filter_map(|tap| sequel::after(tap, &passed.taps)).collect();
+    let pictures = chosen.video.iter().filter_map(|(tap, _)| sequel::after(tap, &passed));
+    let missing = pictures.chain(sounding::missing(&chosen.sounds, &passed)).collect();
     let units = chosen.video.as_ref().map(|(tap, _)| std::mem::take(&mut tap.heard().units));
     let header = IndexHeader {
         container: passed.container.clone(),
         method: Method::Pass,
         video: chosen.video.map(|c| c.1),
-        audio: chosen.audio.map(|c| c.1),
+        audio: chosen.sounds.tracks(),
+        silent: chosen.sounds.silent,
         ignored: chosen.ignored,
         tags: described::tags(&passed.taps),
         chapters,
@@ -108,16 +109,12 @@ fn from_tables(
     if passed.trouble.is_some() {
         return Ok(None);
     }
-    described::mark_defaults(&passed.taps, film);
-    let chosen = choose(&passed, &work.audio_track)?;
+    described::mark_tracks(&passed.taps, film);
+    let chosen = choose(&passed)?;
     let Some((_, mut video)) = chosen.video else { return Ok(None) };
-    let audio = chosen.audio.map(|(_, audio)| audio);
-    let spans = |id: &str| tables.audio.iter().find(|told| told.id == id).map(|told| told.span);
-    let audio = match audio.map(|audio| spans(&audio.id).map(|span| AudioTrack { span, ..audio })) {
-        Some(None) => return Ok(None),
-        Some(Some(audio)) => Some(audio),
-        None => None,
-    };
+    let span = |id: &str| tables.audio.iter().find(|told| told.id == id).map(|told| told.span);
+    let with_span = |audio: AudioTrack| Some(AudioTrack { span: span(&audio.id)?, ..audio });
+    let Some(audio) = chosen.sounds.tracks().into_iter().map(with_span).collect() else { return Ok(None) };
     if video.id != tables.video.id || video.divisible != Divisible::Yes {
         return Ok(None);
     }
@@ -129,6 +126,7 @@ fn from_tables(
         method: Method::Tables,
         video: Some(video),
         audio,
+        silent: chosen.sounds.silent,
         ignored: chosen.ignored,
         tags: tables.tags,
         chapters: tables.chapters,
@@ -148,84 +146,52 @@ fn end_tracks(index: &mut Index, film: &Presented) {
         }
         video.span.end = video.span.end.min(end);
     }
-    if let Some(audio) = &mut index.header.audio
-        && let Some(end) = film.end_of(&audio.id)
-    {
-        audio.span.end = audio.span.end.min(end);
+    for audio in &mut index.header.audio {
+        audio.span.end = film.end_of(&audio.id).map_or(audio.span.end, |end| audio.span.end.min(end));
     }
 }
 
 /// The tracks that are worked on, and one line for each that is not.
 struct Chosen {
     video: Option<(Tap, VideoTrack)>,
-    audio: Option<(Tap, AudioTrack)>,
+    sounds: Sounds,
     ignored: Vec<String>,
 }
 
-/// Video: the track flagged as default, else the first that decodes. Audio likewise, unless one is named.
-fn choose(passed: &Passed, audio_choice: &TrackChoice) -> Result<Chosen, Fault> {
-    let mut chosen = Chosen { video: None, audio: None, ignored: Vec::new() };
+/// Video: the track flagged as default, else the first that decodes. Audio: every track.
+fn choose(passed: &Passed) -> Result<Chosen, Fault> {
+    let mut chosen = Chosen { video: None, sounds: sounding::all(passed), ignored: Vec::new() };
     let mut tried = Vec::new();
-    for tap in by_preference(&passed.taps, Kind::Video) {
+    for tap in by_preference(passed, Kind::Video) {
         let track = if chosen.video.is_some() { None } else { video_track(&tap.heard()) };
         match track {
             Some(track) => chosen.video = Some((tap, track)),
             None => note_ignored(&tap, &mut chosen.ignored, &mut tried),
         }
     }
-    let candidates = audio_candidates(&passed.taps, audio_choice)?;
-    for tap in candidates {
-        let track = if chosen.audio.is_some() { None } else { audio_track(&tap.heard()) };
-        match track {
-            Some(track) => chosen.audio = Some((tap, track)),
-            None => note_ignored(&tap, &mut chosen.ignored, &mut tried),
-        }
+    for tap in &chosen.sounds.undecodable {
+        note_ignored(tap, &mut chosen.ignored, &mut tried);
     }
-    if chosen.video.is_none() && chosen.audio.is_none() {
+    if chosen.video.is_none() && chosen.sounds.heard.is_empty() {
         let mut seen = tried;
         seen.extend(passed.missing.iter().cloned());
         let kind = if passed.trouble.is_some() { FaultKind::Corrupt } else { FaultKind::Unsupported };
         let what = if seen.is_empty() { "it has no tracks".to_owned() } else { format!("tried {}", seen.join(", ")) };
         return Err(Fault::new(kind, format!("nothing in the source decodes: {what}")));
     }
-    if !matches!(audio_choice, TrackChoice::Default) && chosen.audio.is_none() {
-        return Err(Fault::new(FaultKind::Unsupported, "the audio track that was asked for does not decode"));
-    }
     Ok(chosen)
 }
 
-fn by_preference(taps: &[Tap], kind: Kind) -> Vec<Tap> {
+fn by_preference(passed: &Passed, kind: Kind) -> Vec<Tap> {
+    let taps = &passed.taps;
     let mut fitting: Vec<Tap> =
         taps.iter().filter(|t| t.heard().kind == kind && t.heard().count > 0).cloned().collect();
     fitting.sort_by_cached_key(|tap| {
-        let later = sequel::is_sequel(tap, taps);
+        let later = sequel::is_sequel(tap, passed);
         let heard = tap.heard();
         (later, !heard.flags.contains(gst::StreamFlags::SELECT), heard.id.clone())
     });
     fitting
-}
-
-fn audio_candidates(taps: &[Tap], choice: &TrackChoice) -> Result<Vec<Tap>, Fault> {
-    let mut in_order: Vec<Tap> = taps.iter().filter(|t| t.heard().kind == Kind::Audio).cloned().collect();
-    in_order.sort_by_cached_key(|t| t.heard().id.clone());
-    let count = in_order.len();
-    match choice {
-        TrackChoice::Default => Ok(by_preference(taps, Kind::Audio)),
-        TrackChoice::Number(n) => {
-            in_order.into_iter().nth((*n as usize).wrapping_sub(1)).map(|t| vec![t]).ok_or_else(|| {
-                Fault::new(FaultKind::Settings, format!("audio track {n} was asked for, the source has {count}"))
-            })
-        }
-        TrackChoice::Language(language) => {
-            let spoken = |t: &Tap| described::language(&t.heard().tags).unwrap_or_else(|| "und".to_owned());
-            let languages: Vec<String> = in_order.iter().map(&spoken).collect();
-            let wanted = in_order.into_iter().find(|t| described::same_language(&spoken(t), language));
-            wanted.map(|t| vec![t]).ok_or_else(|| {
-                let has = languages.join(", ");
-                Fault::new(FaultKind::Settings, format!("audio in {language:?} was asked for, the source has {has:?}"))
-            })
-        }
-    }
 }
 
 fn note_ignored(tap: &Tap, ignored: &mut Vec<String>, tried: &mut Vec<String>) {
@@ -265,20 +231,6 @@ fn caps_table(heard: &Heard) -> Vec<CapsAt> {
         CapsAt { unit, caps, headers }
     };
     at.into_iter().map(in_force).collect()
-}
-
-pub(crate) fn audio_track(heard: &Heard) -> Option<AudioTrack> {
-    let (_, caps) = heard.caps.first()?;
-    let trial = trial::decode(caps, &heard.head, gst::ElementFactoryType::MEDIA_AUDIO)?;
-    Some(AudioTrack {
-        id: heard.id.clone(),
-        codec: heard.media_type(),
-        name: caps.structure(0).map(names::codec).unwrap_or_default(),
-        decoder: trial.decoder,
-        format: formats::audio_format(&trial.raw)?,
-        language: described::language(&heard.tags),
-        span: heard.span.unwrap_or(Span { start: MediaTime::ZERO, end: MediaTime::ZERO }),
-    })
 }
 
 /// Whether the film can be cut: only where every picture's time is known, once, in order, from its bits.

@@ -60,6 +60,7 @@ mod shaping;
 mod slice;
 mod sound;
 mod sound_coding;
+mod sounding;
 mod stamps;
 mod tap;
 mod treatment;

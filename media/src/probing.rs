@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::media::{AudioFormat, VideoFormat};
-use framefleet_model::probe::{Content, Length, Pictures, Probed, Said, Shown, Track};
+use framefleet_model::probe::{Content, Length, Pictures, Probed, Said, Track};
 use framefleet_model::task::ProbeWork;
 use framefleet_model::time::MediaTime;
 
@@ -16,7 +16,7 @@ use crate::pass::{self, Passed, Until};
 use crate::read_at::ReadAt;
 use crate::stamps::{self, Stream};
 use crate::tap::{Heard, Kind, Tap};
-use crate::{decoder, described, formats, indexing, names, promise};
+use crate::{decoder, described, formats, indexing, names, promise, sounding};
 
 /// No headers, indexes and first units of a film are more; a file without any of them is not searched to its end.
 const READ_BYTES_MAX: u64 = 64 << 20;
@@ -67,7 +67,7 @@ fn probe(work: &ProbeWork, film: Arc<dyn ReadAt>, step: impl FnMut(u64)) -> Resu
     let movie = isobmff::glance(&*slim).map_err(refused)?;
     let presented = Arc::new(Presented::of(slim.clone()));
     let passed = pass::run(presented.clone(), (work.limits.tracks_max, Until::Glance), step)?;
-    described::mark_defaults(&passed.taps, &presented);
+    described::mark_tracks(&passed.taps, &presented);
     let mut chapters = described::chapters(&passed.taps);
     if chapters.is_empty() {
         chapters = isobmff::chapters(&presented);
@@ -121,7 +121,8 @@ fn track(heard: &Heard, film: &Presented, movie: Option<&Glance>) -> Option<Trac
         profile: text("profile").or_else(|| text("variant")),
         level: text("level"),
         language: described::language(&heard.tags),
-        shown: if heard.flags.contains(gst::StreamFlags::SELECT) { Shown::Default } else { Shown::Asked },
+        title: heard.title.clone(),
+        shown: heard.shown(),
         decoder,
         content,
     })
@@ -153,7 +154,7 @@ fn pictures(
 }
 
 fn sound(heard: &Heard, caps: &gst::Caps) -> (Option<String>, Content) {
-    if let Some(track) = indexing::audio_track(heard) {
+    if let Some(track) = sounding::track(heard) {
         return (Some(track.decoder), Content::Audio(Some(track.format)));
     }
     let decoder = decoder::candidates(caps, gst::ElementFactoryType::MEDIA_AUDIO).into_iter().next();

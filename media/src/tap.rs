@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use framefleet_model::index::{Key, Unit};
+use framefleet_model::probe::Shown;
 use framefleet_model::time::{MediaTime, Span};
 use gst::prelude::*;
 use xxhash_rust::xxh3::xxh3_64;
@@ -17,6 +18,7 @@ const HEAD_UNITS_MAX: usize = 32;
 const HEAD_BYTES_MAX: usize = 32 << 20;
 /// Enough for any decoder of sound to give its first block.
 const GLANCE_SOUND_UNITS: usize = 4;
+const TITLE_CHARS_MAX: usize = 1024;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -40,6 +42,8 @@ pub(crate) struct Heard {
     pub(crate) bytes: u64,
     pub(crate) head: Vec<gst::Buffer>,
     pub(crate) tags: gst::TagList,
+    /// What the track is called, where its container names tracks.
+    pub(crate) title: Option<String>,
     pub(crate) toc: Option<gst::Toc>,
     pub(crate) flags: gst::StreamFlags,
     pub(crate) span: Option<Span>,
@@ -47,6 +51,7 @@ pub(crate) struct Heard {
     pub(crate) odd: Option<String>,
     clock: FilmClock,
     segment: Option<gst::FormattedSegment<gst::format::Time>>,
+    stream_tags: StreamTags,
     rules: Option<Rules>,
     display: Option<Display>,
     parameters: Option<ParameterSets>,
@@ -69,6 +74,8 @@ impl Tap {
             bytes: 0,
             head: Vec::new(),
             tags: gst::TagList::new(),
+            title: None,
+            stream_tags: StreamTags::of(pipeline),
             toc: None,
             flags: gst::StreamFlags::empty(),
             span: None,
@@ -110,6 +117,11 @@ impl Heard {
         caps.unwrap_or_default()
     }
 
+    /// Whether players show it unasked.
+    pub(crate) fn shown(&self) -> Shown {
+        if self.flags.contains(gst::StreamFlags::SELECT) { Shown::Default } else { Shown::Asked }
+    }
+
     /// Gives pictures the times that follow from others', once all are there.
     pub(crate) fn settle_times(&mut self) {
         if let Some(display) = self.display.take() {
@@ -125,7 +137,13 @@ impl Heard {
                 self.segment = segment.segment().downcast_ref::<gst::format::Time>().cloned();
             }
             gst::EventView::Tag(tag) => {
-                self.tags = self.tags.merge(&tag.tag_owned(), gst::TagMergeMode::Replace);
+                let mut tags = tag.tag_owned();
+                if self.stream_tags == StreamTags::NameTracks && tags.scope() == gst::TagScope::Stream {
+                    self.title =
+                        tags.get::<gst::tags::Title>().and_then(|t| short_title(t.get())).or(self.title.take());
+                    tags.make_mut().remove::<gst::tags::Title>();
+                }
+                self.tags = self.tags.merge(&tags, gst::TagMergeMode::Replace);
             }
             gst::EventView::Toc(toc) => self.toc = Some(toc.toc().0.to_owned()),
             _ => {}
@@ -250,6 +268,32 @@ impl Heard {
             self.head.push(buffer.clone());
         }
     }
+}
+
+/// What a title among a stream's own tags is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum StreamTags {
+    NameTracks,
+    NameFilm,
+}
+
+impl StreamTags {
+    fn of(pipeline: &gst::Pipeline) -> Self {
+        if has(pipeline, "matroskademux") { Self::NameTracks } else { Self::NameFilm }
+    }
+}
+
+/// The film's sound tracks in the order of their numbers.
+pub(crate) fn sound_taps(taps: &[Tap]) -> Vec<Tap> {
+    let mut sounds: Vec<Tap> = taps.iter().filter(|tap| tap.heard().kind == Kind::Audio).cloned().collect();
+    sounds.sort_by_cached_key(|tap| tap.heard().id.clone());
+    sounds
+}
+
+/// Longer ones are cut: a tag is no place for a book.
+pub(crate) fn short_title(title: &str) -> Option<String> {
+    let title: String = title.trim().chars().take(TITLE_CHARS_MAX).collect();
+    (!title.is_empty()).then_some(title)
 }
 
 /// What a decoder of sound must hear first, and is no sound. FLAC's parser does not flag the magic number.

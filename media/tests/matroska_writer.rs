@@ -48,7 +48,7 @@ fn pictures_and_sound_stand_at_their_times() {
             assert!((packet.pts - pts.ns() as f64 / 1e9).abs() < 5.1e-4, "{packet:?} is not at {pts}");
             assert_eq!((packet.size, packet.key), (data.len(), *key == Key::Yes));
         }
-        let samples = coded.film.audio.as_ref().unwrap().samples as usize;
+        let samples = coded.film.audio[0].samples as usize;
         assert_eq!(decoded(&path), (coded.pictures.len(), samples));
         let first =
             probe(&path, &["-select_streams", "a", "-read_intervals", "%+#2", "-show_entries", "frame=pts_time"]);
@@ -129,11 +129,11 @@ fn one_track_alone_is_a_film() {
     let folder = tempfile::tempdir().unwrap();
     let clip = clip(folder.path(), &B_FRAMES, "2");
     let mut silent = take_apart(&clip, VideoCodec::H264, rate("25"));
-    (silent.film.audio, silent.sounds) = (None, vec![]);
+    (silent.film.audio, silent.sounds) = (vec![], vec![]);
     assert_eq!(decoded(&written(folder.path(), &silent)), (50, 0));
     let mut blind = take_apart(&clip, VideoCodec::H264, rate("25"));
     (blind.film.video, blind.pictures) = (None, vec![]);
-    let samples = blind.film.audio.as_ref().unwrap().samples as usize;
+    let samples = blind.film.audio[0].samples as usize;
     assert_eq!(decoded(&written(folder.path(), &blind)), (0, samples));
 }
 
@@ -141,7 +141,7 @@ fn one_track_alone_is_a_film() {
 fn pictures_minutes_apart_stay_in_place() {
     let folder = tempfile::tempdir().unwrap();
     let mut coded = take_apart(&clip(folder.path(), &B_FRAMES, "1"), VideoCodec::H264, rate("25"));
-    (coded.film.audio, coded.sounds) = (None, vec![]);
+    (coded.film.audio, coded.sounds) = (vec![], vec![]);
     let stretched = |time: MediaTime| MediaTime(time.ns() * 1000);
     let video = coded.film.video.as_mut().unwrap();
     video.times.iter_mut().for_each(|time| *time = stretched(*time));

@@ -82,7 +82,7 @@ fn tracks_that_begin_later_keep_their_distance() {
     video.times.iter_mut().for_each(|time| *time = later(*time));
     video.end = later(video.end);
     coded.pictures.iter_mut().for_each(|(_, pts, _)| *pts = later(*pts));
-    coded.film.audio.as_mut().unwrap().first = MediaTime::from_millis(1250);
+    coded.film.audio[0].first = MediaTime::from_millis(1250);
     let path = written(folder.path(), &coded);
     let first = |stream| packets(&path, stream).iter().map(|packet| packet.pts).fold(f64::MAX, f64::min);
     assert!((first("v") - 0.4).abs() < 1e-6, "{}", first("v"));
@@ -93,14 +93,14 @@ fn tracks_that_begin_later_keep_their_distance() {
 fn one_track_alone_is_a_film() {
     let folder = tempfile::tempdir().unwrap();
     let mut silent = coded(folder.path(), "2");
-    (silent.film.audio, silent.sounds) = (None, vec![]);
+    (silent.film.audio, silent.sounds) = (vec![], vec![]);
     assert_eq!(decoded(&written(folder.path(), &silent)), (50, 0));
     let mut blind = coded(folder.path(), "5");
     (blind.film.video, blind.pictures) = (None, vec![]);
     let path = written(folder.path(), &blind);
     assert_eq!(packets(&path, "a").len(), blind.sounds.len());
     let told = probe(&path, &["-show_entries", "format=duration"]);
-    let samples = blind.film.audio.as_ref().unwrap().samples as f64;
+    let samples = blind.film.audio[0].samples as f64;
     assert!((told[0].parse::<f64>().unwrap() - samples / 48_000.0).abs() < 0.025, "{told:?}");
 }
 

@@ -10,6 +10,7 @@ use framefleet_media::read_at::ReadAt;
 use framefleet_model::id::Digest;
 use framefleet_model::index::Key;
 use framefleet_model::media::{AudioCodec, AudioFormat, Chapter, Colour, Geometry, Orientation, Tags, VideoCodec};
+use framefleet_model::probe::Shown;
 use framefleet_model::time::{MediaTime, Rational};
 use proptest::prelude::*;
 
@@ -47,17 +48,19 @@ fn film(lead: MediaTime) -> Film {
             times,
             dts_delay: rate().time_of(2),
         }),
-        audio: Some(Audio {
+        audio: vec![Audio {
             codec: AudioCodec::Aac,
             codec_data: vec![0x11, 0x90],
             format: AudioFormat { rate: 48_000, channels: 2 },
             language: Some("fr".into()),
+            title: None,
+            shown: Shown::Default,
             bitrate: 128_000,
             first: MediaTime::ZERO,
             priming: 1024,
             samples: 96_000,
             units: SoundUnits::equal(95, 1024),
-        }),
+        }],
         tags: Tags { title: Some("a title".into()), created_unix: Some(1_000_000_000) },
         chapters: vec![chapter(0, 1000, "one"), chapter(1000, 2002, "two")],
         plan: Digest::of(b"plan"),
@@ -87,7 +90,7 @@ fn bytes(film: Film) -> Vec<u8> {
                 writer.push_picture(Picture { data: &data, pts, key }).expect("the film is sound");
                 picture += 1;
             }
-            Track::Audio => {
+            Track::Audio(_) => {
                 writer.push_sound(&[sound; 7]).expect("the film is sound");
                 sound = sound.wrapping_add(1);
             }

@@ -54,7 +54,7 @@ fn pictures_and_sound_stand_at_their_times() {
         }
         // ffmpeg leaves out the priming, but not the last unit's padding; the duration tells it.
         assert_eq!(decoded(&path), (coded.pictures.len(), (coded.sounds.len() - 1) * 1024));
-        let samples = coded.film.audio.as_ref().unwrap().samples;
+        let samples = coded.film.audio[0].samples;
         let duration = probe(&path, &["-select_streams", "a", "-show_entries", "stream=duration_ts"]);
         assert_eq!(duration, [samples.to_string()]);
     }
@@ -135,7 +135,7 @@ fn tracks_that_begin_later_keep_their_distance() {
     assert_eq!(start_times(&path), ["0.400000", "0.000000"]);
     assert_eq!(decoded(&path).0, 50);
 
-    coded.film.audio.as_mut().unwrap().first = MediaTime::from_millis(1250);
+    coded.film.audio[0].first = MediaTime::from_millis(1250);
     let path = written(folder.path(), &coded);
     assert_eq!(start_times(&path), ["0.400000", "1.250000"]);
 }
@@ -145,7 +145,7 @@ fn one_track_alone_is_a_film() {
     let folder = tempfile::tempdir().unwrap();
     let clip = clip(folder.path(), &B_FRAMES, "2");
     let mut silent = take_apart(&clip, VideoCodec::H264, rate("25"));
-    (silent.film.audio, silent.sounds) = (None, vec![]);
+    (silent.film.audio, silent.sounds) = (vec![], vec![]);
     assert_eq!(decoded(&written(folder.path(), &silent)), (50, 0));
     let mut blind = take_apart(&clip, VideoCodec::H264, rate("25"));
     (blind.film.video, blind.pictures) = (None, vec![]);

@@ -5,11 +5,12 @@ use std::process::Command;
 
 use crate::film;
 
-/// The checksum of each packet of a track (`v` or `a`), in the order of the file, after this bitstream filter if any. What a
+/// The checksum of each packet of a track (`v` or `a`, or `a:1` for the second of sound), in the order of the file, after this bitstream filter if any. What a
 /// demuxer says beside a packet's data stands behind it and is left out.
 pub fn hashes(file: &Path, track: &str, filter: &str) -> Result<Vec<String>, String> {
     let mut command = Command::new("ffmpeg");
-    command.args(["-v", "error", "-copyts", "-i"]).arg(file).args(["-map", &format!("0:{track}:0"), "-c", "copy"]);
+    let map = if track.contains(':') { format!("0:{track}") } else { format!("0:{track}:0") };
+    command.args(["-v", "error", "-copyts", "-i"]).arg(file).args(["-map", &map, "-c", "copy"]);
     if !filter.is_empty() {
         command.args([&format!("-bsf:{track}"), filter]);
     }

@@ -175,7 +175,7 @@ fn of_several_sound_tracks_the_default_one_is_taken() {
     let marks = ["-disposition:a:0", "0", "-disposition:a:1", "default"];
     for kind in ["mp4", "mkv"] {
         let source = from_plain(&format!("second-default.{kind}"), &[&words[..], &marks[..]].concat());
-        let (_home, made) = transcode(&source, "mp4", &[]);
+        let (_home, made) = transcode(&source, "mp4", &["--audio-tracks", "first"]);
         assert_eq!(oracle::read(&made).unwrap().beeps.unwrap().len(), 4, "{kind}: the tone without beeps was taken");
     }
 }
@@ -187,9 +187,8 @@ fn the_wanted_sound_track_is_taken() {
     let words = ["-f", "lavfi", "-i", tone, "-map", "0:v", "-map", "0:a", "-map", "1:a", "-c:v", "copy", "-c:a", "aac"];
     let marks = ["-metadata:s:a:0", "language=eng", "-metadata:s:a:1", "language=fra"];
     let source = from_plain("tracks.mkv", &[&words[..], &marks[..]].concat());
-    for (choice, language, beeping) in [(None, "eng", true), (Some("2"), "fra", false), (Some("fra"), "fra", false)] {
-        let flags: Vec<&str> = choice.map_or(Vec::new(), |choice| vec!["--audio-track", choice]);
-        let (_home, made) = transcode(&source, "mp4", &flags);
+    for (choice, language, beeping) in [("first", "eng", true), ("2", "fra", false), ("fra", "fra", false)] {
+        let (_home, made) = transcode(&source, "mp4", &["--audio-tracks", choice]);
         let told = probe(&made);
         let streams = told["streams"].as_array().unwrap().iter().filter(|one| one["codec_type"] == "audio").count();
         assert_eq!(streams, 1, "{choice:?}");

@@ -16,7 +16,7 @@ use framefleet_model::image::{
 };
 use framefleet_model::job::JobState;
 use framefleet_model::media::Container;
-use framefleet_model::pipeline::OutputRequest;
+use framefleet_model::pipeline::{OutputRequest, SoundTracks};
 use framefleet_model::task::{Outcome, Work};
 use framefleet_model::time::MediaTime;
 use framefleet_tests::fleet::media::{Fate, Smooth, TextMedia};
@@ -104,7 +104,8 @@ async fn what_was_encoded_before_a_kill_is_not_encoded_again() {
 
 fn pictures(to: &std::path::Path, images: Images) -> OutputRequest {
     let to = framefleet_common::adapters::blob::url::of_path(to);
-    OutputRequest { to, container: Container::Images, video: None, audio: None, package: None, images: Some(images) }
+    let (container, tracks) = (Container::Images, SoundTracks::Usual);
+    OutputRequest { to, container, video: None, audio: None, tracks, package: None, images: Some(images) }
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,9 +9,7 @@ use framefleet_common::board::Grant;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::{Digest, JobId, TaskKind};
 use framefleet_model::index::IndexHeader;
-use framefleet_model::job::Accepted;
 use framefleet_model::key::ObjectKey;
-use framefleet_model::pipeline::Request;
 use framefleet_model::plan::Plan;
 use framefleet_model::task::{AudioWork, EncodeWork, ImageWork, IndexWork, SourceLimits, Work};
 use framefleet_model::time::MediaTime;
@@ -51,8 +49,7 @@ impl Briefing {
         let job = &grant.job;
         let number = grant.task.id.number;
         if grant.task.id.kind == TaskKind::Index {
-            let request = self.request(&job.id).await?;
-            let work = IndexWork { audio_track: request.audio_track, limits: self.limits, tables: true };
+            let work = IndexWork { limits: self.limits, tables: true };
             let film = objects::film(&self.storages, &job.source).await?;
             return Ok(Brief {
                 work: Work::Index(work),
@@ -63,7 +60,7 @@ impl Briefing {
         let known = self.known(&job.id, digest).await?;
         let work = match grant.task.id.kind {
             TaskKind::Encode => Work::Encode(known.encode(number)?),
-            TaskKind::Audio => Work::Audio(known.audio()?),
+            TaskKind::Audio => Work::Audio(known.audio(number)?),
             TaskKind::Image => Work::Image(known.image(number)?),
             TaskKind::Index | TaskKind::Merge => {
                 return Err(internal(format!("{} is no task of a worker", grant.task.id)));
@@ -108,13 +105,6 @@ impl Briefing {
         }
         IndexHeader::from_bytes(&bytes).map_err(|e| internal(format!("{key}: {e}")))
     }
-
-    async fn request(&self, job: &JobId) -> Result<Request, Fault> {
-        let key = ObjectKey::request(job);
-        let bytes = self.work.object(&key).read_all(OBJECT_BYTES_MAX).await?;
-        let accepted = serde_json::from_slice::<Accepted>(&bytes);
-        accepted.map(|accepted| accepted.request).map_err(|e| internal(format!("{key} does not parse: {e}")))
-    }
 }
 
 impl Known {
@@ -147,8 +137,10 @@ impl Known {
         })
     }
 
-    fn audio(&self) -> Result<AudioWork, Fault> {
-        let track = self.header.audio.as_ref().ok_or_else(|| internal("the film has no sound".to_owned()))?;
+    fn audio(&self, number: u32) -> Result<AudioWork, Fault> {
+        let of_task = self.plan.sounds().get(number as usize).copied();
+        let track = self.header.audio.iter().find(|track| Some(track.number) == of_task);
+        let track = track.ok_or_else(|| internal(format!("the film has no sound for audio task {number}")))?;
         let mut span = self.plan.span;
         // Where a track ends is told by bit rates in some films: unless a range ends before, it ends with its last sample.
         if span.end >= track.span.end {
@@ -160,7 +152,7 @@ impl Known {
             origin: self.plan.origin,
             span,
             damaged: self.plan.damaged,
-            renditions: self.plan.audio.clone(),
+            renditions: self.plan.audio.iter().filter(|r| r.track == track.number).cloned().collect(),
         })
     }
 }

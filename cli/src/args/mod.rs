@@ -254,6 +254,10 @@ pub struct AudioArgs {
     /// Bits per second over all channels [default: 128k, or 64k for each of --channels; ac3 192k and 96k]
     #[arg(long, value_name = "RATE")]
     pub audio_bitrate: Option<String>,
+    /// Which of SRC's sound tracks: all, first (the default one, else the first), or a list of numbers from 1 and languages,
+    /// such as 1,3 or deu [default: all, first where a container holds one]
+    #[arg(long, value_name = "all|first|LIST")]
+    pub audio_tracks: Option<String>,
     /// Samples per second [default: as SRC]
     #[arg(long, value_name = "HZ")]
     pub sample_rate: Option<String>,
@@ -279,9 +283,6 @@ pub struct AudioArgs {
 #[group(multiple = true)]
 #[command(next_help_heading = "Work")]
 pub struct WorkArgs {
-    /// Which sound: its number from 1, or a language such as en [default: the default track, else the first]
-    #[arg(long, value_name = "N|LANG")]
-    pub audio_track: Option<String>,
     /// How the work is cut: a duration such as 5s, auto, or none [default: auto]
     #[arg(long, value_name = "DUR|auto|none")]
     pub segment_duration: Option<String>,

@@ -130,7 +130,7 @@ const STORAGE: [Key; 10] = [
     open("http", "\"tls\"", "tls or plain", "Whether the endpoint is reached by https:// or, as `plain`, by http://."),
 ];
 
-const PIPELINES: [Key; 10] = [
+const PIPELINES: [Key; 9] = [
     open("name", "\"\"", "text", "What triggers call it, with its version: `web@3`."),
     open("version", "\"\"", "text", "A new one for every change: jobs under way keep theirs."),
     open(
@@ -142,7 +142,6 @@ const PIPELINES: [Key; 10] = [
     open("steps", "[]", "tables", "What happens around outputs; this build knows none and refuses any."),
     open("segment_duration", "\"\"", "duration, auto or none", "As `segment.duration` of a job file."),
     open("damaged", "\"\"", "fail or keep", "As in a job file."),
-    open("audio_track", "\"\"", "number or language", "As in a job file."),
     open("from", "\"\"", "duration", "As in a job file."),
     open("to", "\"\"", "duration", "As in a job file."),
     open(

@@ -76,7 +76,6 @@ pub(super) struct RawPipeline {
     pub(super) steps: Vec<serde_json::Value>,
     pub(super) segment_duration: String,
     pub(super) damaged: String,
-    pub(super) audio_track: String,
     pub(super) from: String,
     pub(super) to: String,
     pub(super) on_existing: String,

@@ -66,7 +66,6 @@ fn pipeline(reading: &Reading<'_>, (at, raw): (usize, &RawPipeline)) -> Result<P
         outputs: raw.outputs.iter().map(sample).collect(),
         segment_duration: set(&raw.segment_duration),
         damaged: set(&raw.damaged),
-        audio_track: set(&raw.audio_track),
         from: set(&raw.from),
         to: set(&raw.to),
         on_existing: set(&raw.on_existing),

@@ -61,8 +61,8 @@ pub fn encode_need(renditions: &[VideoRendition], length: MediaTime) -> Need {
     Need { memory_mib: mib(memory), scratch_mib: mib(encoded_bytes(renditions, length)) }
 }
 
-pub fn audio_need(renditions: &[AudioRendition], length: MediaTime) -> Need {
-    let bits = renditions.iter().map(|rendition| u64::from(rendition.settings.bitrate)).fold(0, u64::saturating_add);
+pub fn audio_need<'a>(renditions: impl Iterator<Item = &'a AudioRendition>, length: MediaTime) -> Need {
+    let bits = renditions.map(|rendition| u64::from(rendition.settings.bitrate)).fold(0, u64::saturating_add);
     let scratch = seconds(length).saturating_mul(bits) / 8;
     Need { memory_mib: mib(CHILD_MIB * MIB), scratch_mib: mib(scratch) }
 }
@@ -240,7 +240,7 @@ mod tests {
     fn a_run_up_through_a_long_gop_is_part_of_the_estimate() {
         assert_eq!(of(&encode(MediaTime::from_secs(5), 1000)), Some(MediaTime::from_secs(4)));
         assert_eq!(of(&encode(MediaTime::MAX, 1000)), None);
-        let index = IndexWork { audio_track: Default::default(), limits: SourceLimits::DEFAULT, tables: true };
+        let index = IndexWork { limits: SourceLimits::DEFAULT, tables: true };
         assert_eq!(of(&Work::Index(index)), None);
     }
 }

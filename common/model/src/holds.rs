@@ -14,6 +14,14 @@ pub struct Holds {
     pub video: &'static [VideoCodec],
     /// The first is taken where none is asked for.
     pub audio: &'static [AudioCodec],
+    pub sounds: Sounds,
+}
+
+/// How many sound tracks a container holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sounds {
+    One,
+    Several,
 }
 
 /// A container that does not hold a codec; says what would do.
@@ -58,7 +66,21 @@ const fn holds(
     (name, extensions): (&'static str, &'static [&'static str]),
     (video, audio): (&'static [VideoCodec], &'static [AudioCodec]),
 ) -> Holds {
-    Holds { container, name, extensions, video, audio }
+    let sounds = match container {
+        Container::Mp4
+        | Container::Fmp4
+        | Container::Mov
+        | Container::Mkv
+        | Container::Webm
+        | Container::Ts
+        | Container::Avi => Sounds::Several,
+        // MP4 by its boxes, but players of music know one track.
+        Container::M4a => Sounds::One,
+        Container::Flv | Container::Mp3 | Container::Ogg | Container::Flac | Container::Wav | Container::Images => {
+            Sounds::One
+        }
+    };
+    Holds { container, name, extensions, video, audio, sounds }
 }
 
 impl Container {
@@ -82,12 +104,13 @@ impl Container {
 
     /// What players take in segments of this container; `None` where packages have none of it.
     pub fn in_segments(self) -> Option<Holds> {
-        let (video, audio): (&[VideoCodec], &[AudioCodec]) = match self {
-            Self::Ts => (&[VideoCodec::H264], &[AudioCodec::Aac]),
-            Self::Fmp4 => (&[VideoCodec::H264, VideoCodec::Hevc], &[AudioCodec::Aac, AudioCodec::Ac3]),
+        let (video, audio, sounds): (&[VideoCodec], &[AudioCodec], _) = match self {
+            // Players of playlists choose between lists, not between the tracks of a file.
+            Self::Ts => (&[VideoCodec::H264], &[AudioCodec::Aac], Sounds::One),
+            Self::Fmp4 => (&[VideoCodec::H264, VideoCodec::Hevc], &[AudioCodec::Aac, AudioCodec::Ac3], Sounds::Several),
             _ => return None,
         };
-        Some(Holds { video, audio, ..*self.holds() })
+        Some(Holds { video, audio, sounds, ..*self.holds() })
     }
 
     /// The container that a file name's extension means.

@@ -10,11 +10,15 @@
 use serde::{Deserialize, Serialize};
 
 use crate::media::{AudioFormat, Chapter, Tags, VideoFormat};
+use crate::packing::{pack_block, unpack_block};
+use crate::probe::Shown;
+use crate::several::{self, first, is_first};
 use crate::time::{MediaTime, Span};
 
 pub const UNITS_PER_BLOCK: usize = 1024;
 const MAGIC: &[u8; 4] = b"FFIX";
-const VERSION: u32 = 1;
+/// An index with several sound tracks; any other is written as one of version 1, which knew one at most.
+const VERSION: u32 = 2;
 /// No header is larger: a film of a hundred hours has 25 000 blocks.
 const HEADER_BYTES_MAX: usize = 64 << 20;
 
@@ -30,8 +34,13 @@ pub struct IndexHeader {
     pub container: String,
     pub method: Method,
     pub video: Option<VideoTrack>,
-    pub audio: Option<AudioTrack>,
-    /// Tracks of the source that were not chosen, one line each, for people.
+    /// Sound tracks that decode, in the order of their numbers.
+    #[serde(with = "several")]
+    pub audio: Vec<AudioTrack>,
+    /// Sound tracks from which nothing is heard.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub silent: Vec<SilentTrack>,
+    /// Tracks of the source of which nothing is known to be of use, one line each, for people.
     pub ignored: Vec<String>,
     pub tags: Tags,
     pub chapters: Vec<Chapter>,
@@ -47,6 +56,9 @@ pub struct Missing {
     pub of: Part,
     /// Where it begins, if that is known.
     pub from: Option<MediaTime>,
+    /// Number of the sound track that lacks it, where the film has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub track: Option<u32>,
     /// For people.
     pub what: String,
 }
@@ -107,6 +119,9 @@ pub enum Divisible {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AudioTrack {
+    /// Among the film's sound tracks, from 1.
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    pub number: u32,
     pub id: String,
     pub codec: String,
     /// As people call it, such as `aac` or `pcm_s16le`; empty in older indexes.
@@ -115,7 +130,52 @@ pub struct AudioTrack {
     pub decoder: String,
     pub format: AudioFormat,
     pub language: Option<String>,
+    /// What it is called, such as "Commentary".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Whether players play it unasked; an only track they do.
+    #[serde(default = "played", skip_serializing_if = "is_played")]
+    pub shown: Shown,
+    #[serde(default, skip_serializing_if = "Standing::is_beside")]
+    pub standing: Standing,
     pub span: Span,
+}
+
+/// How a track stands to others of its kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Standing {
+    #[default]
+    Beside,
+    /// It goes on where another ends: the source changes its tracks midway.
+    Behind,
+}
+
+/// A sound track that does not decode, or has nothing to decode.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SilentTrack {
+    /// Among the film's sound tracks, from 1.
+    pub number: u32,
+    /// As people call its codec.
+    pub name: String,
+    pub language: Option<String>,
+    pub why: Silent,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Silent {
+    Undecodable,
+    /// It has no units.
+    Empty,
+}
+
+fn played() -> Shown {
+    Shown::Default
+}
+
+fn is_played(shown: &Shown) -> bool {
+    *shown == played()
 }
 
 /// An access unit: the coded data of one picture (or of none, or of one field).
@@ -155,7 +215,7 @@ pub struct Block {
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IndexError {
-    #[error("this is no index of version {VERSION}")]
+    #[error("this is no index of a version up to {VERSION}")]
     Magic,
     #[error("the index ends after {0} bytes, in the middle of its {1}")]
     Short(usize, &'static str),
@@ -193,7 +253,7 @@ impl Index {
         json.resize(json_max, b' ');
         let mut out = Vec::with_capacity(12 + json_max + packed.iter().map(Vec::len).sum::<usize>());
         out.extend_from_slice(MAGIC);
-        out.extend_from_slice(&VERSION.to_le_bytes());
+        out.extend_from_slice(&header.version().to_le_bytes());
         out.extend_from_slice(&u32::try_from(json_max).unwrap_or(u32::MAX).to_le_bytes());
         out.extend_from_slice(&json);
         for block in &packed {
@@ -215,12 +275,22 @@ impl Index {
     }
 }
 
+impl Standing {
+    pub fn is_beside(&self) -> bool {
+        *self == Self::Beside
+    }
+}
+
 impl IndexHeader {
+    fn version(&self) -> u32 {
+        if self.audio.len() > 1 { VERSION } else { 1 }
+    }
+
     /// Reads the header alone, from at least as many bytes as it has.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, IndexError> {
         let fixed = bytes.get(..12).ok_or(IndexError::Short(bytes.len(), "preamble"))?;
         let word = |at: usize| u32::from_le_bytes([fixed[at], fixed[at + 1], fixed[at + 2], fixed[at + 3]]);
-        if &fixed[..4] != MAGIC || word(4) != VERSION {
+        if &fixed[..4] != MAGIC || !(1..=VERSION).contains(&word(4)) {
             return Err(IndexError::Magic);
         }
         let len = (word(8) as usize).min(HEADER_BYTES_MAX);
@@ -259,131 +329,4 @@ fn block_table(packed: &[Vec<u8>], base: u64) -> Vec<Block> {
         first_unit += units;
     }
     table
-}
-
-/// units:u32le, then lz4 of the columns.
-fn pack_block(units: &[Unit]) -> Vec<u8> {
-    let mut columns = Vec::with_capacity(units.len() * 16);
-    for unit in units {
-        let flags = u8::from(unit.is_key())
-            | (unit.shows.min(1) << 1)
-            | (u8::from(unit.pts.is_some()) << 2)
-            | (u8::from(unit.dts.is_some()) << 3)
-            | (u8::from(unit.duration.is_some()) << 4)
-            | (u8::from(unit.offset.is_some()) << 5)
-            | (u8::from(unit.key == Key::Open) << 6);
-        columns.push(flags);
-    }
-    let optional: [fn(&Unit) -> Option<i64>; 4] = [
-        |u| u.pts.map(MediaTime::ns),
-        |u| u.dts.map(MediaTime::ns),
-        |u| u.duration.map(MediaTime::ns),
-        |u| u.offset.and_then(|o| i64::try_from(o).ok()),
-    ];
-    for column in optional {
-        let mut last = 0_i64;
-        for value in units.iter().filter_map(column) {
-            put_varint(&mut columns, value.wrapping_sub(last));
-            last = value;
-        }
-    }
-    for unit in units {
-        put_varint(&mut columns, i64::from(unit.size));
-    }
-    for unit in units {
-        columns.extend_from_slice(&unit.hash.to_le_bytes());
-    }
-    let mut out = u32::try_from(units.len()).unwrap_or(u32::MAX).to_le_bytes().to_vec();
-    out.extend(lz4_flex::compress_prepend_size(&columns));
-    out
-}
-
-fn unpack_block(packed: &[u8], count: u32) -> Option<Vec<Unit>> {
-    let count = count as usize;
-    if count > UNITS_PER_BLOCK || packed.get(..4)? != u32::try_from(count).ok()?.to_le_bytes() {
-        return None;
-    }
-    // 40 bytes a unit is more than any of them takes; a larger claim is a lie about the size.
-    let claimed = u32::from_le_bytes(packed.get(4..8)?.try_into().ok()?) as usize;
-    if claimed > count * 64 {
-        return None;
-    }
-    let columns = lz4_flex::decompress_size_prepended(&packed[4..]).ok()?;
-    let mut reader = Columns { rest: &columns };
-    let flags = reader.take(count)?.to_vec();
-    let pts = reader.optional(&flags, 2)?;
-    let dts = reader.optional(&flags, 3)?;
-    let duration = reader.optional(&flags, 4)?;
-    let offset = reader.optional(&flags, 5)?;
-    let mut sizes = Vec::with_capacity(count);
-    for _ in 0..count {
-        sizes.push(u32::try_from(reader.varint()?).ok()?);
-    }
-    let mut units = Vec::with_capacity(count);
-    for i in 0..count {
-        let hash = u64::from_le_bytes(reader.take(8)?.try_into().ok()?);
-        units.push(Unit {
-            pts: pts[i].map(MediaTime),
-            dts: dts[i].map(MediaTime),
-            duration: duration[i].map(MediaTime),
-            size: sizes[i],
-            key: match (flags[i] & 1, flags[i] >> 6 & 1) {
-                (0, _) => Key::No,
-                (_, 0) => Key::Yes,
-                _ => Key::Open,
-            },
-            shows: flags[i] >> 1 & 1,
-            hash,
-            offset: offset[i].and_then(|o| u64::try_from(o).ok()),
-        });
-    }
-    Some(units)
-}
-
-struct Columns<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Columns<'a> {
-    fn take(&mut self, n: usize) -> Option<&'a [u8]> {
-        let (head, rest) = self.rest.split_at_checked(n)?;
-        self.rest = rest;
-        Some(head)
-    }
-
-    fn varint(&mut self) -> Option<i64> {
-        let mut raw = 0_u64;
-        for shift in (0..70).step_by(7) {
-            let byte = self.take(1)?[0];
-            raw |= u64::from(byte & 0x7f).checked_shl(shift)?;
-            if byte & 0x80 == 0 {
-                return Some((raw >> 1).cast_signed() ^ -((raw & 1).cast_signed()));
-            }
-        }
-        None
-    }
-
-    fn optional(&mut self, flags: &[u8], bit: u8) -> Option<Vec<Option<i64>>> {
-        let mut last = 0_i64;
-        let mut values = Vec::with_capacity(flags.len());
-        for flag in flags {
-            if flag >> bit & 1 == 0 {
-                values.push(None);
-                continue;
-            }
-            last = last.wrapping_add(self.varint()?);
-            values.push(Some(last));
-        }
-        Some(values)
-    }
-}
-
-/// LEB128 of the zigzag form.
-fn put_varint(out: &mut Vec<u8>, value: i64) {
-    let mut raw = ((value << 1) ^ (value >> 63)).cast_unsigned();
-    while raw >= 0x80 {
-        out.push(raw as u8 | 0x80);
-        raw >>= 7;
-    }
-    out.push(raw as u8);
 }

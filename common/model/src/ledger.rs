@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::Digest;
+use crate::several;
 use crate::sound::{Level, Measured};
 use crate::time::MediaTime;
 
@@ -116,7 +117,9 @@ pub struct OutputProof {
     pub beside: Vec<Part>,
     pub duration: MediaTime,
     pub video: Option<VideoReadback>,
-    pub audio: Option<AudioReadback>,
+    /// Of each of its sound tracks, in their order.
+    #[serde(with = "several")]
+    pub audio: Vec<AudioReadback>,
     /// Of a package, in the order of its plan, instead of `video` and `audio`.
     #[serde(default)]
     pub variants: Vec<VariantReadback>,
@@ -127,8 +130,9 @@ pub struct OutputProof {
 pub struct VariantReadback {
     pub rendition: u32,
     pub video: VideoReadback,
-    /// `None`: without sound.
-    pub audio: Option<AudioReadback>,
+    /// Of each of its sound tracks, in their order.
+    #[serde(with = "several")]
+    pub audio: Vec<AudioReadback>,
     /// Pictures in each of its segments.
     pub segments: Vec<u32>,
 }

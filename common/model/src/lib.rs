@@ -20,10 +20,14 @@ pub mod index;
 pub mod job;
 /// The names of all objects under the work store.
 pub mod key;
+/// Names of languages.
+pub mod language;
 /// The proof that an output is whole.
 pub mod ledger;
 /// What pictures and sound are: codecs, containers, formats, tags.
 pub mod media;
+/// Blocks of an index's units at rest.
+mod packing;
 /// Names as they stand in URLs.
 pub mod percent;
 /// What is done to pictures between decoder and encoder.
@@ -36,6 +40,8 @@ pub mod plan;
 pub mod probe;
 /// The socket between a media child and its parent.
 pub mod reads;
+/// Lists that are written as one thing while they hold no more.
+mod several;
 /// Pictures taken out of a film: what is planned.
 pub mod shots;
 /// What is done to sound between decoder and encoder.

@@ -22,7 +22,6 @@ pub struct Request {
     pub damaged: Damaged,
     /// The part of the film that is wanted, on the output's own time line (0 = the film's first moment).
     pub range: Range,
-    pub audio_track: TrackChoice,
     pub on_existing: OnExisting,
 }
 
@@ -36,6 +35,9 @@ pub struct OutputRequest {
     pub video: Option<VideoSettings>,
     /// `None`: without sound.
     pub audio: Option<AudioSettings>,
+    /// Which of the source's sound tracks, all by the same settings.
+    #[serde(default, skip_serializing_if = "SoundTracks::is_usual")]
+    pub tracks: SoundTracks,
     /// Pictures of the film instead of the film.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub images: Option<Images>,
@@ -212,13 +214,24 @@ pub struct Range {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum TrackChoice {
-    /// The track flagged as default, else the first decodable one.
+pub enum SoundTracks {
+    /// All where the container may hold several, the first where it holds one.
     #[default]
-    Default,
-    /// The n-th audio track, counted from 1.
+    Usual,
+    All,
+    /// The one that is flagged as default, else the first that decodes.
+    First,
+    /// In this order.
+    These(Vec<SoundTrack>),
+}
+
+/// How one of a film's sound tracks is named.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SoundTrack {
+    /// Counted from 1.
     Number(u32),
-    /// The first track of this language (ISO 639, two or three letters).
+    /// The first of this language (ISO 639, two or three letters).
     Language(String),
 }
 
@@ -231,6 +244,13 @@ impl Coding {
 impl Edges {
     pub fn is_told(&self) -> bool {
         *self == Self::Told
+    }
+}
+
+impl SoundTracks {
+    /// Whether nothing was asked for.
+    pub fn is_usual(&self) -> bool {
+        *self == Self::default()
     }
 }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::Digest;
+use crate::id::{Digest, TaskId, TaskKind};
 use crate::index::{Block, Unit};
 use crate::media::{
     AudioFormat, Chapter, Colour, Container, ContentLight, Geometry, MasteringDisplay, Orientation, Scan, Tags,
@@ -13,6 +13,7 @@ use crate::media::{
 };
 use crate::picture::{Canvas, Deinterlace, Rect};
 use crate::pipeline::{AudioSettings, Damaged, Edges, Manifest, RateControl, VideoSettings};
+use crate::several::{self, first, is_first};
 use crate::shots::ImagePlan;
 use crate::time::{MediaTime, Rational, Span};
 
@@ -104,6 +105,10 @@ fn even() -> u32 {
     PACE_EVEN
 }
 
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
 /// The buffer of a player, which an encoder keeps from running empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vbv {
@@ -182,9 +187,15 @@ pub struct EncodeFormat {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AudioRendition {
     pub number: u32,
+    /// Number of the source's sound track that it is made of, from 1.
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    pub track: u32,
     pub settings: AudioSettings,
     pub format: AudioFormat,
     pub language: Option<String>,
+    /// What the track is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
     /// Where on the output's time line its first sample must stand, after silence if need be; `None`: where the source
     /// begins. Containers without times begin at a place of their own.
     #[serde(default)]
@@ -201,8 +212,12 @@ pub struct OutputPlan {
     pub container: Container,
     /// Number of its video rendition.
     pub video: Option<u32>,
-    /// Number of its audio rendition.
-    pub audio: Option<u32>,
+    /// Numbers of its audio renditions, one for each of its sound tracks.
+    #[serde(with = "several")]
+    pub audio: Vec<u32>,
+    /// Which of them players play unasked.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub played: u32,
     /// How much later than on the output's time line everything stands in the file, where the container can only so keep
     /// pictures and sound together.
     #[serde(default)]
@@ -261,6 +276,27 @@ impl Plan {
         content.index.key.clear();
         content.outputs.iter_mut().for_each(|output| output.to.clear());
         content.digest()
+    }
+}
+
+impl Plan {
+    /// Numbers of the source's sound tracks that are heard, ascending: each is an audio task, numbered by its place here.
+    pub fn sounds(&self) -> Vec<u32> {
+        let mut tracks: Vec<u32> = self.audio.iter().map(|rendition| rendition.track).collect();
+        tracks.sort_unstable();
+        tracks.dedup();
+        tracks
+    }
+
+    /// The audio task that makes a rendition.
+    pub fn sound_task(&self, rendition: &AudioRendition) -> TaskId {
+        let before = self.sounds().iter().filter(|track| **track < rendition.track).count();
+        TaskId::new(TaskKind::Audio, u32::try_from(before).unwrap_or(u32::MAX))
+    }
+
+    /// One audio task for each track that is heard.
+    pub fn sound_tasks(&self) -> impl Iterator<Item = TaskId> + use<> {
+        (0..).zip(self.sounds()).map(|(number, _)| TaskId::new(TaskKind::Audio, number))
     }
 }
 
@@ -345,55 +381,4 @@ pub fn dts_delay(sorted: &[MediaTime], depth: u8) -> MediaTime {
     let ahead = sorted.iter().skip(usize::from(depth));
     let delay = sorted.iter().zip(ahead).map(|(early, late)| *late - *early).max();
     delay.unwrap_or(MediaTime::ZERO)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ms(values: &[i64]) -> Vec<MediaTime> {
-        values.iter().map(|v| MediaTime::from_millis(*v)).collect()
-    }
-
-    fn span(start: i64, end: i64) -> Span {
-        Span::new(MediaTime::from_millis(start), MediaTime::from_millis(end))
-    }
-
-    #[test]
-    fn without_a_grid_each_picture_keeps_its_time() {
-        let line = OutputLine { origin: MediaTime::from_millis(1000), grid: None, deinterlace: Deinterlace::Frame };
-        assert_eq!(output_times(&ms(&[1000, 1040, 1090]), span(1000, 1200), line), ms(&[0, 40, 90]));
-        assert_eq!(output_end(span(1000, 1200), line), MediaTime::from_millis(200));
-    }
-
-    #[test]
-    fn a_grid_doubles_drops_and_never_needs_the_neighbour() {
-        let grid = |rate| Some(Rational::new(rate, 1).unwrap());
-        let line = |rate| OutputLine { origin: MediaTime::ZERO, grid: grid(rate), deinterlace: Deinterlace::Weave };
-        assert_eq!(output_times(&ms(&[0, 40]), span(0, 80), line(50)), ms(&[0, 20, 40, 60]));
-        // Halves round up: 20 takes slot 1 and leaves it to 40 at once, 60 and 80 share slot 2.
-        assert_eq!(output_times(&ms(&[0, 20, 40, 60, 80]), span(0, 100), line(25)), ms(&[0, 40, 80]));
-        let film = ms(&[0, 33, 67, 100, 133, 167, 200, 233, 267]);
-        let whole = output_times(&film, span(0, 300), line(25));
-        for cut in 1..film.len() {
-            let at = film[cut].ns() / 1_000_000;
-            let mut parts = output_times(&film[..cut], span(0, at), line(25));
-            assert!(parts.last().is_none_or(|last| *last < output_end(span(0, at), line(25))));
-            parts.extend(output_times(&film[cut..], span(at, 300), line(25)));
-            assert_eq!(parts, whole, "cut at {at} ms");
-        }
-    }
-
-    #[test]
-    fn two_fields_share_the_time_of_their_picture() {
-        let line = OutputLine { origin: MediaTime::ZERO, grid: None, deinterlace: Deinterlace::Bob };
-        assert_eq!(output_times(&ms(&[0, 40]), span(0, 100), line), ms(&[0, 20, 40, 70]));
-        let on_grid = OutputLine { grid: Some(Rational::new(25, 1).unwrap()), ..line };
-        assert_eq!(output_times(&ms(&[0, 40]), span(0, 80), on_grid), ms(&[0, 40]));
-        let fast = OutputLine { grid: Some(Rational::new(100, 1).unwrap()), ..line };
-        let mut parts = output_times(&ms(&[0]), span(0, 40), fast);
-        parts.extend(output_times(&ms(&[40]), span(40, 80), fast));
-        assert_eq!(parts, output_times(&ms(&[0, 40]), span(0, 80), fast));
-        assert_eq!(parts.len(), 8);
-    }
 }

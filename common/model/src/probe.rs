@@ -48,6 +48,9 @@ pub struct Track {
     pub profile: Option<String>,
     pub level: Option<String>,
     pub language: Option<String>,
+    /// What the track is called.
+    #[serde(default)]
+    pub title: Option<String>,
     pub shown: Shown,
     /// Which decoder takes it, by GStreamer's name; `None`: none does.
     pub decoder: Option<String>,

@@ -10,9 +10,9 @@ use crate::id::Digest;
 use crate::index::{Block, Method, VideoTrack};
 use crate::ledger::{AudioProof, ImageProof, OutputProof, Produced, SegmentProof};
 use crate::media::{Chapter, Container, Tags};
-use crate::pipeline::{Damaged, Manifest, TrackChoice};
+use crate::pipeline::{Damaged, Manifest};
 use crate::plan::{AudioRendition, Segment, VideoRendition};
-use crate::probe::Probed;
+use crate::probe::{Probed, Shown};
 use crate::shots::ImagePlan;
 use crate::terms::Tenant;
 use crate::time::{MediaTime, Span};
@@ -88,7 +88,6 @@ pub enum Work {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IndexWork {
-    pub audio_track: TrackChoice,
     pub limits: SourceLimits,
     /// `false` forces the pass where the sample tables would do: tests compare both.
     pub tables: bool,
@@ -154,7 +153,8 @@ pub struct MergeWork {
     pub output: u32,
     pub container: Container,
     pub video: Option<MergeVideo>,
-    pub audio: Option<MergeAudio>,
+    /// Its sound tracks, in their order.
+    pub audio: Vec<MergeAudio>,
     /// Where the output is not one file: `video` is then none.
     #[serde(default)]
     pub package: Option<MergePackage>,
@@ -203,6 +203,8 @@ pub struct MergePackage {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MergeAudio {
     pub rendition: AudioRendition,
+    /// Whether players are to play it unasked.
+    pub shown: Shown,
     pub object: u32,
 }
 

@@ -10,7 +10,6 @@ use framefleet_common::child::limits::Limits;
 use framefleet_common::child::run::ChildMedia;
 use framefleet_common::child::{Attempt, Media, Objects};
 use framefleet_model::fault::{Fault, FaultKind};
-use framefleet_model::pipeline::TrackChoice;
 use framefleet_model::task::{IndexWork, Outcome, Progress, SourceLimits, Work, object};
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -93,7 +92,7 @@ impl Scene {
             progress: self.progress.clone(),
             cancel: self.cancel.clone(),
         };
-        let work = IndexWork { audio_track: TrackChoice::Default, limits: SourceLimits::DEFAULT, tables: true };
+        let work = IndexWork { limits: SourceLimits::DEFAULT, tables: true };
         media.run(Work::Index(work), attempt).await
     }
 

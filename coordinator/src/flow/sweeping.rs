@@ -117,7 +117,7 @@ mod tests {
     use std::sync::Arc;
 
     use framefleet_model::event::{BucketName, Provider, UploadKind};
-    use framefleet_model::pipeline::{Damaged, OnExisting, Range, Request, SegmentDuration, TrackChoice};
+    use framefleet_model::pipeline::{Damaged, OnExisting, Range, Request, SegmentDuration};
     use framefleet_model::trigger::Place;
     use framefleet_model::trigger::pipeline::Pipeline;
     use framefleet_model::trigger::template::Template;
@@ -133,7 +133,6 @@ mod tests {
             segments: SegmentDuration::Auto,
             damaged: Damaged::Fail,
             range: Range::default(),
-            audio_track: TrackChoice::Default,
             on_existing: OnExisting::Replace,
         };
         Trigger {

@@ -108,7 +108,7 @@ impl FleetOps {
         let all = |total: usize| Count { done: 0, total: u32::try_from(total).unwrap_or(u32::MAX) };
         let full = |count: Count| Count { done: count.total, ..count };
         let (segments, sounds, merges) = plan.as_ref().map_or_else(Default::default, |plan| {
-            (all(plan.segments.len()), all(usize::from(!plan.audio.is_empty())), all(plan.outputs.len()))
+            (all(plan.segments.len()), all(plan.sounds().len()), all(plan.outputs.len()))
         });
         let length = plan.as_ref().map_or(MediaTime::ZERO, |plan| encoded(plan, |_| true));
         let (counts, done) = match &job.state {

@@ -35,7 +35,8 @@ struct Only {
 
 impl Only {
     fn of(film: Film) -> Result<Self, MuxError> {
-        match (film.video, film.audio) {
+        film.check_sounds(1)?;
+        match (film.video, film.audio.into_iter().next()) {
             (None, Some(audio)) => Ok(Self { audio, pushed: 0 }),
             (Some(_), _) => Err(MuxError::Turn(Track::Video)),
             (None, None) => Err(MuxError::Empty),
@@ -43,13 +44,13 @@ impl Only {
     }
 
     fn wants(&self) -> Option<Track> {
-        (self.pushed < self.audio.units.begins.len()).then_some(Track::Audio)
+        (self.pushed < self.audio.units.begins.len()).then_some(Track::Audio(0))
     }
 
     /// The number of the unit that is being pushed.
     fn take(&mut self) -> Result<usize, MuxError> {
         let number = self.pushed;
-        self.wants().ok_or(MuxError::Turn(Track::Audio))?;
+        self.wants().ok_or(MuxError::Turn(Track::Audio(0)))?;
         self.pushed += 1;
         Ok(number)
     }

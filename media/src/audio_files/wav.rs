@@ -58,7 +58,7 @@ impl<W: Write + Seek> Muxer<W> for WavWriter<W> {
     fn finish(mut self: Box<Self>) -> Result<W, MuxError> {
         self.only.check_done()?;
         if self.due > 0 {
-            return Err(MuxError::Unfinished(Track::Audio));
+            return Err(MuxError::Unfinished(Track::Audio(0)));
         }
         if self.is_odd {
             self.sink.write_all(&[0])?;

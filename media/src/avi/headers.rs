@@ -14,7 +14,7 @@ const AC3: u16 = 0x2000;
 
 pub(crate) struct Head {
     video: Option<Video>,
-    audio: Option<Audio>,
+    audio: Vec<Audio>,
 }
 
 /// Where numbers go that are known only at the end.
@@ -52,11 +52,15 @@ impl Places {
         }
     }
 
-    pub(crate) fn patches(&self, slots: u64, sounds: u64) -> Vec<(u64, Vec<u8>)> {
+    /// `sounds`: the length of each sound track.
+    pub(crate) fn patches(&self, slots: u64, sounds: &[u64]) -> Vec<(u64, Vec<u8>)> {
         let word = |value: u64| u32::try_from(value).unwrap_or(u32::MAX).to_le_bytes().to_vec();
         let mut patches = vec![(self.first_part_at, word(self.first_part_pictures)), (self.whole_at, word(slots))];
         for places in &self.tracks {
-            let length = if places.track == Track::Video { slots } else { sounds };
+            let length = match places.track {
+                Track::Video => slots,
+                Track::Audio(number) => sounds.get(number).copied().unwrap_or(0),
+            };
             patches.push((places.length_at, word(length)));
             patches.push((places.index_at + 12, word(places.indexes.len() as u64)));
             let mut entries = Vec::new();
@@ -78,26 +82,21 @@ impl Head {
 
     pub(crate) fn tracks(&self) -> Vec<Track> {
         let video = self.video.as_ref().map(|_| Track::Video);
-        video.into_iter().chain(self.audio.as_ref().map(|_| Track::Audio)).collect()
+        video.into_iter().chain((0..self.audio.len()).map(Track::Audio)).collect()
     }
 
     pub(crate) fn chunk_name(&self, track: Track) -> [u8; 4] {
         match track {
             Track::Video => *b"00dc",
-            Track::Audio => *b"01wb",
+            Track::Audio(number) => numbered(b"__wb", 0, number),
         }
     }
 
     pub(crate) fn index_name(&self, track: Track) -> [u8; 4] {
         match track {
             Track::Video => *b"ix00",
-            Track::Audio => *b"ix01",
+            Track::Audio(number) => numbered(b"ix__", 2, number),
         }
-    }
-
-    /// Of one sample of all channels of PCM.
-    pub(crate) fn frame_bytes(&self) -> u32 {
-        self.audio.as_ref().map_or(1, |audio| u32::from(audio.format.channels) * 2).max(1)
     }
 
     /// Up to the first chunk of the first part.
@@ -109,8 +108,8 @@ impl Head {
             if let Some(video) = &self.video {
                 out.list(b"strl", |out| put_video(out, video, &mut places));
             }
-            if let Some(audio) = &self.audio {
-                out.list(b"strl", |out| self.put_audio(out, audio, &mut places));
+            for (number, audio) in self.audio.iter().enumerate() {
+                out.list(b"strl", |out| self.put_audio(out, (number, audio), &mut places));
             }
             out.list(b"odml", |out| {
                 out.chunk(b"dmlh", |out| {
@@ -143,9 +142,9 @@ impl Head {
         [0; 4].into_iter().for_each(|word| out.u32(word));
     }
 
-    fn put_audio(&self, out: &mut Riff, audio: &Audio, places: &mut Places) {
+    fn put_audio(&self, out: &mut Riff, (number, audio): (usize, &Audio), places: &mut Places) {
         let (rate, channels) = (audio.format.rate, audio.format.channels);
-        let frame = self.frame_bytes();
+        let frame = frame_bytes(audio);
         let unit = audio.codec.unit_samples(rate).unwrap_or(1);
         let is_pcm = audio.codec == AudioCodec::Pcm;
         // A chunk of PCM counts by samples, one of anything else as one unit.
@@ -175,9 +174,30 @@ impl Head {
                 out.u16(0);
             }
         });
-        let index_at = put_super_index(out, b"01wb");
-        places.tracks.push(TrackPlaces { track: Track::Audio, length_at, index_at, indexes: Vec::new() });
+        let track = Track::Audio(number);
+        let index_at = put_super_index(out, &self.chunk_name(track));
+        if let Some(title) = &audio.title {
+            out.chunk(b"strn", |out| {
+                out.0.extend_from_slice(title.as_bytes());
+                out.0.push(0);
+            });
+        }
+        places.tracks.push(TrackPlaces { track, length_at, index_at, indexes: Vec::new() });
     }
+}
+
+/// Of one sample of all channels of PCM.
+pub(crate) fn frame_bytes(audio: &Audio) -> u32 {
+    (u32::from(audio.format.channels) * 2).max(1)
+}
+
+/// A name with the number of a sound track's stream in two digits at a place; the pictures' is 00.
+fn numbered(name: &[u8; 4], at: usize, sound: usize) -> [u8; 4] {
+    let digit = |value: usize| b'0' + (value % 10) as u8;
+    let mut name = *name;
+    name[at] = digit((sound + 1) / 10);
+    name[at + 1] = digit(sound + 1);
+    name
 }
 
 fn put_video(out: &mut Riff, video: &Video, places: &mut Places) {

@@ -1,7 +1,7 @@
 //! An AVI muxer (Microsoft's RIFF and the OpenDML extensions 1.02): one pass, equal bytes for equal films.
 //!
 //! ```text
-//! RIFF AVI : hdrl (avih, a strl for each track, odml) · movi (chunks by turns, ix00, ix01) · idx1
+//! RIFF AVI : hdrl (avih, a strl for each track, odml) · movi (chunks by turns, ix00, ix01, …) · idx1
 //! RIFF AVIX: movi (chunks, ix00, ix01)                                        as often as a part is full
 //! ```
 //! AVI keeps no times: a picture stands where its number says, at a constant rate, and sound begins with the file. Where
@@ -47,7 +47,8 @@ pub struct AviWriter<W> {
     start_codes: Option<StartCodes>,
     /// Chunks of pictures, with the empty ones, and of sound.
     slots: u64,
-    pushed_sounds: u64,
+    /// Units of each sound track.
+    pushed_sounds: Vec<u64>,
     chunks: Vec<Placed>,
     part: Part,
     parts: usize,
@@ -81,7 +82,7 @@ impl<W: Write + Seek> AviWriter<W> {
         sink.write_all(&bytes)?;
         let at = start + bytes.len() as u64;
         let part = Part { riff: start, movi: at - 4 };
-        let (slots, pushed_sounds, parts, chunks) = (0, 0, 0, Vec::new());
+        let (slots, pushed_sounds, parts, chunks) = (0, vec![0; film.audio.len()], 0, Vec::new());
         let places = places.from(start);
         Ok(Self {
             sink,
@@ -157,11 +158,11 @@ impl<W: Write + Seek> AviWriter<W> {
     /// How long the part's chunks of a track last, in its own units.
     fn duration_of(&self, track: Track) -> u32 {
         let of_track = self.chunks.iter().filter(|chunk| chunk.track == track);
-        match (track, &self.film.audio) {
-            (Track::Audio, Some(audio)) if audio.codec == AudioCodec::Pcm => {
-                of_track.map(|chunk| chunk.size).sum::<u32>() / self.head.frame_bytes()
+        match track {
+            Track::Audio(number) if self.film.audio[number].codec == AudioCodec::Pcm => {
+                of_track.map(|chunk| chunk.size).sum::<u32>() / headers::frame_bytes(&self.film.audio[number])
             }
-            (Track::Video | Track::Audio, _) => of_track.count() as u32,
+            Track::Video | Track::Audio(_) => of_track.count() as u32,
         }
     }
 
@@ -232,9 +233,9 @@ impl<W: Write + Seek> Muxer<W> for AviWriter<W> {
     }
 
     fn push_sound(&mut self, data: &[u8]) -> Result<(), MuxError> {
-        self.turns.take(Track::Audio)?;
-        self.pushed_sounds += 1;
-        self.put_chunk(Track::Audio, Key::Yes, &[data])
+        let (number, _) = self.turns.take_sound()?;
+        self.pushed_sounds[number] += 1;
+        self.put_chunk(Track::Audio(number), Key::Yes, &[data])
     }
 
     fn finish(mut self: Box<Self>) -> Result<W, MuxError> {
@@ -242,11 +243,12 @@ impl<W: Write + Seek> Muxer<W> for AviWriter<W> {
             return Err(MuxError::Unfinished(track));
         }
         self.close_part()?;
-        let sounds = match &self.film.audio {
-            Some(Audio { codec: AudioCodec::Pcm, samples, .. }) => *samples,
-            Some(_) | None => self.pushed_sounds,
+        let length = |(audio, pushed): (&Audio, &u64)| match audio.codec {
+            AudioCodec::Pcm => audio.samples,
+            _ => *pushed,
         };
-        for (at, bytes) in self.places.patches(self.slots, sounds) {
+        let sounds: Vec<u64> = self.film.audio.iter().zip(&self.pushed_sounds).map(length).collect();
+        for (at, bytes) in self.places.patches(self.slots, &sounds) {
             self.patch(at, &bytes)?;
         }
         self.sink.flush()?;
@@ -261,10 +263,10 @@ fn check(film: &Film) -> Result<(), MuxError> {
         None => return Err(MuxError::Empty),
         Some(codec) => return refuse(codec.name()),
     }
-    match film.audio.as_ref().map(|audio| audio.codec) {
-        Some(AudioCodec::Mp3 | AudioCodec::Pcm | AudioCodec::Ac3) | None => Ok(()),
-        Some(codec) => refuse(codec.name()),
-    }
+    film.audio.iter().try_for_each(|audio| match audio.codec {
+        AudioCodec::Mp3 | AudioCodec::Pcm | AudioCodec::Ac3 => Ok(()),
+        codec => refuse(codec.name()),
+    })
 }
 
 /// H.264 as AVI has it: start codes, and parameter sets before each key picture.

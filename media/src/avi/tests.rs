@@ -2,6 +2,7 @@ use std::io::Cursor;
 
 use framefleet_model::id::Digest;
 use framefleet_model::media::{AudioFormat, Colour, Geometry, Orientation, Tags};
+use framefleet_model::probe::Shown;
 use framefleet_model::time::Rational;
 
 use super::*;
@@ -33,6 +34,8 @@ fn film() -> Film {
         codec_data: Vec::new(),
         format: AudioFormat { rate: 48_000, channels: 1 },
         language: None,
+        title: None,
+        shown: Shown::Default,
         bitrate: 768_000,
         first: MediaTime::ZERO,
         priming: 0,
@@ -40,7 +43,7 @@ fn film() -> Film {
         units: SoundUnits::equal(100, 1024),
     };
     let (tags, chapters, plan) = (Tags::default(), Vec::new(), Digest::of(b"plan"));
-    Film { video: Some(video), audio: Some(audio), tags, chapters, plan }
+    Film { video: Some(video), audio: vec![audio], tags, chapters, plan }
 }
 
 fn written(part_bytes: u64) -> Vec<u8> {
@@ -54,7 +57,7 @@ fn written(part_bytes: u64) -> Vec<u8> {
                 let pts = times.next().unwrap();
                 writer.push_picture(Picture { data: &[7; 501], pts, key: Key::Yes }).unwrap();
             }
-            Track::Audio => writer.push_sound(&[1; 2048]).unwrap(),
+            Track::Audio(_) => writer.push_sound(&[1; 2048]).unwrap(),
         }
     }
     writer.finish().unwrap().into_inner()

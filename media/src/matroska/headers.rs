@@ -1,12 +1,14 @@
 //! Everything before the first cluster, and the cues after the last.
 
+use framefleet_model::language;
 use framefleet_model::media::{AudioCodec, Colour, ColourRange, ContentLight, MasteringDisplay, VideoCodec};
-use framefleet_model::time::{MediaTime, NS_PER_SECOND, scale_round};
+use framefleet_model::probe::Shown;
+use framefleet_model::time::{NS_PER_SECOND, scale_round};
 
 use super::ebml::Elements;
 use super::{DocType, SCALE_NS, id};
 use crate::audio_files::flac_head;
-use crate::muxing::{Audio, Film, MuxError, Video, language, vp9};
+use crate::muxing::{Audio, Film, MuxError, Video, vp9};
 
 /// Seconds from 1970 to 2001, where Matroska's dates begin.
 const EPOCH: i64 = 978_307_200;
@@ -16,9 +18,11 @@ const OPUS_PREROLL_NS: u64 = 80_000_000;
 /// Display sizes are a ratio, not pixels.
 const AS_RATIO: u64 = 3;
 
-/// Numbers of the tracks, and Matroska's numbers of their types.
+/// Numbers of the tracks, and Matroska's numbers of their types; more sound tracks have the numbers after the first's.
 pub(crate) const VIDEO: u64 = 1;
 pub(crate) const AUDIO: u64 = 2;
+/// Where the names of sound tracks but the first begin: those of chapters lie below.
+const MORE_SOUND: u64 = 1 << 32;
 
 /// A cluster that a player may jump to.
 pub(crate) struct Cue {
@@ -65,7 +69,7 @@ pub(crate) fn info(film: &Film) -> Vec<u8> {
     let mut e = Elements::default();
     e.master(id::INFO, |e| {
         e.uint(0x2ad7b1, SCALE_NS.unsigned_abs());
-        let end = film_end(film).ns();
+        let end = film.end().ns();
         e.float(0x4489, end as f64 / SCALE_NS as f64);
         if let Some(created) = film.tags.created_unix {
             e.int(0x4461, created.saturating_sub(EPOCH).saturating_mul(NS_PER_SECOND));
@@ -78,14 +82,6 @@ pub(crate) fn info(film: &Film) -> Vec<u8> {
         e.binary(0x73a4, &uid(film, 0).to_be_bytes().repeat(2));
     });
     e.into_bytes()
-}
-
-fn film_end(film: &Film) -> MediaTime {
-    let sound = film.audio.as_ref().map(|audio| {
-        let samples = i64::try_from(audio.samples).unwrap_or(i64::MAX);
-        audio.first + MediaTime::from_ticks(samples, audio.format.rate.max(1))
-    });
-    film.video.as_ref().map(|video| video.end).max(sound).unwrap_or(MediaTime::ZERO)
 }
 
 /// A number that no other part of this film has, never zero.
@@ -101,19 +97,34 @@ pub(crate) fn tracks(film: &Film) -> Vec<u8> {
         if let Some(video) = &film.video {
             e.master(id::TRACK, |e| put_video(e, video, uid(film, VIDEO)));
         }
-        if let Some(audio) = &film.audio {
-            e.master(id::TRACK, |e| put_audio(e, audio, uid(film, AUDIO)));
+        for (audio, place) in film.audio.iter().zip(0..) {
+            let uid = uid(film, if place == 0 { AUDIO } else { MORE_SOUND + place });
+            e.master(id::TRACK, |e| put_audio(e, audio, (AUDIO + place, uid)));
         }
     });
     e.into_bytes()
 }
 
-fn put_common(e: &mut Elements, number: u64, uid: u64, named: Option<&str>) {
-    e.uint(0xd7, number);
-    e.uint(0x73c5, uid);
-    e.uint(0x83, number);
-    e.uint(0x88, 1);
+/// What tracks of all kinds say of themselves.
+struct Common<'a> {
+    number: u64,
+    uid: u64,
+    kind: u64,
+    shown: Shown,
+    language: Option<&'a str>,
+    title: Option<&'a str>,
+}
+
+fn put_common(e: &mut Elements, track: &Common<'_>) {
+    let named = track.language;
+    e.uint(0xd7, track.number);
+    e.uint(0x73c5, track.uid);
+    e.uint(0x83, track.kind);
+    e.uint(0x88, u64::from(track.shown == Shown::Default));
     e.uint(0x9c, 0);
+    if let Some(title) = track.title {
+        e.text(0x536e, title);
+    }
     let letters = language::three_letters(named);
     e.binary(0x22b59c, &letters);
     if let Some(tag) = named {
@@ -122,7 +133,8 @@ fn put_common(e: &mut Elements, number: u64, uid: u64, named: Option<&str>) {
 }
 
 fn put_video(e: &mut Elements, video: &Video, uid: u64) {
-    put_common(e, VIDEO, uid, video.language.as_deref());
+    let (language, shown) = (video.language.as_deref(), Shown::Default);
+    put_common(e, &Common { number: VIDEO, uid, kind: VIDEO, shown, language, title: None });
     e.text(
         0x86,
         match video.codec {
@@ -207,8 +219,9 @@ fn vp9_features(video: &Video) -> Vec<u8> {
     vec![1, 1, profile, 2, 1, vp9::level(video), 3, 1, video.depth, 4, 1, 1]
 }
 
-fn put_audio(e: &mut Elements, audio: &Audio, uid: u64) {
-    put_common(e, AUDIO, uid, audio.language.as_deref());
+fn put_audio(e: &mut Elements, audio: &Audio, (number, uid): (u64, u64)) {
+    let (language, title, shown) = (audio.language.as_deref(), audio.title.as_deref(), audio.shown);
+    put_common(e, &Common { number, uid, kind: AUDIO, shown, language, title });
     let (id, private) = match audio.codec {
         AudioCodec::Aac => ("A_AAC", audio.codec_data.clone()),
         AudioCodec::Mp3 => ("A_MPEG/L3", Vec::new()),

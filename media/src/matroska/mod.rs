@@ -66,10 +66,11 @@ pub struct MatroskaWriter<W> {
     sink: W,
     film: Film,
     pictures: Option<Pictures>,
-    sounds: Option<Sounds>,
+    sounds: Vec<Sounds>,
     turns: Turns,
     pushed_pictures: usize,
-    pushed_sounds: usize,
+    /// Of each sound track.
+    pushed_sounds: Vec<usize>,
     layout: Layout,
     cluster: Option<Cluster>,
     cues: Vec<Cue>,
@@ -108,7 +109,7 @@ impl<W: Write + Seek> MatroskaWriter<W> {
     pub fn begin(mut sink: W, film: Film, doc: DocType) -> Result<Self, MuxError> {
         headers::check(&film)?;
         let pictures = film.video.as_ref().map(|video| Pictures::new(video, TICKS_PER_SECOND)).transpose()?;
-        let sounds = film.audio.as_ref().map(Sounds::new).transpose()?;
+        let sounds = film.audio.iter().map(Sounds::new).collect::<Result<Vec<_>, _>>()?;
         let turns = Turns::new(runs(&film, pictures.as_ref(), RUN)?);
         if turns.now().is_none() {
             return Err(MuxError::Empty);
@@ -117,20 +118,8 @@ impl<W: Write + Seek> MatroskaWriter<W> {
         let (bytes, layout) = head(&film, (doc, start));
         sink.write_all(&bytes)?;
         let at = start + bytes.len() as u64;
-        let (cluster, cues) = (None, Vec::new());
-        Ok(Self {
-            sink,
-            film,
-            pictures,
-            sounds,
-            turns,
-            pushed_pictures: 0,
-            pushed_sounds: 0,
-            layout,
-            cluster,
-            cues,
-            at,
-        })
+        let (cluster, cues, pushed_sounds) = (None, Vec::new(), vec![0; sounds.len()]);
+        Ok(Self { sink, film, pictures, sounds, turns, pushed_pictures: 0, pushed_sounds, layout, cluster, cues, at })
     }
 
     fn put(&mut self, unit: &Unit<'_>) -> Result<(), MuxError> {
@@ -234,18 +223,16 @@ impl<W: Write + Seek> Muxer<W> for MatroskaWriter<W> {
     }
 
     fn push_sound(&mut self, data: &[u8]) -> Result<(), MuxError> {
-        self.turns.take(Track::Audio)?;
-        let (Some(audio), Some(sounds)) = (&self.film.audio, &self.sounds) else {
-            return Err(MuxError::Turn(Track::Audio));
-        };
-        let number = self.pushed_sounds;
+        let (track, _) = self.turns.take_sound()?;
+        let (audio, sounds) = (&self.film.audio[track], &self.sounds[track]);
+        let number = self.pushed_sounds[track];
         let discard = discard_ns(audio, number);
         // A codec delay is told for Opus, and taken off every stamp by those who read it.
         let told = if audio.codec == AudioCodec::Opus { 0 } else { audio.priming };
         let at = audio.first - samples_time(audio, u64::from(told)) + sounds.begins(number);
         let ticks = at.to_ticks(TICKS_PER_SECOND);
-        self.pushed_sounds += 1;
-        self.put(&Unit { track: AUDIO, data, ticks, not_before: ticks, key: Key::Yes, discard })
+        self.pushed_sounds[track] += 1;
+        self.put(&Unit { track: AUDIO + track as u64, data, ticks, not_before: ticks, key: Key::Yes, discard })
     }
 
     fn finish(mut self: Box<Self>) -> Result<W, MuxError> {

@@ -1,4 +1,4 @@
-//! What is merged: the segments of one rendition in order, each opened when it is written, and one sound track.
+//! What is merged: the segments of one rendition in order, each opened when it is written, and the sound tracks.
 
 use std::sync::Arc;
 
@@ -7,6 +7,7 @@ use framefleet_model::media::Orientation;
 use framefleet_model::pipeline::Coding;
 use framefleet_model::plan::VideoRendition;
 use framefleet_model::task::{MergeVideo, MergeWork};
+use framefleet_model::time::MediaTime;
 
 use crate::merge::headers;
 use crate::merge::schedule::Schedule;
@@ -18,7 +19,8 @@ use crate::segment::{Entry, SegmentReader};
 
 pub(crate) struct Inputs {
     pub(crate) pictures: Option<PictureInput>,
-    pub(crate) sound: Option<SoundInput>,
+    /// In the output's order.
+    pub(crate) sounds: Vec<SoundInput>,
 }
 
 pub(crate) struct PictureInput {
@@ -37,10 +39,8 @@ pub(crate) struct PictureInput {
 impl Inputs {
     pub(crate) fn open(work: &MergeWork, reader: &Reader) -> Result<Self, Fault> {
         let pictures = work.video.as_ref().map(|video| PictureInput::open(video, reader));
-        let sound = work.audio.as_ref().map(|audio| -> Result<SoundInput, Fault> {
-            Ok(SoundInput { rendition: audio.rendition.clone(), track: open_segment(audio.object, reader)? })
-        });
-        Ok(Self { pictures: pictures.transpose()?, sound: sound.transpose()? })
+        let sounds = work.audio.iter().map(|audio| SoundInput::open(audio, reader)).collect::<Result<_, _>>()?;
+        Ok(Self { pictures: pictures.transpose()?, sounds })
     }
 
     pub(crate) fn next_picture(&mut self) -> Result<Option<(Entry, &[u8])>, Fault> {
@@ -50,18 +50,23 @@ impl Inputs {
         }
     }
 
-    pub(crate) fn next_sound(&mut self) -> Result<Option<(Entry, &[u8])>, Fault> {
-        match &mut self.sound {
+    pub(crate) fn next_sound(&mut self, track: usize) -> Result<Option<(Entry, &[u8])>, Fault> {
+        match self.sounds.get_mut(track) {
             Some(sound) => sound.track.next(),
             None => Ok(None),
         }
+    }
+
+    /// Where the last sound ends.
+    pub(crate) fn heard_until(&self) -> Option<MediaTime> {
+        self.sounds.iter().map(|sound| sound.track.extent.end).max()
     }
 
     /// The output as a muxer is told of it.
     pub(crate) fn film(&self, work: &MergeWork) -> Result<Film, Fault> {
         let film = Film {
             video: self.pictures.as_ref().map(PictureInput::track).transpose()?,
-            audio: self.sound.as_ref().map(SoundInput::track).transpose()?,
+            audio: self.sounds.iter().map(SoundInput::track).collect::<Result<_, _>>()?,
             tags: work.tags.clone(),
             chapters: work.chapters.clone(),
             plan: work.plan.clone(),
@@ -168,7 +173,7 @@ mod tests {
     use framefleet_model::plan::EncodeFormat;
     use framefleet_model::reads::{Op, REQUEST_BYTES, ReadReply, ReadRequest, Status};
     use framefleet_model::task::{CHILD_PROTOCOL, ChildLimits, ChildSpec, MergeSegment, Work, object};
-    use framefleet_model::time::{MediaTime, Rational, Span};
+    use framefleet_model::time::{Rational, Span};
 
     use super::*;
     use crate::segment::{Extent, SegmentWriter, Sync};
@@ -241,7 +246,8 @@ mod tests {
             container: "video/quicktime".to_owned(),
             method: Method::Pass,
             video: None,
-            audio: None,
+            audio: Vec::new(),
+            silent: Vec::new(),
             ignored: Vec::new(),
             tags: Tags::default(),
             chapters: Vec::new(),
@@ -302,7 +308,7 @@ mod tests {
             output: 0,
             container: Container::Mp4,
             video: Some(video),
-            audio: None,
+            audio: Vec::new(),
             package: None,
             delay: MediaTime::ZERO,
             tags: Tags::default(),

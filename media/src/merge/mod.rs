@@ -3,7 +3,7 @@
 //! ```text
 //! index ─▶ schedule ─┐
 //! segment 0, 1, 2 … ─┴▶ order, DTS ─▶ muxer ─▶ file ─▶ demuxed again ─▶ proof
-//! sound ─────────────────────────────┘
+//! sound 0, 1 … ──────────────────────┘
 //! ```
 //! A segment is opened, and waited for if it must be, when its turn to be written has come: a merge begins while the
 //! film's end is still being encoded.
@@ -99,8 +99,8 @@ fn mux(
                 done += 1;
                 teller.step(done, entry.pts);
             }
-            Track::Audio => {
-                let (entry, data) = inputs.next_sound()?.ok_or_else(|| internal("the sound ends too early"))?;
+            Track::Audio(number) => {
+                let (entry, data) = inputs.next_sound(number)?.ok_or_else(|| internal("the sound ends too early"))?;
                 writer.push_sound(data).map_err(mux_fault)?;
                 teller.step(done, entry.pts);
             }

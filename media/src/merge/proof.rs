@@ -10,7 +10,7 @@ use framefleet_model::id::Digest;
 use framefleet_model::index::Unit;
 use framefleet_model::ledger::{AudioReadback, OutputProof, Produced, Stand, VideoReadback};
 use framefleet_model::media::{AudioCodec, Container};
-use framefleet_model::task::MergeWork;
+use framefleet_model::task::{MergeWork, SourceLimits};
 use framefleet_model::time::MediaTime;
 use sha2::{Digest as _, Sha256};
 
@@ -21,20 +21,21 @@ use crate::merge::sound::SoundInput;
 use crate::pass::{self, Until};
 use crate::read_at::ReadAt;
 use crate::sound_coding;
-use crate::tap::{Heard, Kind};
+use crate::tap::{Heard, Kind, sound_taps};
 
 /// What a container's clock may round off a picture's time.
 const OFF_MAX: MediaTime = MediaTime::from_millis(1);
 /// The same for sound beside pictures: both clocks round.
 const SOUND_OFF_MAX: MediaTime = MediaTime::from_millis(2);
-const TRACKS: u32 = 8;
+/// More than an output of a film within bounds has: its own, and one of chapters.
+const TRACKS: u32 = SourceLimits::DEFAULT.tracks_max + 2;
 
 pub(crate) fn of(work: &MergeWork, inputs: &Inputs, path: &Path, name: String) -> Result<OutputProof, Fault> {
     let file = File::open(path).map_err(|e| scratch_fault(&e))?;
     let produced = produced(&file, name).map_err(|e| scratch_fault(&e))?;
     let (video, audio) = readback((inputs, work.container), Arc::new(file))?;
     let shown = inputs.pictures.as_ref().map(|pictures| pictures.schedule.end);
-    let heard = inputs.sound.as_ref().map(|sound| sound.track.extent.end);
+    let heard = inputs.heard_until();
     Ok(OutputProof {
         output: work.output,
         file: produced,
@@ -51,7 +52,7 @@ pub(crate) fn of(work: &MergeWork, inputs: &Inputs, path: &Path, name: String) -
 pub(crate) fn readback(
     (inputs, container): (&Inputs, Container),
     file: Arc<dyn ReadAt>,
-) -> Result<(Option<VideoReadback>, Option<AudioReadback>), Fault> {
+) -> Result<(Option<VideoReadback>, Vec<AudioReadback>), Fault> {
     let film = Arc::new(Presented::of(file));
     let passed = pass::run(film.clone(), (TRACKS, Until::End), |_| {})?;
     if let Some(trouble) = passed.trouble {
@@ -59,7 +60,7 @@ pub(crate) fn readback(
     }
     let track = |kind: Kind| passed.taps.iter().find(|tap| tap.heard().kind == kind).cloned();
     let missing = |what: &str| Fault::new(FaultKind::LedgerOpen, format!("the output has no {what} track"));
-    let (mut video, mut audio) = (None, None);
+    let mut video = None;
     if let Some(pictures) = &inputs.pictures {
         let tap = track(Kind::Video).ok_or_else(|| missing("video"))?;
         let last = pictures.schedule.times.last().copied().unwrap_or_default();
@@ -69,13 +70,16 @@ pub(crate) fn readback(
         }
         video = Some(pictures_of(&shown(&tap.heard(), container), pictures)?);
     }
-    if let Some(sound) = &inputs.sound {
-        let tap = track(Kind::Audio).ok_or_else(|| missing("audio"))?;
-        let beside = inputs.pictures.as_ref().and_then(|p| p.schedule.times.first().copied());
-        let first = track(Kind::Video).and_then(|tap| shown(&tap.heard(), container).first().copied());
-        audio = Some(sound_of(&tap.heard(), sound, first.zip(beside))?);
+    let beside = inputs.pictures.as_ref().and_then(|p| p.schedule.times.first().copied());
+    let first = track(Kind::Video).and_then(|tap| shown(&tap.heard(), container).first().copied());
+    let taps = sound_taps(&passed.taps);
+    if taps.len() != inputs.sounds.len() {
+        let (found, due) = (taps.len(), inputs.sounds.len());
+        let message = format!("{found} sound tracks read back from the output, {due} went in");
+        return Err(Fault::new(FaultKind::LedgerOpen, message));
     }
-    Ok((video, audio))
+    let audio = taps.iter().zip(&inputs.sounds).map(|(tap, sound)| sound_of(&tap.heard(), sound, first.zip(beside)));
+    Ok((video, audio.collect::<Result<_, _>>()?))
 }
 
 fn produced(mut file: &File, name: String) -> std::io::Result<Produced> {

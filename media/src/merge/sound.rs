@@ -1,21 +1,31 @@
-//! The sound track that is merged: what of its units is to be heard, and where.
+//! A sound track that is merged: what of its units is to be heard, and where.
 
 use framefleet_model::fault::Fault;
 use framefleet_model::media::AudioCodec;
 use framefleet_model::pipeline::Coding;
 use framefleet_model::plan::AudioRendition;
+use framefleet_model::probe::Shown;
+use framefleet_model::task::MergeAudio;
 use framefleet_model::time::{MediaTime, NS_PER_SECOND, scale_round};
 
 use crate::merge::headers::codec_data;
+use crate::merge::inputs::open_segment;
 use crate::muxing::{Audio, SoundUnits};
+use crate::reader::Reader;
 use crate::segment::{Extent, SegmentReader};
 
 pub(crate) struct SoundInput {
     pub(crate) rendition: AudioRendition,
+    shown: Shown,
     pub(crate) track: SegmentReader,
 }
 
 impl SoundInput {
+    pub(crate) fn open(audio: &MergeAudio, reader: &Reader) -> Result<Self, Fault> {
+        let track = open_segment(audio.object, reader)?;
+        Ok(Self { rendition: audio.rendition.clone(), shown: audio.shown, track })
+    }
+
     /// The place of the first sample that is to be heard.
     pub(crate) fn first(&self) -> MediaTime {
         let Extent { samples, end } = self.track.extent;
@@ -48,6 +58,8 @@ impl SoundInput {
             codec_data: fitted(codec, codec_data(&self.track.caps)?, (priming, samples)),
             format: self.rendition.format,
             language: self.rendition.language.clone(),
+            title: self.rendition.title.clone(),
+            shown: self.shown,
             bitrate: self.rendition.settings.bitrate,
             first: self.first(),
             priming,

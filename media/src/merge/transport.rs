@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use framefleet_model::fault::{Fault, FaultKind};
+use framefleet_model::language;
 use framefleet_model::media::{AudioCodec, VideoCodec};
 use framefleet_model::time::MediaTime;
 use gst::prelude::*;
@@ -19,11 +20,13 @@ const BASE: MediaTime = MediaTime::from_secs(1000 * 3600);
 const AHEAD_BYTES: u64 = 8 << 20;
 /// What stands before the stream's zero is left out. AAC's first unit is all priming; others' hold sound, and zero comes as
 /// much earlier.
+/// Pads of the muxer are named after the streams' identifiers; the pictures' is 256.
+const FIRST_SOUND_PID: u16 = 257;
 const HEADROOM: MediaTime = MediaTime::from_secs(1);
 
 /// ```text
 /// pictures ─▶ {appsrc} ! {h264parse} ! byte-stream ! {queue} ! sink_256 {mpegtsmux} ! {filesink}
-/// sound ────▶ {appsrc} ! {aacparse} ! adts ! {queue} ! sink_257
+/// sound ────▶ {appsrc} ! {aacparse} ! adts ! {queue} ! sink_257, and so on for each track
 /// ```
 pub(crate) fn mux(inputs: &mut Inputs, path: &Path, teller: &Teller) -> Result<(), Fault> {
     let pipe = Pipe::new();
@@ -33,22 +36,24 @@ pub(crate) fn mux(inputs: &mut Inputs, path: &Path, teller: &Teller) -> Result<(
     sink.set_property("async", false);
     pipe.chain(&[&muxer, &sink])?;
     let pictures = inputs.pictures.as_mut().map(|p| Ok::<_, Fault>((video_row(&pipe, &muxer, p)?, p))).transpose()?;
-    let sound = inputs.sound.as_mut().map(|s| Ok::<_, Fault>((audio_row(&pipe, &muxer, s)?, s))).transpose()?;
+    let sounds = inputs.sounds.iter_mut().zip(FIRST_SOUND_PID..);
+    let sounds = sounds.map(|(s, pid)| Ok::<_, Fault>((audio_row(&pipe, (&muxer, pid), s)?, s)));
+    let sounds = sounds.collect::<Result<Vec<_>, _>>()?;
     pipe.play()?;
-    let zero = inputs_zero(sound.as_ref().map(|(_, input)| &**input));
+    let zero = inputs_zero(sounds.iter().map(|(_, input)| &**input));
     let pushed = AtomicU64::new(0);
     std::thread::scope(|scope| {
         let (pipe, pushed) = (&pipe, &pushed);
         let video = pictures
             .map(|(source, input)| scope.spawn(move || pipe.or_end(push_pictures((&source, pushed, zero), input))));
-        let audio =
-            sound.map(|(source, input)| scope.spawn(move || pipe.or_end(push_sound((&source, pushed, zero), input))));
+        let push = |(source, input)| scope.spawn(move || pipe.or_end(push_sound((&source, pushed, zero), input)));
+        let audio: Vec<_> = sounds.into_iter().map(push).collect();
         let ended = pipe.wait_end(|| teller.step(pushed.load(Ordering::Relaxed), MediaTime::ZERO));
         // Pushing threads may wait for room in a pipeline that no longer moves.
         let _ = pipe.element().set_state(gst::State::Null);
-        let pushed = [video, audio]
+        let pushed = video
             .into_iter()
-            .flatten()
+            .chain(audio)
             .map(|t| t.join().unwrap_or_else(|_| Err(internal("a pushing thread panicked"))));
         let pushed: Result<(), Fault> = pushed.collect();
         ended.and(pushed)
@@ -69,7 +74,7 @@ fn video_row(pipe: &Pipe, muxer: &gst::Element, input: &PictureInput) -> Result<
     row(pipe, (&input.caps, &parser, &stream), (muxer, "sink_256"))
 }
 
-fn audio_row(pipe: &Pipe, muxer: &gst::Element, input: &SoundInput) -> Result<gst_app::AppSrc, Fault> {
+fn audio_row(pipe: &Pipe, (muxer, pid): (&gst::Element, u16), input: &SoundInput) -> Result<gst_app::AppSrc, Fault> {
     let mpeg = |version: i32| gst::Caps::builder("audio/mpeg").field("mpegversion", version);
     let (parser, stream) = match input.rendition.settings.codec {
         AudioCodec::Aac => ("aacparse", mpeg(4).field("stream-format", "adts").build()),
@@ -79,7 +84,11 @@ fn audio_row(pipe: &Pipe, muxer: &gst::Element, input: &SoundInput) -> Result<gs
             return Err(Fault::new(FaultKind::Settings, format!("ts holds no {}", codec.name())));
         }
     };
-    row(pipe, (&input.track.caps, &make(parser)?, &stream), (muxer, "sink_257"))
+    let source = row(pipe, (&input.track.caps, &make(parser)?, &stream), (muxer, &format!("sink_{pid}")))?;
+    if let Some(language) = &input.rendition.language {
+        tell_language(&source, language)?;
+    }
+    Ok(source)
 }
 
 fn row(
@@ -103,11 +112,21 @@ fn row(
     Ok(source)
 }
 
+/// The muxer puts three letters into the program's map (ISO/IEC 13818-1 2.6.18).
+fn tell_language(source: &gst_app::AppSrc, named: &str) -> Result<(), Fault> {
+    let letters = language::three_letters(Some(named));
+    let letters = std::str::from_utf8(&letters).map_err(|e| internal(e.to_string()))?;
+    let mut tags = gst::TagList::new();
+    tags.make_mut().add::<gst::tags::LanguageCode>(&letters, gst::TagMergeMode::Replace);
+    // Ahead of the first unit, by which the muxer puts the stream on its map.
+    if source.send_event(gst::event::Tag::new(tags)) { Ok(()) } else { Err(internal("a source that takes no tags")) }
+}
+
 /// A track's way into the pipeline, how much went it on any, and what stands at the stream's zero.
 type Way<'a> = (&'a gst_app::AppSrc, &'a AtomicU64, MediaTime);
 
-fn inputs_zero(sound: Option<&SoundInput>) -> MediaTime {
-    if sound.is_some_and(SoundInput::begins_at_once) { MediaTime::ZERO - HEADROOM } else { MediaTime::ZERO }
+fn inputs_zero<'a>(mut sounds: impl Iterator<Item = &'a SoundInput>) -> MediaTime {
+    if sounds.any(SoundInput::begins_at_once) { MediaTime::ZERO - HEADROOM } else { MediaTime::ZERO }
 }
 
 fn push_pictures((source, pushed, zero): Way<'_>, input: &mut PictureInput) -> Result<(), Fault> {

@@ -8,12 +8,11 @@
 //! film ──▶ Mp4Writer::begin | MatroskaWriter::begin
 //!            while let Some(track) = writer.wants()
 //!              Video ─▶ push_picture(data, pts, key)      in decoding order
-//!              Audio ─▶ push_sound(data)
+//!              Audio ─▶ push_sound(data)         of the sound track that is wanted
 //!          ──▶ finish() ─▶ W, whole
 //! ```
 
 mod clock;
-pub(crate) mod language;
 mod order;
 pub(crate) mod vp9;
 
@@ -27,13 +26,14 @@ use framefleet_model::index::Key;
 use framefleet_model::media::{
     AudioCodec, AudioFormat, Chapter, Colour, ContentLight, Geometry, MasteringDisplay, Orientation, Tags, VideoCodec,
 };
+use framefleet_model::probe::Shown;
 use framefleet_model::time::{MediaTime, Rational};
 
 /// An output before its first byte; at least one of its tracks is there. All times are on the output's time line.
 #[derive(Clone, Debug)]
 pub struct Film {
     pub video: Option<Video>,
-    pub audio: Option<Audio>,
+    pub audio: Vec<Audio>,
     pub tags: Tags,
     pub chapters: Vec<Chapter>,
     /// Stands for what other muxers draw at random.
@@ -73,6 +73,10 @@ pub struct Audio {
     pub codec_data: Vec<u8>,
     pub format: AudioFormat,
     pub language: Option<String>,
+    /// What it is called.
+    pub title: Option<String>,
+    /// Whether players play it unasked.
+    pub shown: Shown,
     /// Bits per second, as it was asked for.
     pub bitrate: u32,
     /// The place of the first sample that was encoded, after priming; before zero only in containers without times.
@@ -95,7 +99,8 @@ pub struct SoundUnits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Track {
     Video,
-    Audio,
+    /// By its place among the film's sound tracks.
+    Audio(usize),
 }
 
 /// A coded picture, in decoding order.
@@ -114,10 +119,27 @@ impl Film {
             video.times.iter_mut().for_each(|time| *time = *time + by);
             video.end = video.end + by;
         }
-        if let Some(audio) = &mut self.audio {
-            audio.first = audio.first + by;
-        }
+        self.audio.iter_mut().for_each(|audio| audio.first = audio.first + by);
         self
+    }
+
+    pub(crate) fn check_sounds(&self, bound: u64) -> Result<(), MuxError> {
+        let value = self.audio.len() as u64;
+        if value <= bound { Ok(()) } else { Err(MuxError::TooLarge { what: "a count of sound tracks", value, bound }) }
+    }
+
+    /// Where the last of its tracks ends.
+    pub(crate) fn end(&self) -> MediaTime {
+        let sound = self.audio.iter().map(Audio::end).max();
+        self.video.as_ref().map(|video| video.end).max(sound).unwrap_or(MediaTime::ZERO)
+    }
+}
+
+impl Audio {
+    /// Where the last sample that is to be heard ends.
+    pub(crate) fn end(&self) -> MediaTime {
+        let samples = i64::try_from(self.samples).unwrap_or(i64::MAX);
+        self.first + MediaTime::from_ticks(samples, self.format.rate.max(1))
     }
 }
 
@@ -140,6 +162,7 @@ pub trait Muxer<W> {
     /// The track whose next unit is due; `None` when all have been pushed.
     fn wants(&self) -> Option<Track>;
     fn push_picture(&mut self, picture: Picture<'_>) -> Result<(), MuxError>;
+    /// A unit of the sound track whose turn it is.
     fn push_sound(&mut self, data: &[u8]) -> Result<(), MuxError>;
     /// Writes what is known only at the end, and gives the sink back, flushed.
     fn finish(self: Box<Self>) -> Result<W, MuxError>;

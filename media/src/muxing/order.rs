@@ -11,7 +11,7 @@ pub(crate) struct Run {
     pub(crate) units: u32,
 }
 
-/// Runs of both tracks, and how far into them the film is.
+/// Runs of all tracks, and how far into them the film is.
 pub(crate) struct Turns {
     runs: std::vec::IntoIter<Run>,
     now: Option<Run>,
@@ -38,6 +38,14 @@ impl Turns {
         self.now.map(|run| run.track)
     }
 
+    /// Which of the sound tracks it is whose turn has come, and its place in the run.
+    pub(crate) fn take_sound(&mut self) -> Result<(usize, InRun), MuxError> {
+        match self.now() {
+            Some(track @ Track::Audio(number)) => Ok((number, self.take(track)?)),
+            Some(Track::Video) | None => Err(MuxError::Turn(Track::Audio(0))),
+        }
+    }
+
     pub(crate) fn take(&mut self, track: Track) -> Result<InRun, MuxError> {
         let run = self.now.filter(|run| run.track == track).ok_or(MuxError::Turn(track))?;
         let place = if self.pushed == 0 { InRun::First } else { InRun::Later };
@@ -50,33 +58,39 @@ impl Turns {
     }
 }
 
-/// Both tracks in runs no longer than `length`; pictures come first, so that a run of sound is never waited for by
+/// All tracks in runs no longer than `length`; pictures come first, so that a run of sound is never waited for by
 /// the pictures that it goes with.
 pub(crate) fn runs(film: &Film, pictures: Option<&Pictures>, length: MediaTime) -> Result<Vec<Run>, MuxError> {
-    let sounds = film.audio.as_ref().map(Sounds::new).transpose()?;
+    let sounds = film.audio.iter().map(Sounds::new).collect::<Result<Vec<_>, _>>()?;
     let mut video = Cursor { track: Track::Video, next: 0, units: pictures.map_or(0, |p| p.dts.len()) };
-    let mut audio = Cursor { track: Track::Audio, next: 0, units: sounds.as_ref().map_or(0, |s| s.units.begins.len()) };
+    let units = |(number, sounds): (usize, &Sounds)| Cursor {
+        track: Track::Audio(number),
+        next: 0,
+        units: sounds.units.begins.len(),
+    };
+    let mut audio: Vec<Cursor> = sounds.iter().enumerate().map(units).collect();
     let video_at = |n: usize| pictures.map_or(MediaTime::MAX, |p| p.decoded_at(n));
-    let audio_at = |n: usize| sound_at(film.audio.as_ref(), sounds.as_ref(), n);
+    let audio_at = |track: usize, n: usize| sound_at(&film.audio[track], &sounds[track], n);
+    let next = |video: &Cursor, audio: &[Cursor]| {
+        let sounds = audio.iter().enumerate().map(|(track, cursor)| cursor.peek(|n| audio_at(track, n)));
+        sounds.fold(video.peek(video_at), MediaTime::min)
+    };
     let mut runs = Vec::new();
-    let mut until = video.peek(video_at).min(audio.peek(audio_at));
-    while video.is_left() || audio.is_left() {
-        // A hole in both tracks is jumped over.
-        until = until.max(video.peek(video_at).min(audio.peek(audio_at))) + length;
+    let mut until = next(&video, &audio);
+    while video.is_left() || audio.iter().any(Cursor::is_left) {
+        // A hole in all tracks is jumped over.
+        until = until.max(next(&video, &audio)) + length;
         runs.extend(video.take_until(until, video_at));
-        runs.extend(audio.take_until(until, audio_at));
+        for (track, cursor) in audio.iter_mut().enumerate() {
+            runs.extend(cursor.take_until(until, |n| audio_at(track, n)));
+        }
     }
     Ok(runs)
 }
 
-fn sound_at(audio: Option<&Audio>, sounds: Option<&Sounds>, number: usize) -> MediaTime {
-    match (audio, sounds) {
-        (Some(audio), Some(sounds)) => {
-            let lead = MediaTime::from_ticks(i64::from(audio.priming), sounds.rate);
-            audio.first - lead + sounds.begins(number)
-        }
-        _ => MediaTime::MAX,
-    }
+fn sound_at(audio: &Audio, sounds: &Sounds, number: usize) -> MediaTime {
+    let lead = MediaTime::from_ticks(i64::from(audio.priming), sounds.rate);
+    audio.first - lead + sounds.begins(number)
 }
 
 struct Cursor {

@@ -12,7 +12,7 @@ use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::time::MediaTime;
 
 use crate::isobmff::writer::Brand;
-use crate::isobmff::writer::fragments::{self, FRAGMENT_BYTES_MAX, Head, TrackClock, TrackFragment};
+use crate::isobmff::writer::fragments::{self, FRAGMENT_BYTES_MAX, Head, TrackClock, TrackFragment, Zeros};
 use crate::merge::inputs::Inputs;
 use crate::merge::mux_fault;
 use crate::muxing::{Film, Pictures, timescale_of};
@@ -42,7 +42,7 @@ pub(crate) fn mux_pictures(
     (inputs, grid): (&mut Inputs, &Grid),
     prefix: &str,
 ) -> Result<Written, Fault> {
-    let film = Film { audio: None, chapters: Vec::new(), ..inputs.film(packaging.work)? };
+    let film = Film { audio: Vec::new(), chapters: Vec::new(), ..inputs.film(packaging.work)? };
     let video = film.video.as_ref().ok_or_else(|| internal("a variant without pictures"))?;
     let pictures = Pictures::new(video, timescale(&film)).map_err(mux_fault)?;
     let zero = packaging.zero.to_ticks(timescale(&film));
@@ -84,11 +84,11 @@ pub(crate) fn mux_sound(
     prefix: &str,
 ) -> Result<Written, Fault> {
     let film = Film { video: None, chapters: Vec::new(), ..inputs.film(packaging.work)? };
-    let audio = film.audio.as_ref().ok_or_else(|| internal("a group of sound without sound"))?;
+    let audio = film.audio.first().ok_or_else(|| internal("a group of sound without sound"))?;
     let zero = packaging.zero.to_ticks(audio.format.rate);
     let mut out = Out::new(packaging, prefix, TrackClock::of_sound(audio, zero).map_err(mux_fault)?);
     let mut starts = grid.starts().iter().copied().peekable();
-    while let Some((entry, data)) = inputs.next_sound()? {
+    while let Some((entry, data)) = inputs.next_sound(0)? {
         if starts.next_if_eq(&entry.pts).is_some() {
             out.begin_file()?;
         }
@@ -143,7 +143,8 @@ impl Out {
 
     fn finish(mut self, packaging: &Packaging<'_>, (prefix, film): (&str, &Film)) -> Result<Written, Fault> {
         self.flush()?;
-        let init = fragments::init(film, (Brand::Cmaf, [0, 0])).map_err(mux_fault)?;
+        let init = fragments::init(film, (Brand::Cmaf, &Zeros { shown: 0, heard: vec![0; film.audio.len()] }))
+            .map_err(mux_fault)?;
         let file = put_file(packaging.scratch, &format!("{prefix}-init.mp4"), &init)?;
         Ok(Written { init: Some(file.name), ..self.files.finish()? })
     }

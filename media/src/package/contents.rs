@@ -2,6 +2,7 @@
 
 use framefleet_model::fault::Fault;
 use framefleet_model::media::{AudioFormat, Geometry};
+use framefleet_model::probe::Shown;
 use framefleet_model::time::{MediaTime, Rational, scale_round};
 
 use crate::merge::mux_fault;
@@ -15,8 +16,8 @@ use crate::pipe::internal;
 pub(crate) struct Contents {
     /// The best first, in the order of the plan.
     pub(crate) variants: Vec<Variant>,
-    /// Sound with files of its own, which goes with every variant.
-    pub(crate) sound: Option<Sound>,
+    /// Sound tracks with files of their own, each of which goes with every variant.
+    pub(crate) sounds: Vec<Sound>,
     pub(crate) duration: MediaTime,
     /// The longest segment in whole seconds.
     pub(crate) target: i64,
@@ -46,6 +47,8 @@ pub(crate) struct Sound {
     pub(crate) format: AudioFormat,
     /// By RFC 5646, where it is known.
     pub(crate) language: Option<String>,
+    pub(crate) title: Option<String>,
+    pub(crate) shown: Shown,
     pub(crate) timeline: Timeline,
 }
 
@@ -61,7 +64,7 @@ impl Variant {
             rates,
             key_rates,
             codec: codecs::video(video).map_err(mux_fault)?,
-            sound_codec: film.audio.as_ref().map(codecs::audio).transpose().map_err(mux_fault)?,
+            sound_codec: film.audio.first().map(codecs::audio).transpose().map_err(mux_fault)?,
             geometry: video.geometry,
             pixel_aspect: video.pixel_aspect,
             rate: video.rate,
@@ -79,7 +82,7 @@ impl Variant {
 
 impl Sound {
     pub(crate) fn of((name, film): (&str, &Film), rates: Rates, timeline: Timeline) -> Result<Self, Fault> {
-        let audio = film.audio.as_ref().ok_or_else(|| internal("a group of sound without sound"))?;
+        let audio = film.audio.first().ok_or_else(|| internal("a group of sound without sound"))?;
         let is_tag = |tag: &&String| {
             tag.as_str() != "und" && tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
         };
@@ -89,6 +92,8 @@ impl Sound {
             codec: codecs::audio(audio).map_err(mux_fault)?,
             format: audio.format,
             language: audio.language.as_ref().filter(is_tag).cloned(),
+            title: audio.title.clone(),
+            shown: audio.shown,
             timeline,
         })
     }

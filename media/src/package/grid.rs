@@ -36,7 +36,7 @@ impl Grid {
         let starts: Vec<MediaTime> = spans.filter_map(|span| pictures.schedule.first_within(span)).collect();
         let first = starts.first().copied();
         let first = first.ok_or_else(|| Fault::new(FaultKind::Corrupt, "no picture of the film decodes"))?;
-        let (end, sound) = (pictures.schedule.end, inputs.sound.as_ref());
+        let (end, sound) = (pictures.schedule.end, inputs.sounds.first());
         Ok(Self {
             starts,
             begin: sound.map_or(first, |sound| sound.first().min(first)),

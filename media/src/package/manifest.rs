@@ -1,13 +1,15 @@
-//! The manifest of MPEG-DASH (ISO/IEC 23009-1): one period, a set of pictures and one of sound, every segment in ticks.
+//! The manifest of MPEG-DASH (ISO/IEC 23009-1): one period, a set of pictures and one of each sound track, every segment in ticks.
 
 use std::fmt::Write as _;
 
+use framefleet_model::probe::Shown;
 use framefleet_model::time::{MediaTime, Rational};
 
 use crate::package::contents::{Contents, Sound, Variant};
 use crate::package::tracks::Timeline;
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
+const ROLES: &str = "urn:mpeg:dash:role:2011";
 /// Channels by their number (ISO/IEC 23003-3).
 const CHANNELS: &str = "urn:mpeg:dash:23003:3:audio_channel_configuration:2011";
 
@@ -30,8 +32,9 @@ pub(crate) fn text(folder: &str, contents: &Contents) -> String {
         put_variant(&mut text, folder, variant);
     }
     text.push_str("  </AdaptationSet>\n");
-    if let Some(sound) = &contents.sound {
-        put_sound(&mut text, folder, sound);
+    let has_several = contents.sounds.len() > 1;
+    for (sound, id) in contents.sounds.iter().zip(1_u32..) {
+        put_sound(&mut text, folder, (id, sound, has_several.then(|| Role::of(sound))));
     }
     text.push_str(" </Period>\n</MPD>\n");
     text
@@ -56,15 +59,42 @@ fn put_variant(text: &mut String, folder: &str, variant: &Variant) {
     text.push_str("   </Representation>\n");
 }
 
-fn put_sound(text: &mut String, folder: &str, sound: &Sound) {
-    let Sound { name, rates, codec, format, language, timeline } = sound;
-    text.push_str("  <AdaptationSet id=\"1\" contentType=\"audio\" mimeType=\"audio/mp4\" segmentAlignment=\"true\" startWithSAP=\"1\"");
+/// What a track is among several (ISO/IEC 23009-1, 5.8.5.5).
+#[derive(Clone, Copy)]
+enum Role {
+    Main,
+    Alternate,
+}
+
+impl Role {
+    fn of(sound: &Sound) -> Self {
+        if sound.shown == Shown::Default { Self::Main } else { Self::Alternate }
+    }
+}
+
+fn put_sound(text: &mut String, folder: &str, (id, sound, role): (u32, &Sound, Option<Role>)) {
+    let Sound { name, rates, codec, format, language, title, timeline, .. } = sound;
+    let _ = write!(
+        text,
+        "  <AdaptationSet id=\"{id}\" contentType=\"audio\" mimeType=\"audio/mp4\" segmentAlignment=\"true\" startWithSAP=\"1\""
+    );
     if let Some(language) = language {
         let _ = write!(text, " lang=\"{language}\"");
     }
+    text.push_str(">\n");
+    if let Some(title) = title {
+        let _ = writeln!(text, "   <Label>{}</Label>", in_xml(title));
+    }
+    if let Some(role) = role {
+        let value = match role {
+            Role::Main => "main",
+            Role::Alternate => "alternate",
+        };
+        let _ = writeln!(text, "   <Role schemeIdUri=\"{ROLES}\" value=\"{value}\"/>");
+    }
     let _ = writeln!(
         text,
-        ">\n   <Representation id=\"{name}\" bandwidth=\"{}\" codecs=\"{codec}\" audioSamplingRate=\"{}\">",
+        "   <Representation id=\"{name}\" bandwidth=\"{}\" codecs=\"{codec}\" audioSamplingRate=\"{}\">",
         rates.peak, format.rate
     );
     let _ = writeln!(text, "    <AudioChannelConfiguration schemeIdUri=\"{CHANNELS}\" value=\"{}\"/>", format.channels);
@@ -119,7 +149,12 @@ fn ratio(rate: Rational) -> String {
 
 /// A folder's name as it stands in a URL, in an attribute, in a template.
 fn escaped(folder: &str) -> String {
-    folder.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;").replace('$', "$$")
+    in_xml(folder).replace('$', "$$")
+}
+
+fn in_xml(text: &str) -> String {
+    let text: String = text.chars().filter(|letter| !letter.is_control()).collect();
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]

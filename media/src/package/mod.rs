@@ -5,7 +5,8 @@
 //! segments of rendition 1 ─┼▶ one mux a variant ──┼─ v1-00000.ts, …               ├▶ v0.m3u8, v1.m3u8 ─▶ master
 //! sound ───────────────────┘                      └─                              ┘
 //! ```
-//! Transport streams carry the sound in every variant; in CMAF (`.m4s`) it has files of its own, `a0-…`, once for all.
+//! Transport streams carry the sound in every variant; in CMAF (`.m4s`) each of
+//! its tracks has files of its own, `a0-…`, `a1-…`, once for all.
 //! A package's segments begin where the plan says, at pictures at which decoding may begin, in every variant at the same
 //! moments of the source. The manifest (a master playlist, or one of DASH) names the folder that the attempt has to itself;
 //! nothing else in it depends on the attempt.
@@ -52,7 +53,6 @@ use crate::reader::Reader;
 
 /// Where zero of the output's time line stands on a variant's own clock, before what decoding runs ahead.
 const CLOCK_ZERO: MediaTime = MediaTime::from_secs(10);
-const SOUND: &str = "a0";
 
 /// What is written where.
 pub(crate) struct Packaging<'a> {
@@ -72,7 +72,7 @@ pub(crate) fn run(
 ) -> Result<OutputProof, Fault> {
     let is_apart = work.container != Container::Ts;
     let of_variant = |video: &MergeVideo| {
-        let audio = work.audio.clone().filter(|_| !is_apart);
+        let audio = if is_apart { Vec::new() } else { work.audio.clone() };
         Inputs::open(&MergeWork { video: Some(video.clone()), audio, package: None, ..work.clone() }, reader)
     };
     let mut opened = package.variants.iter().map(of_variant).collect::<Result<Vec<_>, _>>()?;
@@ -90,9 +90,11 @@ pub(crate) fn run(
         }
         first.get_or_insert(grid);
     }
-    if let (true, Some(_), Some(grid)) = (is_apart, &work.audio, first) {
-        let mut inputs = Inputs::open(&MergeWork { video: None, package: None, ..work.clone() }, reader)?;
-        made.add_sound(&packaging, &mut inputs, &grid)?;
+    let apart = work.audio.iter().filter(|_| is_apart).zip(0_u32..);
+    for ((audio, number), grid) in apart.zip(first.iter().cycle()) {
+        let alone = MergeWork { video: None, audio: vec![audio.clone()], package: None, ..work.clone() };
+        let mut inputs = Inputs::open(&alone, reader)?;
+        made.add_sound(&packaging, (&format!("a{number}"), &mut inputs), grid)?;
     }
     made.finish(&packaging)
 }
@@ -111,7 +113,7 @@ struct Made {
     contents: Contents,
     read: Vec<VariantReadback>,
     /// Of sound with files of its own.
-    heard: Option<AudioReadback>,
+    heard: Vec<AudioReadback>,
 }
 
 impl Made {
@@ -145,15 +147,21 @@ impl Made {
         Ok(())
     }
 
-    fn add_sound(&mut self, packaging: &Packaging<'_>, inputs: &mut Inputs, pictures: &Grid) -> Result<(), Fault> {
-        let sound = inputs.sound.as_ref().ok_or_else(|| internal("a group of sound without sound"))?;
+    fn add_sound(
+        &mut self,
+        packaging: &Packaging<'_>,
+        (name, inputs): (&str, &mut Inputs),
+        pictures: &Grid,
+    ) -> Result<(), Fault> {
+        let sound = inputs.sounds.first().ok_or_else(|| internal("a group of sound without sound"))?;
         let grid = Grid::of_sound(sound, pictures)?;
-        let written = cmaf::mux_sound(packaging, (inputs, &grid), SOUND)?;
+        let written = cmaf::mux_sound(packaging, (inputs, &grid), name)?;
         let (found, heard) = tracks::of_sound(packaging, (inputs, &grid), &written)?;
         let files = std::iter::once(found.init).chain(found.files).collect();
-        let (rates, _) = self.list(packaging, (SOUND, &grid), (&written, files))?;
-        self.contents.sound = Some(Sound::of((SOUND, &inputs.film(packaging.work)?), rates, found.timeline)?);
-        self.heard = Some(heard);
+        let (rates, _) = self.list(packaging, (name, &grid), (&written, files))?;
+        let film = inputs.film(packaging.work)?;
+        self.contents.sounds.push(Sound::of((name, &film), rates, found.timeline)?);
+        self.heard.push(heard);
         Ok(())
     }
 
@@ -192,7 +200,10 @@ impl Made {
             Manifest::Dash => ("mpd", manifest::text(folder, &self.contents)),
         };
         let name = format!("output-{}.{extension}", packaging.work.output);
-        let of = |read: VariantReadback| VariantReadback { audio: read.audio.or(self.heard.clone()), ..read };
+        let of = |read: VariantReadback| VariantReadback {
+            audio: if read.audio.is_empty() { self.heard.clone() } else { read.audio },
+            ..read
+        };
         Ok(OutputProof {
             output: packaging.work.output,
             file: put_file(packaging.scratch, &name, text.as_bytes())?,
@@ -200,7 +211,7 @@ impl Made {
             beside: self.parts,
             duration: self.contents.duration,
             video: None,
-            audio: None,
+            audio: Vec::new(),
             variants: self.read.into_iter().map(of).collect(),
         })
     }

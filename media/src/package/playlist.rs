@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use framefleet_model::probe::Shown;
 use framefleet_model::time::{MediaTime, Rational, scale_round};
 
 use crate::package::contents::{Contents, Sound, Variant};
@@ -67,22 +68,24 @@ fn put_list(text: &mut String, (grid, kind, init): (&Grid, &str, Option<&str>), 
 
 /// A variant is told with the sound that goes with it: its bit rates are the sum of both, as players fetch both.
 pub(crate) fn master(folder: &str, contents: &Contents) -> String {
-    let sound = contents.sound.as_ref();
-    let mut text = head(if sound.is_some() { VERSION_OF_FRAGMENTS } else { VERSION_OF_PARTS });
-    if let Some(sound) = sound {
-        put_sound(&mut text, folder, sound);
-    }
+    let sounds = contents.sounds.as_slice();
+    let mut text = head(if sounds.is_empty() { VERSION_OF_PARTS } else { VERSION_OF_FRAGMENTS });
+    put_sounds(&mut text, folder, sounds);
+    let mut codecs: Vec<&str> = sounds.iter().map(|sound| sound.codec.as_str()).collect();
+    codecs.sort_unstable();
+    codecs.dedup();
     for variant in &contents.variants {
         let Variant { name, rates, codec, rate, .. } = variant;
-        let more = |of: fn(&Sound) -> u64| sound.map_or(0, of);
+        // Whichever of the sound tracks is played.
+        let more = |of: fn(&Sound) -> u64| sounds.iter().map(of).max().unwrap_or(0);
         let (peak, average) = (rates.peak + more(|s| s.rates.peak), rates.average + more(|s| s.rates.average));
         let (shown, rate) = (variant.shown(), thousandths(*rate));
         let _ = write!(text, "#EXT-X-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average},CODECS=\"{codec}");
-        if let Some(codec) = sound.map(|sound| &sound.codec).or(variant.sound_codec.as_ref()) {
+        for codec in codecs.iter().copied().chain(variant.sound_codec.as_deref()) {
             let _ = write!(text, ",{codec}");
         }
         let _ = write!(text, "\",RESOLUTION={shown},FRAME-RATE={rate}");
-        if sound.is_some() {
+        if !sounds.is_empty() {
             let _ = write!(text, ",AUDIO=\"{GROUP}\"");
         }
         let _ = write!(text, "\n{folder}/{}\n", self::name(name));
@@ -102,16 +105,35 @@ pub(crate) fn master(folder: &str, contents: &Contents) -> String {
     text
 }
 
-fn put_sound(text: &mut String, folder: &str, sound: &Sound) {
-    let Sound { name, format, language, .. } = sound;
-    let called = language.as_deref().unwrap_or(GROUP);
-    let _ = write!(text, "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{GROUP}\",NAME=\"{called}\"");
-    if let Some(language) = language {
-        let _ = write!(text, ",LANGUAGE=\"{language}\"");
+/// One group of all sound tracks, each by a name that no other has.
+fn put_sounds(text: &mut String, folder: &str, sounds: &[Sound]) {
+    let mut names: Vec<String> = Vec::new();
+    for (place, sound) in sounds.iter().enumerate() {
+        let Sound { name, format, language, title, shown, .. } = sound;
+        let called = title.as_deref().or(language.as_deref()).map_or(GROUP.to_owned(), quotable);
+        let called = if names.contains(&called) { format!("{called} {}", place + 1) } else { called };
+        let _ = write!(text, "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{GROUP}\",NAME=\"{called}\"");
+        names.push(called);
+        if let Some(language) = language {
+            let _ = write!(text, ",LANGUAGE=\"{language}\"");
+        }
+        // A player may choose by language alone, so of each language it is told of one.
+        let is_of_its_own = language.is_some() && sounds[..place].iter().all(|other| other.language != *language);
+        let yes = |is: bool| if is { "YES" } else { "NO" };
+        let (default, list) = (*shown == Shown::Default, self::name(name));
+        let _ = writeln!(
+            text,
+            ",DEFAULT={},AUTOSELECT={},CHANNELS=\"{}\",URI=\"{folder}/{list}\"",
+            yes(default),
+            yes(default || is_of_its_own),
+            format.channels
+        );
     }
-    let channels = format.channels;
-    let list = self::name(name);
-    let _ = writeln!(text, ",DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"{channels}\",URI=\"{folder}/{list}\"");
+}
+
+/// What may stand between the quotes of an attribute.
+fn quotable(text: &str) -> String {
+    text.chars().filter(|letter| !letter.is_control()).map(|letter| if letter == '"' { '\'' } else { letter }).collect()
 }
 
 fn head(version: u32) -> String {

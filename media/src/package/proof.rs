@@ -129,7 +129,7 @@ impl<'a> Counted<'a> {
         if let Some((got, due)) = self.times.iter().zip(due).find(|(got, due)| **got != *due) {
             return Err(open(format!("a picture of the package stands at tick {got} where {due} is due")));
         }
-        if inputs.sound.is_some() != self.heard.is_some() {
+        if inputs.sounds.is_empty() == self.heard.is_some() {
             return Err(open("the package differs from the plan in having sound".to_owned()));
         }
         Ok(())

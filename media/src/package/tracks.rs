@@ -66,7 +66,7 @@ pub(crate) fn of_pictures(
     let (video, _) = proof::readback((inputs, packaging.work.container), chain(packaging, &found))?;
     let video = video.ok_or_else(|| internal("a variant without pictures"))?;
     let (rendition, segments) = (pictures.rendition.number, found.counts.clone());
-    Ok((found, VariantReadback { rendition, video, audio: None, segments }))
+    Ok((found, VariantReadback { rendition, video, audio: Vec::new(), segments }))
 }
 
 pub(crate) fn of_sound(
@@ -74,8 +74,8 @@ pub(crate) fn of_sound(
     (inputs, grid): (&Inputs, &Grid),
     written: &Written,
 ) -> Result<(Found, AudioReadback), Fault> {
-    let (film, sound) = (inputs.film(packaging.work)?, inputs.sound.as_ref());
-    let (Some(audio), Some(sound)) = (&film.audio, sound) else {
+    let (film, sound) = (inputs.film(packaging.work)?, inputs.sounds.first());
+    let (Some(audio), Some(sound)) = (film.audio.first(), sound) else {
         return Err(internal("a group of sound without sound"));
     };
     let timescale = audio.format.rate;
@@ -88,8 +88,8 @@ pub(crate) fn of_sound(
     let end = clock.time(units.len()).map_err(mux_fault)?;
     let due = Due { timescale, zero: zero.cast_unsigned(), shown: &shown, starts: &starts, end };
     let found = read(packaging, written, &due)?;
-    let (_, heard) = proof::readback((inputs, packaging.work.container), chain(packaging, &found))?;
-    Ok((found, heard.ok_or_else(|| internal("a group of sound without sound"))?))
+    let (_, mut heard) = proof::readback((inputs, packaging.work.container), chain(packaging, &found))?;
+    Ok((found, heard.pop().ok_or_else(|| internal("a group of sound without sound"))?))
 }
 
 fn read(packaging: &Packaging<'_>, written: &Written, due: &Due<'_>) -> Result<Found, Fault> {

@@ -1,13 +1,14 @@
 //! A variant as one transport stream over the whole film, cut into files in front of pictures at which decoding may begin.
 
 use framefleet_model::fault::{Fault, FaultKind};
+use framefleet_model::language;
 use framefleet_model::time::MediaTime;
 
 use crate::merge::inputs::Inputs;
 use crate::merge::mux_fault;
 use crate::mpegts::payload::{Adts, Avc, IsKey};
 use crate::mpegts::{Access, CLOCK, Sound, Stamp, Stream};
-use crate::muxing::{Audio, Pictures, language};
+use crate::muxing::{Audio, Pictures};
 use crate::package::Packaging;
 use crate::package::files::{Files, Written};
 use crate::package::grid::Grid;
@@ -27,9 +28,9 @@ pub(crate) fn mux(
     let video = film.video.as_ref().ok_or_else(|| internal("a variant without pictures"))?;
     let pictures = Pictures::new(video, CLOCK).map_err(mux_fault)?;
     let avc = Avc::of(&video.codec_data).map_err(mux_fault)?;
-    let mut packs = film.audio.as_ref().map(Packs::of).transpose()?;
+    let mut packs = film.audio.first().map(Packs::of).transpose()?;
     let sound =
-        film.audio.as_ref().map_or(Sound::None, |audio| Sound::Aac(language::three_letters(audio.language.as_deref())));
+        film.audio.first().map_or(Sound::None, |audio| Sound::Aac(language::three_letters(audio.language.as_deref())));
     let zero = packaging.zero.to_ticks(CLOCK);
     let files = Files::new(packaging.scratch, (prefix, "ts"));
     let mut out = Out { stream: Stream::new(sound), files, zero, bytes: Vec::new() };
@@ -157,7 +158,7 @@ impl Packs {
 
     fn peek(&mut self, inputs: &mut Inputs) -> Result<(), Fault> {
         if self.next.is_none() {
-            self.next = inputs.next_sound()?.map(|(entry, data)| (entry.pts, data.to_vec()));
+            self.next = inputs.next_sound(0)?.map(|(entry, data)| (entry.pts, data.to_vec()));
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use framefleet_media::muxing::{Audio, Film, Muxer, Picture, SoundUnits, Track, V
 use framefleet_model::id::Digest;
 use framefleet_model::index::Key;
 use framefleet_model::media::{AudioCodec, AudioFormat, Colour, Geometry, Orientation, Tags, VideoCodec};
+use framefleet_model::probe::Shown;
 use framefleet_model::time::{MediaTime, Rational};
 
 /// One unit as ffprobe lists it.
@@ -112,6 +113,8 @@ pub fn take_apart(path: &Path, codec: VideoCodec, rate: Rational) -> Coded {
         codec_data: audio_config(&bytes),
         format: AudioFormat { rate: 48_000, channels: 2 },
         language: Some("de".into()),
+        title: None,
+        shown: Shown::Default,
         bitrate: 128_000,
         first: MediaTime::ZERO,
         priming: 1024,
@@ -120,7 +123,7 @@ pub fn take_apart(path: &Path, codec: VideoCodec, rate: Rational) -> Coded {
     };
     let film = Film {
         video: Some(video),
-        audio: Some(audio),
+        audio: vec![audio],
         tags: Tags::default(),
         chapters: vec![],
         plan: Digest::of(b"a plan"),
@@ -149,7 +152,7 @@ pub fn mux<W>(mut muxer: Box<dyn Muxer<W> + '_>, coded: &Coded) -> W {
                 let (data, pts, key) = pictures.next().unwrap();
                 muxer.push_picture(Picture { data, pts: *pts, key: *key }).unwrap();
             }
-            Track::Audio => muxer.push_sound(sounds.next().unwrap()).unwrap(),
+            Track::Audio(_) => muxer.push_sound(sounds.next().unwrap()).unwrap(),
         }
     }
     assert!(pictures.next().is_none() && sounds.next().is_none(), "every unit was asked for");

@@ -9,12 +9,13 @@ use async_trait::async_trait;
 use framefleet_common::child::{Attempt, Media, Objects};
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::Digest;
-use framefleet_model::index::{AudioTrack, Divisible, Index, IndexHeader, Key, Method, Unit, VideoTrack};
+use framefleet_model::index::{AudioTrack, Divisible, Index, IndexHeader, Key, Method, Standing, Unit, VideoTrack};
 use framefleet_model::ledger::{
     AudioProof, AudioReadback, ImageProof, OutputProof, Part, Produced, SegmentProof, Stand, VideoReadback,
 };
 use framefleet_model::media::{AudioFormat, Colour, Container, Geometry, Orientation, Scan, Tags, VideoFormat};
 use framefleet_model::plan::{Decode, output_end, output_times, shown_times};
+use framefleet_model::probe::Shown;
 use framefleet_model::task::{
     AudioWork, EncodeWork, ImageWork, IndexDone, IndexWork, MergeWork, Outcome, Progress, Work, object,
 };
@@ -42,7 +43,7 @@ impl Fate for Smooth {
     }
 }
 
-/// Films are texts of `pictures=250 gop=25`: 25 pictures a second, with as much sound.
+/// Films are texts of `pictures=250 gop=25`: 25 pictures a second, with as much sound; `sounds=3` makes it three tracks.
 pub struct TextMedia<F> {
     pub fate: F,
     encodes: AtomicU32,
@@ -99,7 +100,12 @@ async fn source(attempt: &Attempt<'_>) -> Result<Index, Fault> {
         let found = text.split_whitespace().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
         found.and_then(|n| n.parse::<i64>().ok()).ok_or_else(|| Fault::new(FaultKind::Corrupt, "this is no film"))
     };
-    Ok(film(number("pictures")?, number("gop")?))
+    let mut index = film(number("pictures")?, number("gop")?);
+    let sounds = number("sounds").ok().and_then(|sounds| u32::try_from(sounds).ok()).unwrap_or(1);
+    let first = index.header.audio.first().cloned();
+    let track = |number| first.clone().map(|first| AudioTrack { number, id: format!("audio-{number}"), ..first });
+    index.header.audio = (1..=sounds).filter_map(track).collect();
+    Ok(index)
 }
 
 /// An index of closed GOPs without reordering.
@@ -138,19 +144,24 @@ pub fn film(pictures: i64, gop: i64) -> Index {
         divisible: Divisible::Yes,
     };
     let audio = AudioTrack {
+        number: 1,
         id: "audio".into(),
         codec: "audio/x-text".into(),
         name: "text".into(),
         decoder: "reader".into(),
         format: AudioFormat { rate: 48_000, channels: 2 },
         language: None,
+        title: None,
+        shown: Shown::Default,
+        standing: Standing::Beside,
         span,
     };
     let header = IndexHeader {
         container: "text/plain".into(),
         method: Method::Pass,
         video: Some(video),
-        audio: Some(audio),
+        audio: vec![audio],
+        silent: vec![],
         ignored: vec![],
         tags: Tags::default(),
         chapters: vec![],
@@ -192,7 +203,7 @@ async fn encode(work: &EncodeWork, attempt: &Attempt<'_>) -> Result<Outcome, Fau
 }
 
 async fn sound(work: &AudioWork, attempt: &Attempt<'_>) -> Result<Outcome, Fault> {
-    let heard = source(attempt).await?.header.audio.map_or(work.span.end, |audio| audio.span.end);
+    let heard = source(attempt).await?.header.audio.first().map_or(work.span.end, |audio| audio.span.end);
     let length = work.span.end.min(heard) - work.span.start;
     let mut proofs = Vec::new();
     for rendition in &work.renditions {
@@ -239,7 +250,7 @@ async fn merge(work: &MergeWork, attempt: &Attempt<'_>) -> Result<Outcome, Fault
         text.push_str(&whole(&attempt.objects, input.object).await?);
     }
     let times: Vec<i64> = text.lines().filter_map(|line| line.split(' ').nth(1)?.parse().ok()).collect();
-    if let Some(audio) = &work.audio {
+    for audio in &work.audio {
         text.push_str(&whole(&attempt.objects, audio.object).await?);
     }
     let (file, stands, beside) = bring(work, attempt, &text).await?;
@@ -250,12 +261,8 @@ async fn merge(work: &MergeWork, attempt: &Attempt<'_>) -> Result<Outcome, Fault
         last: time(times.last()),
         off_max: MediaTime::ZERO,
     });
-    let audio = work.audio.as_ref().map(|_| AudioReadback {
-        units: 1,
-        left_out: 0,
-        first: MediaTime::ZERO,
-        off_max: MediaTime::ZERO,
-    });
+    let heard = AudioReadback { units: 1, left_out: 0, first: MediaTime::ZERO, off_max: MediaTime::ZERO };
+    let audio = vec![heard; work.audio.len()];
     let (output, duration) = (work.output, time(times.last()));
     Ok(Outcome::Merge(OutputProof { output, file, stands, beside, duration, video, audio, variants: Vec::new() }))
 }

@@ -52,7 +52,7 @@ use framefleet_model::media::{AudioCodec, Container, VideoCodec};
 use framefleet_model::picture::Shape;
 use framefleet_model::pipeline::{
     AudioSettings, Coding, Damaged, OnExisting, OutputRequest, Preset, Range, RateControl, Request, SegmentDuration,
-    TrackChoice, VideoSettings,
+    SoundTracks, VideoSettings,
 };
 use framefleet_model::sound::Treatment;
 use framefleet_model::task::{Need, SourceLimits};
@@ -245,6 +245,7 @@ pub fn request(source: &str, to: &[PathBuf]) -> Request {
         container: container(path),
         video: Some(video.clone()),
         audio: Some(audio.clone()),
+        tracks: SoundTracks::Usual,
         package: None,
         images: None,
     });
@@ -254,7 +255,6 @@ pub fn request(source: &str, to: &[PathBuf]) -> Request {
         segments: SegmentDuration::Every(MediaTime::from_secs(1)),
         damaged: Damaged::Fail,
         range: Range::default(),
-        audio_track: TrackChoice::Default,
         on_existing: OnExisting::Fail,
     }
 }

@@ -130,7 +130,7 @@ fn judge(world: &World, job: &Job, film: &Film) {
     }
     let found = if film.is_package() { unpacked(&film.out).ok() } else { std::fs::read_to_string(&film.out).ok() };
     let wanted = match (&job.state, film.kind) {
-        (JobState::Completed(_), FilmKind::Good { pictures }) => Some(expected(pictures)),
+        (JobState::Completed(_), FilmKind::Good { pictures }) => Some(expected(pictures, film.sounds())),
         _ => None,
     };
     if found != wanted {
@@ -139,10 +139,10 @@ fn judge(world: &World, job: &Job, film: &Film) {
     }
 }
 
-/// What the film of this many pictures must come out as.
-pub fn expected(pictures: i64) -> String {
-    let shown: String = (0..pictures).map(|n| format!("0 {}\n", n * 40_000_000)).collect();
-    format!("{shown}sound 0 {}\n", pictures * 1920)
+/// What the film of this many pictures and sound tracks must come out as.
+pub fn expected(pictures: i64, sounds: usize) -> String {
+    let shown = (0..pictures).map(|n| format!("0 {}\n", n * 40_000_000));
+    shown.chain((0..sounds).map(|track| format!("sound {track} {}\n", pictures * 1920))).collect()
 }
 
 /// Each generation of each job has one end, and the world was told of it.

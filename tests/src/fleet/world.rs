@@ -88,6 +88,11 @@ impl Film {
     pub fn is_package(&self) -> bool {
         self.out.extension().is_some_and(|extension| extension == "m3u8")
     }
+
+    /// How many sound tracks it has.
+    pub fn sounds(&self) -> usize {
+        sounds(self.number)
+    }
 }
 
 /// What a run came to.
@@ -331,6 +336,11 @@ impl World {
     }
 }
 
+/// How many sound tracks the film of this number has.
+fn sounds(number: usize) -> usize {
+    number + 1
+}
+
 /// Three good films or two, and often one that must fail.
 fn films(dice: &Dice, folder: &Path) -> Vec<Film> {
     let bad = dice.one_of(&[None, Some(FilmKind::Corrupt), Some(FilmKind::Poison), None]);
@@ -341,7 +351,7 @@ fn films(dice: &Dice, folder: &Path) -> Vec<Film> {
     let film = |(number, kind): (usize, FilmKind)| {
         let path = sources.join(format!("film-{number}.mov"));
         let text = match kind {
-            FilmKind::Good { pictures } => format!("pictures={pictures} gop=25"),
+            FilmKind::Good { pictures } => format!("pictures={pictures} gop=25 sounds={}", sounds(number)),
             FilmKind::Poison => format!("pictures={POISON_PICTURES} gop=25"),
             FilmKind::Corrupt => "nothing".to_owned(),
         };

@@ -2,12 +2,13 @@ use super::rules::{Conflict, check};
 use super::*;
 use crate::event::Claims;
 use crate::media::Container;
-use crate::pipeline::{Damaged, OnExisting, OutputRequest, Package, Range, SegmentDuration, TrackChoice};
+use crate::pipeline::{Damaged, OnExisting, OutputRequest, Package, Range, SegmentDuration};
 use crate::time::MediaTime;
 
 fn output(to: &str) -> OutputRequest {
     let container = Container::Mp4;
-    OutputRequest { to: to.to_owned(), container, video: None, audio: None, images: None, package: None }
+    let (to, tracks) = (to.to_owned(), Default::default());
+    OutputRequest { to, container, video: None, audio: None, tracks, images: None, package: None }
 }
 
 fn package(to: &str) -> OutputRequest {
@@ -22,7 +23,6 @@ fn pipeline(id: &str, outputs: Vec<OutputRequest>) -> Arc<Pipeline> {
         segments: SegmentDuration::Auto,
         damaged: Damaged::Fail,
         range: Range::default(),
-        audio_track: TrackChoice::Default,
         on_existing: OnExisting::Replace,
     };
     Arc::new(Pipeline::new(id.parse().unwrap(), request).unwrap())

@@ -155,7 +155,8 @@ fn exact(number: u32, proof: &SegmentProof, times: &[MediaTime]) -> Result<(), F
 fn prove_sound(evidence: &Evidence<'_>, proof: &AudioProof) -> Result<(), Fault> {
     let plan = evidence.plan;
     let rendition = plan.audio.iter().find(|r| r.number == proof.rendition);
-    let track = evidence.index.header.audio.as_ref();
+    let number = rendition.map(|rendition| rendition.track);
+    let track = evidence.index.header.audio.iter().find(|track| Some(track.number) == number);
     let (Some(rendition), Some(track)) = (rendition, track) else {
         return Err(open(format!("sound rendition {} is not in the plan", proof.rendition)));
     };
@@ -175,7 +176,7 @@ fn prove_sound(evidence: &Evidence<'_>, proof: &AudioProof) -> Result<(), Fault>
         )));
     }
     if end + SOUND_SHORT_MAX < wanted && plan.damaged == Damaged::Fail {
-        let text = format!("the sound ends at {end}, the film's at {wanted}");
+        let text = format!("sound track {} ends at {end}, in the film at {wanted}", track.number);
         return Err(Fault::new(FaultKind::Damaged, text));
     }
     Ok(())
@@ -229,7 +230,7 @@ fn prove_output(evidence: &Evidence<'_>, output: &OutputPlan, proof: &OutputProo
             return Err(open(format!("{name} differs from the plan in having pictures")));
         }
     }
-    prove_heard(evidence, (&name, output.audio), proof.audio.as_ref())
+    prove_heard(evidence, (&name, &output.audio), &proof.audio)
 }
 
 /// What stands there is what the image task made and proved, file by file.
@@ -267,7 +268,7 @@ fn prove_package(
         }
         expect(&format!("pictures read back from {name}"), back.video.pictures as usize, made.iter().sum())?;
         in_place(&name, "picture", back.video.off_max, OFF_MAX)?;
-        prove_heard(evidence, (&name, output.audio), back.audio.as_ref())?;
+        prove_heard(evidence, (&name, &output.audio), &back.audio)?;
     }
     Ok(())
 }
@@ -276,22 +277,17 @@ fn pictures_of(rendition: u32, proofs: &[SegmentProof]) -> usize {
     proofs.iter().filter(|proof| proof.rendition == rendition).map(|proof| proof.pictures as usize).sum()
 }
 
-fn prove_heard(
-    evidence: &Evidence<'_>,
-    (name, planned): (&str, Option<u32>),
-    found: Option<&AudioReadback>,
-) -> Result<(), Fault> {
-    match (planned, found) {
-        (Some(rendition), Some(back)) => {
-            let made =
-                only(evidence.audio.iter().filter(|p| p.rendition == rendition), || format!("the sound of {name}"))?;
-            if back.units.saturating_add(back.left_out) != made.units {
-                return Err(open(format!("{name} holds {} units of sound, {} were made", back.units, made.units)));
-            }
-            in_place(name, "unit of sound", back.off_max, SOUND_OFF_MAX)?;
+fn prove_heard(evidence: &Evidence<'_>, (name, planned): (&str, &[u32]), found: &[AudioReadback]) -> Result<(), Fault> {
+    expect(&format!("sound tracks of {name}"), found.len(), planned.len())?;
+    for (rendition, back) in planned.iter().zip(found) {
+        let made = only(evidence.audio.iter().filter(|p| p.rendition == *rendition), || {
+            format!("sound rendition {rendition} in {name}")
+        })?;
+        if back.units.saturating_add(back.left_out) != made.units {
+            let (units, made) = (back.units, made.units);
+            return Err(open(format!("{name} holds {units} units of sound rendition {rendition}, {made} were made")));
         }
-        (None, None) => {}
-        (Some(_), None) | (None, Some(_)) => return Err(open(format!("{name} differs from the plan in having sound"))),
+        in_place(name, "unit of sound", back.off_max, SOUND_OFF_MAX)?;
     }
     Ok(())
 }

@@ -36,7 +36,8 @@ pub(super) fn sound(track: &AudioTrack, container: Container, known: &mut Vec<Au
     }
     let (begins, edges) = placed(codec, container);
     let same = |r: &&AudioRendition| {
-        r.settings.coding == Coding::Copy && r.settings.codec == codec && r.begins == begins && r.edges == edges
+        let is_copy = r.settings.coding == Coding::Copy && r.track == track.number;
+        is_copy && r.begins == begins && r.edges == edges
     };
     if let Some(same) = known.iter().find(same) {
         return Ok(same.number);
@@ -49,8 +50,8 @@ pub(super) fn sound(track: &AudioTrack, container: Container, known: &mut Vec<Au
     let treatment = Treatment::default();
     let settings = AudioSettings { codec, coding: Coding::Copy, bitrate, sample_rate: None, channels: None, treatment };
     let number = u32::try_from(known.len()).unwrap_or(u32::MAX);
-    let (format, language) = (track.format, track.language.clone());
-    known.push(AudioRendition { number, settings, format, language, begins, edges });
+    let (format, language, title) = (track.format, track.language.clone(), track.title.clone());
+    known.push(AudioRendition { number, track: track.number, settings, format, language, title, begins, edges });
     Ok(number)
 }
 

@@ -241,6 +241,7 @@ mod tests {
             container: Container::Images,
             video: None,
             audio: None,
+            tracks: Default::default(),
             package: None,
             images: Some(images),
         }

@@ -30,6 +30,8 @@ mod sound;
 mod span;
 /// From a plan to tasks.
 pub mod tasks;
+/// Sound tracks of outputs.
+mod tracks;
 
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::image::Images;
@@ -47,6 +49,7 @@ use framefleet_model::watermark::{IMAGES_MAX, images};
 use crate::flow::planning::cuts::Cutting;
 use crate::flow::planning::film::{Counting, Film};
 use crate::flow::planning::span::{Tracks, Wanted, wanted};
+use crate::flow::planning::tracks::{Taken, taken};
 
 /// All that a plan is made from.
 #[derive(Clone, Copy)]
@@ -60,16 +63,19 @@ pub struct Asked<'a> {
 pub fn plan(asked: Asked<'_>) -> Result<Plan, Fault> {
     let Asked { request, source, index, index_ref } = asked;
     let asks = |what: fn(&OutputRequest) -> bool| request.outputs.iter().any(what);
-    let audio = index.header.audio.as_ref().filter(|_| asks(|o| o.audio.is_some()));
+    let sounds = request.outputs.iter().map(|output| taken(output, &index.header)).collect::<Result<Vec<_>, _>>()?;
+    let audio = union(&sounds);
+    let audio = audio.as_slice();
     let track = index.header.video.as_ref().filter(|_| asks(|o| o.video.is_some() || o.images.is_some()));
     let film = track.map(|track| Film::of(index, track)).transpose()?;
     let tracks = Tracks { film: film.as_ref(), audio };
-    let rendered = render(&request.outputs, tracks)?;
+    let rendered = render(&request.outputs, tracks.film, &sounds)?;
+    let all: Vec<&AudioTrack> = index.header.audio.iter().collect();
     let line = match (asks(|o| o.video.is_some()), asks(|o| o.images.is_none())) {
         (true, _) => tracks,
         (false, true) => Tracks { film: None, audio },
         // Where nothing but pictures is asked for, moments are those of the whole film, its sound included.
-        (false, false) => Tracks { audio: index.header.audio.as_ref(), ..tracks },
+        (false, false) => Tracks { audio: &all, ..tracks },
     };
     let wanted = wanted(request.range, line)?;
     let wanted = copies::wanted((&rendered.video, film.as_ref()), span::zero(line)?, wanted)?;
@@ -118,7 +124,10 @@ fn missed(missing: &[Missing], tracks: Tracks<'_>, asked_to: MediaTime) -> Optio
     let is_wanted = |missing: &&Missing| {
         let of = match missing.of {
             Part::Pictures => tracks.film.is_some(),
-            Part::Sound => tracks.audio.is_some(),
+            Part::Sound => match missing.track {
+                Some(number) => tracks.audio.iter().any(|track| track.number == number),
+                None => !tracks.audio.is_empty(),
+            },
             Part::Film => true,
         };
         of && missing.from.is_none_or(|from| from < asked_to)
@@ -133,9 +142,17 @@ struct Rendered {
     outputs: Vec<OutputPlan>,
 }
 
-fn render(outputs: &[OutputRequest], tracks: Tracks<'_>) -> Result<Rendered, Fault> {
+/// The sound tracks of all outputs, each once.
+fn union<'a>(sounds: &[Taken<'a>]) -> Vec<&'a AudioTrack> {
+    let mut all: Vec<&AudioTrack> = sounds.iter().flat_map(|taken| &taken.tracks).copied().collect();
+    all.sort_by_key(|track| track.number);
+    all.dedup_by_key(|track| track.number);
+    all
+}
+
+fn render(outputs: &[OutputRequest], film: Option<&Film<'_>>, sounds: &[Taken<'_>]) -> Result<Rendered, Fault> {
     let mut rendered = Rendered::default();
-    for (output, number) in outputs.iter().zip(0..) {
+    for ((output, taken), number) in outputs.iter().zip(sounds).zip(0..) {
         let same = outputs.iter().filter(|other| other.to == output.to).count();
         if same > 1 {
             return Err(Fault::new(FaultKind::Settings, format!("{same} outputs go to {}", output.to)));
@@ -147,9 +164,9 @@ fn render(outputs: &[OutputRequest], tracks: Tracks<'_>) -> Result<Rendered, Fau
             continue;
         }
         let videos = match &output.package {
-            Some(package) => packages::videos((output, package), tracks.film, &mut rendered.video)?,
+            Some(package) => packages::videos((output, package), film, &mut rendered.video)?,
             None => {
-                let video = output.video.as_ref().zip(tracks.film);
+                let video = output.video.as_ref().zip(film);
                 let video =
                     video.map(|(settings, film)| pictures::rendition(settings, film, container, &mut rendered.video));
                 video.transpose()?.into_iter().collect()
@@ -157,21 +174,34 @@ fn render(outputs: &[OutputRequest], tracks: Tracks<'_>) -> Result<Rendered, Fau
         };
         let video = videos.first().copied();
         let made = video.and_then(|number| rendered.video.get(number as usize));
-        let audio = output.audio.as_ref().zip(tracks.audio);
+        let settings = output.audio.as_ref().filter(|_| !taken.tracks.is_empty());
         let picture = made.map_or(MediaTime::ZERO, |made| made.format.rate.time_of(1));
-        let delay = audio.map_or(MediaTime::ZERO, |(settings, _)| sound::delay(container, settings, picture));
-        let notes = made.map(|made| pictures::notes(container, made)).unwrap_or_default();
+        let delay = settings.map_or(MediaTime::ZERO, |settings| sound::delay(container, settings, picture));
+        let mut notes = made.map(|made| pictures::notes(container, made)).unwrap_or_default();
+        notes.extend(taken.notes.iter().cloned());
         let within = sound::Within { container, delay };
-        let audio = audio
-            .map(|(settings, track)| sound::rendition(settings, track, within, &mut rendered.audio))
-            .transpose()?;
-        if video.is_none() && audio.is_none() {
-            return Err(nothing_in(output, tracks.audio));
+        let of_track =
+            |(settings, track): (_, &&AudioTrack)| sound::rendition(settings, track, within, &mut rendered.audio);
+        let audio = settings.into_iter().flat_map(|settings| taken.tracks.iter().map(move |track| (settings, track)));
+        let audio = audio.map(of_track).collect::<Result<Vec<_>, _>>()?;
+        if video.is_none() && audio.is_empty() {
+            return Err(nothing_in(output, taken));
         }
-        let to = output.to.clone();
+        let (to, played) = (output.to.clone(), taken.played());
         let package =
             output.package.as_ref().map(|asked| PackagePlan { videos, starts: Vec::new(), manifest: asked.manifest });
-        rendered.outputs.push(OutputPlan { number, to, container, video, audio, delay, notes, package, images: None });
+        rendered.outputs.push(OutputPlan {
+            number,
+            to,
+            container,
+            video,
+            audio,
+            played,
+            delay,
+            notes,
+            package,
+            images: None,
+        });
     }
     let images = images(rendered.video.iter().map(|rendition| &rendition.settings)).len();
     if images > IMAGES_MAX {
@@ -193,7 +223,8 @@ fn of_pictures((number, output): (u32, &OutputRequest), images: u32) -> OutputPl
         to: output.to.clone(),
         container: output.container,
         video: None,
-        audio: None,
+        audio: Vec::new(),
+        played: 0,
         delay: MediaTime::ZERO,
         notes: Vec::new(),
         images: Some(images),
@@ -220,11 +251,11 @@ fn take_images(
     wanted.map(plan).collect()
 }
 
-fn nothing_in(output: &OutputRequest, audio: Option<&AudioTrack>) -> Fault {
+fn nothing_in(output: &OutputRequest, taken: &Taken<'_>) -> Fault {
     let asked = match (&output.video, &output.audio) {
         (Some(_), Some(_)) => "neither pictures nor sound",
         (Some(_), None) => "no pictures",
-        (None, Some(_)) if audio.is_none() => "no sound",
+        (None, Some(_)) if taken.tracks.is_empty() => "no sound",
         (None, Some(_) | None) => "nothing that was asked for",
     };
     // A film without any track is the film's fault; asking for what it lacks is the settings'.
@@ -321,3 +352,5 @@ mod geometry_tests;
 mod sound_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tracks_tests;

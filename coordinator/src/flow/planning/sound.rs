@@ -60,13 +60,15 @@ pub(crate) fn rendition(
     let treatment = treatment(&settings.treatment, format, track.format)?;
     let settings = AudioSettings { bitrate: bitrate(settings, format)?, treatment, ..settings.clone() };
     let begins = begins(settings.codec, format, within);
-    let same = |r: &&AudioRendition| r.settings == settings && r.format == format && r.begins == begins;
+    let same = |r: &&AudioRendition| {
+        r.track == track.number && r.settings == settings && r.format == format && r.begins == begins
+    };
     if let Some(same) = known.iter().find(same) {
         return Ok(same.number);
     }
     let number = u32::try_from(known.len()).unwrap_or(u32::MAX);
-    let (language, edges) = (track.language.clone(), Edges::Told);
-    known.push(AudioRendition { number, settings, format, language, begins, edges });
+    let (language, title, edges) = (track.language.clone(), track.title.clone(), Edges::Told);
+    known.push(AudioRendition { number, track: track.number, settings, format, language, title, begins, edges });
     Ok(number)
 }
 

@@ -23,7 +23,7 @@ fn asked(channels: Option<u16>, treatment: Treatment) -> AudioSettings {
 
 /// Renditions of a track of so many channels, or the refusal.
 fn renditions(channels: u16, all: &[AudioSettings]) -> Result<Vec<AudioRendition>, (FaultKind, String)> {
-    let mut track = with_sound(steady(10, 10), 0, 400).header.audio.unwrap();
+    let mut track = with_sound(steady(10, 10), 0, 400).header.audio.remove(0);
     track.format = AudioFormat { rate: 48_000, channels };
     let within = Within { container: Container::Mp4, delay: MediaTime::ZERO };
     let mut known = Vec::new();

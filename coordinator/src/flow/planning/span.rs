@@ -19,7 +19,7 @@ pub(crate) struct Wanted {
 #[derive(Clone, Copy)]
 pub(crate) struct Tracks<'a> {
     pub(crate) film: Option<&'a Film<'a>>,
-    pub(crate) audio: Option<&'a AudioTrack>,
+    pub(crate) audio: &'a [&'a AudioTrack],
 }
 
 /// The range is counted from the film's first moment: its first picture, or its sound where that begins earlier.
@@ -52,8 +52,8 @@ pub(crate) fn zero(tracks: Tracks<'_>) -> Result<MediaTime, Fault> {
 
 fn whole(tracks: Tracks<'_>) -> Result<Span, Fault> {
     let pictures = tracks.film.and_then(|film| film.shown.first().map(|first| Span::new(*first, film.end)));
-    let sound = tracks.audio.map(|audio| Span::new(audio.span.start.max(MediaTime::ZERO), audio.span.end));
-    let spans = [pictures, sound].into_iter().flatten().filter(|span| !span.is_empty());
+    let sound = tracks.audio.iter().map(|audio| Span::new(audio.span.start.max(MediaTime::ZERO), audio.span.end));
+    let spans = pictures.into_iter().chain(sound).filter(|span| !span.is_empty());
     let joined = spans.reduce(|a, b| Span::new(a.start.min(b.start), a.end.max(b.end)));
     joined.ok_or_else(|| Fault::new(FaultKind::Corrupt, "the film has neither pictures nor sound of any length"))
 }

@@ -18,7 +18,7 @@ const STANDARD_MAX: MediaTime = MediaTime::from_secs(300);
 /// What a light slot may be kept with.
 const LIGHT_MAX: MediaTime = MediaTime::from_secs(30);
 
-/// Every task of a plan: a segment in all its renditions, the sound in all of its, the pictures of each output that has
+/// Every task of a plan: a segment in all its renditions, each sound track in all of its, the pictures of each output that has
 /// some, each output's merge.
 pub fn tasks(plan: &Plan) -> Vec<PlannedTask> {
     let second = cost::second(&plan.video);
@@ -27,8 +27,10 @@ pub fn tasks(plan: &Plan) -> Vec<PlannedTask> {
         let class = if long { CLASS_LONG } else { CLASS_STANDARD };
         open(TaskId::new(TaskKind::Encode, segment.number), class, cost::encode_need(&plan.video, segment.span.len()))
     });
-    let audios = (!plan.audio.is_empty())
-        .then(|| open(TaskId::new(TaskKind::Audio, 0), CLASS_STANDARD, cost::audio_need(&plan.audio, plan.span.len())));
+    let audios = plan.sounds().into_iter().zip(plan.sound_tasks()).map(|(track, task)| {
+        let renditions = plan.audio.iter().filter(|rendition| rendition.track == track);
+        open(task, CLASS_STANDARD, cost::audio_need(renditions, plan.span.len()))
+    });
     let images = plan.images.iter().map(|image| {
         let class = match cost::image(image) {
             Some(cost) if cost <= LIGHT_MAX => CLASS_LIGHT,

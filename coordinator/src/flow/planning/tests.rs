@@ -3,7 +3,7 @@
 
 use framefleet_model::fault::FaultKind;
 use framefleet_model::id::{Digest, TaskKind};
-use framefleet_model::index::{AudioTrack, Divisible, Index, IndexHeader, Key, Method, Unit, VideoTrack};
+use framefleet_model::index::{AudioTrack, Divisible, Index, IndexHeader, Key, Method, Standing, Unit, VideoTrack};
 use framefleet_model::media::{
     AudioCodec, AudioFormat, Chapter, Colour, Container, Geometry, Mirror, Orientation, Scan, Tags, VideoCodec,
     VideoFormat,
@@ -11,9 +11,10 @@ use framefleet_model::media::{
 use framefleet_model::picture::Shape;
 use framefleet_model::pipeline::{
     AudioSettings, Coding, Damaged, Ladder, Manifest, OnExisting, OutputRequest, Package, Preset, Range, RateControl,
-    Request, SegmentDuration, TrackChoice, VideoSettings,
+    Request, SegmentDuration, SoundTracks, VideoSettings,
 };
 use framefleet_model::plan::{CutReason, Decode, IndexRef, Plan, SourceFacts, shown_times};
+use framefleet_model::probe::Shown;
 use framefleet_model::sound::Treatment;
 use framefleet_model::time::{MediaTime, Rational, Span};
 use proptest::prelude::*;
@@ -70,7 +71,8 @@ fn of_units(units: Vec<Unit>) -> Index {
         container: "video/quicktime".into(),
         method: Method::Pass,
         video: Some(video),
-        audio: None,
+        audio: Vec::new(),
+        silent: Vec::new(),
         ignored: vec![],
         tags: Tags::default(),
         chapters: vec![],
@@ -81,15 +83,11 @@ fn of_units(units: Vec<Unit>) -> Index {
 }
 
 pub(super) fn with_sound(mut index: Index, from: i64, to: i64) -> Index {
-    index.header.audio = Some(AudioTrack {
-        id: "a".into(),
-        codec: "audio/mpeg".into(),
-        name: "aac".into(),
-        decoder: "d".into(),
-        format: AudioFormat { rate: 44_100, channels: 2 },
-        language: Some("de".into()),
-        span: Span::new(ms(from), ms(to)),
-    });
+    let [id, codec, name, decoder] = ["a", "audio/mpeg", "aac", "d"].map(str::to_owned);
+    let (format, language, title) = (AudioFormat { rate: 44_100, channels: 2 }, Some("de".into()), None);
+    let (number, shown, standing, span) = (1, Shown::Default, Standing::Beside, Span::new(ms(from), ms(to)));
+    index.header.audio =
+        vec![AudioTrack { number, id, codec, name, decoder, format, language, title, shown, standing, span }];
     index
 }
 
@@ -114,7 +112,8 @@ pub(super) fn audio() -> AudioSettings {
 }
 
 pub(super) fn output(to: &str, video: Option<VideoSettings>, audio: Option<AudioSettings>) -> OutputRequest {
-    OutputRequest { to: to.into(), container: Container::Mp4, video, audio, package: None, images: None }
+    let (to, container, tracks) = (to.into(), Container::Mp4, SoundTracks::Usual);
+    OutputRequest { to, container, video, audio, tracks, package: None, images: None }
 }
 
 pub(super) fn request(segments: SegmentDuration) -> Request {
@@ -124,7 +123,6 @@ pub(super) fn request(segments: SegmentDuration) -> Request {
         segments,
         damaged: Damaged::Fail,
         range: Range::default(),
-        audio_track: TrackChoice::Default,
         on_existing: OnExisting::Fail,
     }
 }
@@ -347,7 +345,7 @@ fn equal_renditions_are_encoded_once() {
     ];
     let asked = Request { outputs, ..every(60_000) };
     let plan = planned(&asked, &with_sound(steady(50, 25), 0, 2000)).unwrap();
-    let of: Vec<_> = plan.outputs.iter().map(|o| (o.video, o.audio)).collect();
+    let of: Vec<_> = plan.outputs.iter().map(|o| (o.video, o.audio.first().copied())).collect();
     assert_eq!(of, [(Some(0), Some(0)), (Some(1), Some(0)), (Some(0), None)]);
     assert_eq!((plan.video.len(), plan.audio.len()), (2, 1));
     let kinds: Vec<_> = tasks(&plan).iter().map(|task| task.id.kind).collect();
@@ -424,7 +422,7 @@ fn an_output_that_would_be_empty_is_refused() {
     no_video.header.video = None;
     assert_eq!(planned(&only_video, &no_video).unwrap_err().0, FaultKind::Settings);
     let plan = planned(&every(60_000), &no_video).unwrap();
-    assert_eq!((plan.video.len(), plan.outputs[0].audio), (0, Some(0)));
+    assert_eq!((plan.video.len(), plan.outputs[0].audio.as_slice()), (0, &[0][..]));
     let mut nothing = steady(10, 10);
     nothing.header.video = None;
     assert_eq!(planned(&every(60_000), &nothing).unwrap_err().0, FaultKind::Unsupported);

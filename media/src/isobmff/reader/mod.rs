@@ -132,17 +132,19 @@ pub(crate) struct Told {
     /// As the demuxer names the track.
     pub(crate) id: String,
     pub(crate) enabled: Enabled,
+    /// What it is called.
+    pub(crate) title: Option<String>,
     pub(crate) mastering: Option<MasteringDisplay>,
     pub(crate) light: Option<ContentLight>,
 }
 
 pub(crate) fn told(film: &Presented) -> Vec<Told> {
     let boxes = Bytes::new(film.movie()).boxes().filter(|(kind, _)| kind == b"trak").map(|(_, payload)| payload);
-    let tracks = boxes.take(TRACKS_MAX).filter_map(|boxes| Track::read(boxes).ok());
-    let told = tracks.map(|track| {
+    let tracks: Vec<Track<'_>> = boxes.take(TRACKS_MAX).filter_map(|boxes| Track::read(boxes).ok()).collect();
+    let told = tracks.iter().map(|track| {
         let entry = entry::only(track.table).ok().filter(|_| &track.handler == b"vide");
         let (mastering, light) = entry.and_then(|(_, entry)| entry::display(entry)).unwrap_or_default();
-        Told { id: track_name(&track), enabled: track.enabled, mastering, light }
+        Told { id: track_name(track), enabled: track.enabled, title: track.title(&tracks), mastering, light }
     });
     told.collect()
 }

@@ -13,6 +13,8 @@ pub(crate) struct Track<'a> {
     pub(crate) timescale: u32,
     pub(crate) language: Option<String>,
     pub(crate) handler: Kind,
+    /// Who handles it, in words.
+    handler_name: String,
     /// The boxes of its `stbl`.
     pub(crate) table: Bytes<'a>,
     /// The boxes of its `trak`.
@@ -51,9 +53,11 @@ impl<'a> Track<'a> {
         let language = extended.and_then(text_of).or_else(|| letters(packed));
         let mut handler = media.find(b"hdlr")?;
         handler.take(8)?;
-        let handler = handler.kind()?;
+        let kind = handler.kind()?;
+        let handler_name = handler_name(&mut handler);
+        let handler = kind;
         let table = media.path(&[b"minf", b"stbl"])?;
-        Some(Self { id, enabled, orientation, timescale, language, handler, table, boxes })
+        Some(Self { id, enabled, orientation, timescale, language, handler, handler_name, table, boxes })
     }
 
     /// Whether all samples lie in this very file.
@@ -72,10 +76,30 @@ impl<'a> Track<'a> {
         std::iter::from_fn(|| list.u32()).take(16).collect()
     }
 
+    /// Its name. Most writers call every handler of sound the same; one that differs from all others names its track.
+    pub(crate) fn title(&self, all: &[Track<'_>]) -> Option<String> {
+        let named = self.boxes.path(&[b"udta", b"name"]).map(|name| String::from_utf8_lossy(name.rest()).into_owned());
+        let named = named.map(|name| name.trim_matches('\0').to_owned()).filter(|name| !name.is_empty());
+        let mut others = all.iter().filter(|other| other.handler == self.handler && other.id != self.id).peekable();
+        let differs = others.peek().is_some() && others.all(|other| other.handler_name != self.handler_name);
+        named.or_else(|| Some(self.handler_name.clone()).filter(|name| differs && !name.is_empty()))
+    }
+
     pub(crate) fn describe(&self) -> String {
         let kind = entry::only(self.table).map_or("?".to_owned(), |(kind, _)| entry::name(kind));
         format!("track {}: {} ({})", self.id, kind, entry::name(self.handler))
     }
+}
+
+/// A string up to its zero byte; QuickTime puts its length in front.
+fn handler_name(handler: &mut Bytes<'_>) -> String {
+    let name = handler.take(12).map(|_| handler.rest()).unwrap_or_default();
+    let name = match name.split_first() {
+        Some((length, text)) if usize::from(*length) == text.len() && !text.is_empty() => text,
+        Some(_) | None => name,
+    };
+    let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
+    String::from_utf8_lossy(&name[..end]).trim().to_owned()
 }
 
 /// `None` within: a matrix that is no quarter turn.

@@ -23,13 +23,11 @@ pub(crate) fn check(film: &Film, brand: Brand) -> Result<(), MuxError> {
         Some(codec @ (VideoCodec::Vp8 | VideoCodec::Mpeg4)) => return refuse(codec.name()),
         Some(VideoCodec::H264 | VideoCodec::Hevc | VideoCodec::Vp9 | VideoCodec::Av1) | None => {}
     }
-    match film.audio.as_ref().map(|audio| audio.codec) {
-        Some(AudioCodec::Pcm) if brand == Brand::QuickTime => Ok(()),
-        Some(codec @ (AudioCodec::Opus | AudioCodec::Vorbis | AudioCodec::Flac | AudioCodec::Pcm)) => {
-            refuse(codec.name())
-        }
-        Some(AudioCodec::Aac | AudioCodec::Mp3 | AudioCodec::Ac3) | None => Ok(()),
-    }
+    film.audio.iter().try_for_each(|audio| match audio.codec {
+        AudioCodec::Pcm if brand == Brand::QuickTime => Ok(()),
+        codec @ (AudioCodec::Opus | AudioCodec::Vorbis | AudioCodec::Flac | AudioCodec::Pcm) => refuse(codec.name()),
+        AudioCodec::Aac | AudioCodec::Mp3 | AudioCodec::Ac3 => Ok(()),
+    })
 }
 
 pub(crate) fn put_video(b: &mut Boxes, video: &Video) {

@@ -14,7 +14,7 @@ use framefleet_model::time::MediaTime;
 
 use super::Brand;
 use super::boxes::Boxes;
-use super::fragments::{self, FRAGMENT_BYTES_MAX, Head, TrackClock, TrackFragment};
+use super::fragments::{self, FRAGMENT_BYTES_MAX, Head, TrackClock, TrackFragment, Zeros};
 use crate::muxing::{Film, InRun, MuxError, Muxer, Picture, Pictures, Track, Turns, runs, timescale_of};
 
 const RUN: MediaTime = MediaTime::from_millis(500);
@@ -62,15 +62,15 @@ impl<W: Write + Seek> FragmentedWriter<W> {
         let shown = pictures.as_ref().zip(film.video.as_ref().zip(timescale)).map_or(0, |(pictures, (video, rate))| {
             pictures.zero + video.times.first().map_or(0, |first| first.to_ticks(rate))
         });
-        let heard = film.audio.as_ref().map_or(0, |audio| i64::from(audio.priming));
+        let heard: Vec<i64> = film.audio.iter().map(|audio| i64::from(audio.priming)).collect();
         if let Some(pictures) = &pictures {
             add(Track::Video, TrackClock::of_pictures(pictures, shown));
         }
-        if let Some(audio) = &film.audio {
-            add(Track::Audio, TrackClock::of_sound(audio, heard)?);
+        for ((number, audio), heard) in film.audio.iter().enumerate().zip(&heard) {
+            add(Track::Audio(number), TrackClock::of_sound(audio, *heard)?);
         }
         let begin = sink.stream_position()?;
-        let init = fragments::init(film, (Brand::Fragmented, [shown, heard]))?;
+        let init = fragments::init(film, (Brand::Fragmented, &Zeros { shown, heard }))?;
         sink.write_all(&init)?;
         let at = begin + init.len() as u64;
         Ok(Self { sink, pictures, turns, tracks, number: 1, at, entries: Vec::new() })
@@ -154,11 +154,14 @@ impl<W: Write + Seek> Muxer<W> for FragmentedWriter<W> {
     }
 
     fn push_sound(&mut self, data: &[u8]) -> Result<(), MuxError> {
-        let begins = self.turns.take(Track::Audio)? == InRun::First && self.pictures.is_none();
+        let (number, place) = self.turns.take_sound()?;
+        let track = Track::Audio(number);
+        let is_begun = !self.building(track)?.part.samples.is_empty();
+        let begins = place == InRun::First && is_begun && self.pictures.is_none();
         if begins || self.is_full(data.len()) {
             self.flush()?;
         }
-        self.building(Track::Audio)?.push(0, data)
+        self.building(track)?.push(0, data)
     }
 
     fn finish(mut self: Box<Self>) -> Result<W, MuxError> {

@@ -121,24 +121,27 @@ impl TrackClock {
     }
 }
 
-/// What stands in front of all fragments. `edits`: of the film's pictures and of its sound, what stands on their clocks at
-/// the output's time zero.
-pub(crate) fn init(film: &Film, (brand, edits): (Brand, [i64; 2])) -> Result<Vec<u8>, MuxError> {
+/// What stands on the clocks of a film's tracks at the output's time zero.
+pub(crate) struct Zeros {
+    pub(crate) shown: i64,
+    /// Of each sound track.
+    pub(crate) heard: Vec<i64>,
+}
+
+/// What stands in front of all fragments.
+pub(crate) fn init(film: &Film, (brand, zeros): (Brand, &Zeros)) -> Result<Vec<u8>, MuxError> {
     entries::check(film, brand)?;
     let mut tracks = Vec::new();
     let empty = || Layout { durations: Vec::new(), chunk_samples: Vec::new(), sample_bytes: None };
-    let [shown, heard] = edits;
     if let Some(video) = &film.video {
-        let edit = Edit { hole: MediaTime::ZERO, from: shown, duration: video.end };
+        let edit = Edit { hole: MediaTime::ZERO, from: zeros.shown, duration: video.end };
         let (kind, timescale) = (TrackKind::Video, timescale_of(video.rate));
         tracks.push(TrackPlan { kind, timescale, media_duration: 0, edit, layout: empty() });
     }
-    if let Some(audio) = &film.audio {
-        let rate = audio.format.rate.max(1);
-        let samples = i64::try_from(audio.samples).unwrap_or(i64::MAX);
-        let end = audio.first + MediaTime::from_ticks(samples, rate);
-        let edit = Edit { hole: MediaTime::ZERO, from: heard, duration: end };
-        tracks.push(TrackPlan { kind: TrackKind::Audio, timescale: rate, media_duration: 0, edit, layout: empty() });
+    for ((number, audio), heard) in film.audio.iter().enumerate().zip(&zeros.heard) {
+        let edit = Edit { hole: MediaTime::ZERO, from: *heard, duration: audio.end() };
+        let (kind, timescale) = (TrackKind::Audio(number), audio.format.rate.max(1));
+        tracks.push(TrackPlan { kind, timescale, media_duration: 0, edit, layout: empty() });
     }
     let movie = Movie { film, timescale: movie_timescale(&tracks), tracks: &tracks, brand };
     let tables: Vec<Tables> = tracks.iter().map(|_| Tables::default()).collect();

@@ -72,8 +72,8 @@ pub struct Mp4Writer<W> {
     mdat_at: u64,
     /// Where the next byte goes.
     at: u64,
-    /// Bytes of PCM that are still to come.
-    pcm_due: u64,
+    /// Bytes of PCM that are still to come of each sound track.
+    pcm_due: Vec<u64>,
 }
 
 impl<W: Write + Seek> Mp4Writer<W> {
@@ -102,8 +102,8 @@ impl<W: Write + Seek> Mp4Writer<W> {
         let tables = tracks.iter().map(|track| track.kind.empty_tables()).collect();
         let turns = Turns::new(runs);
         let at = mdat_at + MDAT_HEADER;
-        let pcm = film.audio.as_ref().filter(|audio| audio.codec == AudioCodec::Pcm);
-        let pcm_due = pcm.map_or(0, |pcm| pcm.samples.saturating_mul(2 * u64::from(pcm.format.channels)));
+        let pcm_due = |audio: &Audio| audio.samples.saturating_mul(2 * u64::from(audio.format.channels));
+        let pcm_due = film.audio.iter().map(pcm_due).collect();
         let mut writer = Self {
             sink,
             film,
@@ -150,13 +150,13 @@ impl<W: Write + Seek> Mp4Writer<W> {
     }
 
     /// Puts a unit of a track whose turn it is.
-    fn put_in_turn(&mut self, track: Track, data: &[u8]) -> Result<(), MuxError> {
+    fn put_in_turn(&mut self, (track, place): (Track, InRun), data: &[u8]) -> Result<(), MuxError> {
         let kind = match track {
             Track::Video => TrackKind::Video,
-            Track::Audio => TrackKind::Audio,
+            Track::Audio(number) => TrackKind::Audio(number),
         };
         let number = self.tracks.iter().position(|t| t.kind == kind).ok_or(MuxError::Turn(track))?;
-        if self.turns.take(track)? == InRun::First {
+        if place == InRun::First {
             self.tables[number].chunks.push(self.at);
         }
         self.put(number, data)
@@ -169,7 +169,8 @@ impl<W: Write + Seek> Muxer<W> for Mp4Writer<W> {
     }
 
     fn push_picture(&mut self, picture: Picture<'_>) -> Result<(), MuxError> {
-        self.put_in_turn(Track::Video, picture.data)?;
+        let place = self.turns.take(Track::Video)?;
+        self.put_in_turn((Track::Video, place), picture.data)?;
         let (Some(pictures), Some(tables)) = (&self.pictures, self.tables.first_mut()) else {
             return Err(MuxError::Turn(Track::Video));
         };
@@ -184,12 +185,12 @@ impl<W: Write + Seek> Muxer<W> for Mp4Writer<W> {
     }
 
     fn push_sound(&mut self, data: &[u8]) -> Result<(), MuxError> {
-        let is_pcm = self.film.audio.as_ref().is_some_and(|audio| audio.codec == AudioCodec::Pcm);
+        let (track, place) = self.turns.take_sound()?;
+        let (due, is_pcm) = (&mut self.pcm_due[track], self.film.audio[track].codec == AudioCodec::Pcm);
         // What a resampler gave beyond the last sample is not wanted.
-        let kept =
-            if is_pcm { usize::try_from(self.pcm_due).unwrap_or(usize::MAX).min(data.len()) } else { data.len() };
-        self.pcm_due = self.pcm_due.saturating_sub(kept as u64);
-        self.put_in_turn(Track::Audio, &data[..kept])
+        let kept = if is_pcm { usize::try_from(*due).unwrap_or(usize::MAX).min(data.len()) } else { data.len() };
+        *due = due.saturating_sub(kept as u64);
+        self.put_in_turn((Track::Audio(track), place), &data[..kept])
     }
 
     fn finish(mut self: Box<Self>) -> Result<W, MuxError> {
@@ -218,14 +219,14 @@ impl TrackKind {
     fn reorders(self) -> Reorders {
         match self {
             Self::Video => Reorders::Maybe,
-            Self::Audio | Self::Titles => Reorders::Never,
+            Self::Audio(_) | Self::Titles => Reorders::Never,
         }
     }
 
     fn empty_tables(self) -> Tables {
         let syncs = match self {
             Self::Video => Some(Vec::new()),
-            Self::Audio | Self::Titles => None,
+            Self::Audio(_) | Self::Titles => None,
         };
         Tables { syncs, ..Tables::default() }
     }
@@ -254,8 +255,8 @@ fn plan_tracks(film: &Film, pictures: Option<(&Pictures, u32)>, runs: &[Run]) ->
         let media_duration = pictures.end;
         tracks.push(TrackPlan { kind: TrackKind::Video, timescale, media_duration, edit, layout });
     }
-    if let Some(audio) = &film.audio {
-        tracks.push(plan_sound(audio, runs)?);
+    for (number, audio) in film.audio.iter().enumerate() {
+        tracks.push(plan_sound((number, audio), runs)?);
     }
     if tracks.iter().all(|track| track.layout.chunk_samples.is_empty()) {
         return Err(MuxError::Empty);
@@ -283,7 +284,7 @@ fn plan_tracks(film: &Film, pictures: Option<(&Pictures, u32)>, runs: &[Run]) ->
 }
 
 /// The last unit lasts as long as the source: what it holds beyond is padding.
-fn plan_sound(audio: &Audio, runs: &[Run]) -> Result<TrackPlan, MuxError> {
+fn plan_sound((number, audio): (usize, &Audio), runs: &[Run]) -> Result<TrackPlan, MuxError> {
     let sounds = Sounds::new(audio)?;
     let total = (u64::from(audio.priming) + audio.samples).min(sounds.units.end);
     let begins = &sounds.units.begins;
@@ -291,7 +292,7 @@ fn plan_sound(audio: &Audio, runs: &[Run]) -> Result<TrackPlan, MuxError> {
     let last = total.saturating_sub(before_last);
     let lengths = begins.windows(2).map(|pair| pair[1] - pair[0]).chain([last]);
     let deltas = lengths.map(|length| u32::try_from(length).unwrap_or(u32::MAX)).take(begins.len());
-    let runs = runs.iter().filter(|run| run.track == Track::Audio);
+    let runs = runs.iter().filter(|run| run.track == Track::Audio(number));
     let layout = match audio.codec {
         AudioCodec::Pcm => moments(audio, runs)?,
         _ => Layout::of_runs(run_lengths(deltas), runs),
@@ -301,7 +302,7 @@ fn plan_sound(audio: &Audio, runs: &[Run]) -> Result<TrackPlan, MuxError> {
     let edit = Edit { hole: audio.first, from: i64::from(audio.priming), duration };
     let media_duration =
         i64::try_from(before_last).unwrap_or(i64::MAX).saturating_add(i64::try_from(last).unwrap_or(0));
-    Ok(TrackPlan { kind: TrackKind::Audio, timescale: sounds.rate, media_duration, edit, layout })
+    Ok(TrackPlan { kind: TrackKind::Audio(number), timescale: sounds.rate, media_duration, edit, layout })
 }
 
 /// PCM's samples are those of one moment each, however many a unit has.

@@ -1,6 +1,8 @@
 //! The movie box.
 
+use framefleet_model::language;
 use framefleet_model::media::{Mirror, Tags};
+use framefleet_model::probe::Shown;
 use framefleet_model::time::MediaTime;
 
 use super::Brand;
@@ -9,14 +11,14 @@ use super::chapters;
 use super::entries;
 use super::fragments;
 use super::tables::{Layout, Tables};
-use crate::muxing::{Film, language};
+use crate::muxing::{Audio, Film};
 
 /// Seconds from 1904, where QuickTime's clock begins, to 1970.
 const EPOCH: i64 = 2_082_844_800;
 const UNITY: u32 = 0x0001_0000;
 const MATRIX: [u32; 9] = [UNITY, 0, 0, 0, UNITY, 0, 0, 0, 0x4000_0000];
-/// Enabled, in the movie.
-const TRACK_FLAGS: u32 = 3;
+const ENABLED: u32 = 1;
+const IN_MOVIE: u32 = 2;
 
 /// A track of the movie box but for its samples.
 pub(crate) struct TrackPlan {
@@ -31,7 +33,8 @@ pub(crate) struct TrackPlan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TrackKind {
     Video,
-    Audio,
+    /// By its place among the film's sound tracks.
+    Audio(usize),
     Titles,
 }
 
@@ -112,7 +115,7 @@ impl Movie<'_> {
         }
         b.nest(b"mdia", |b| {
             self.put_media_header(b, track);
-            put_kind(b, track.kind);
+            self.put_kind(b, track.kind);
             b.nest(b"minf", |b| {
                 put_kind_header(b, track.kind);
                 b.nest(b"dinf", |b| {
@@ -125,20 +128,57 @@ impl Movie<'_> {
                     self.put_entry(b, track.kind);
                     tables.put(b, &track.layout);
                     let has_samples = !tables.sizes.is_empty();
-                    if track.kind == TrackKind::Audio
-                        && has_samples
-                        && self.film.audio.as_ref().is_some_and(|a| a.priming > 0)
-                    {
+                    if has_samples && self.audio(track.kind).is_some_and(|audio| audio.priming > 0) {
                         put_preroll(b, tables.sizes.len());
                     }
                 });
             });
         });
+        if let Some(title) = self.audio(track.kind).and_then(|audio| audio.title.as_ref()) {
+            b.nest(b"udta", |b| b.nest(b"name", |b| b.raw(title.as_bytes())));
+        }
+    }
+
+    /// What a track of sound is of the film.
+    fn audio(&self, kind: TrackKind) -> Option<&Audio> {
+        match kind {
+            TrackKind::Audio(number) => self.film.audio.get(number),
+            TrackKind::Video | TrackKind::Titles => None,
+        }
+    }
+
+    /// Of tracks that stand for one another players play the one that is enabled.
+    fn flags(&self, kind: TrackKind) -> u32 {
+        match kind {
+            TrackKind::Video => ENABLED | IN_MOVIE,
+            TrackKind::Audio(_) if self.audio(kind).is_some_and(|audio| audio.shown == Shown::Default) => {
+                ENABLED | IN_MOVIE
+            }
+            TrackKind::Audio(_) => IN_MOVIE,
+            TrackKind::Titles => 0,
+        }
+    }
+
+    fn put_kind(&self, b: &mut Boxes, kind: TrackKind) {
+        let (handler, name) = match kind {
+            TrackKind::Video => (b"vide", "video"),
+            TrackKind::Audio(_) => {
+                (b"soun", self.audio(kind).and_then(|audio| audio.title.as_deref()).unwrap_or("sound"))
+            }
+            TrackKind::Titles => (b"text", "chapters"),
+        };
+        b.full(b"hdlr", 0, |b| {
+            b.u32(0);
+            b.raw(handler);
+            b.zeros(12);
+            b.raw(name.as_bytes());
+            b.u8(0);
+        });
     }
 
     fn put_track_header(&self, b: &mut Boxes, number: usize, track: &TrackPlan) {
-        let flags = if track.kind == TrackKind::Titles { 0 } else { TRACK_FLAGS };
-        b.flagged(b"tkhd", 1 << 24 | flags, |b| {
+        let is_sound = self.audio(track.kind).is_some();
+        b.flagged(b"tkhd", 1 << 24 | self.flags(track.kind), |b| {
             b.u64(self.created());
             b.u64(self.created());
             b.count(number + 1);
@@ -146,8 +186,9 @@ impl Movie<'_> {
             b.u64(self.told(track.edit.hole + track.edit.duration));
             b.zeros(8);
             b.u16(0);
-            b.u16(u16::from(track.kind == TrackKind::Audio));
-            b.u16(if track.kind == TrackKind::Audio { 0x0100 } else { 0 });
+            // All sound tracks are one group of alternatives, and have a volume.
+            b.u16(u16::from(is_sound));
+            b.u16(if is_sound { 0x0100 } else { 0 });
             b.u16(0);
             self.matrix(track.kind).iter().for_each(|value| b.u32(*value));
             let (width, height) = self.shown_size(track.kind);
@@ -206,7 +247,7 @@ impl Movie<'_> {
     fn put_media_header(&self, b: &mut Boxes, track: &TrackPlan) {
         let named = match track.kind {
             TrackKind::Video => self.film.video.as_ref().and_then(|video| video.language.as_deref()),
-            TrackKind::Audio => self.film.audio.as_ref().and_then(|audio| audio.language.as_deref()),
+            TrackKind::Audio(_) => self.audio(track.kind).and_then(|audio| audio.language.as_deref()),
             TrackKind::Titles => None,
         };
         b.full(b"mdhd", 1, |b| {
@@ -229,9 +270,9 @@ impl Movie<'_> {
     fn put_entry(&self, b: &mut Boxes, kind: TrackKind) {
         b.full(b"stsd", 0, |b| {
             b.u32(1);
-            match (kind, &self.film.video, &self.film.audio) {
+            match (kind, &self.film.video, self.audio(kind)) {
                 (TrackKind::Video, Some(video), _) => entries::put_video(b, video),
-                (TrackKind::Audio, _, Some(audio)) => entries::put_audio(b, audio, self.brand),
+                (_, _, Some(audio)) => entries::put_audio(b, audio, self.brand),
                 _ => entries::put_text(b),
             }
         });
@@ -253,24 +294,10 @@ impl Movie<'_> {
     }
 }
 
-fn put_kind(b: &mut Boxes, kind: TrackKind) {
-    let (handler, name) = match kind {
-        TrackKind::Video => (b"vide", "video\0"),
-        TrackKind::Audio => (b"soun", "sound\0"),
-        TrackKind::Titles => (b"text", "chapters\0"),
-    };
-    b.full(b"hdlr", 0, |b| {
-        b.u32(0);
-        b.raw(handler);
-        b.zeros(12);
-        b.raw(name.as_bytes());
-    });
-}
-
 fn put_kind_header(b: &mut Boxes, kind: TrackKind) {
     match kind {
         TrackKind::Video => b.flagged(b"vmhd", 1, |b| b.zeros(8)),
-        TrackKind::Audio => b.full(b"smhd", 0, |b| b.zeros(4)),
+        TrackKind::Audio(_) => b.full(b"smhd", 0, |b| b.zeros(4)),
         TrackKind::Titles => b.nest(b"gmhd", |b| {
             b.full(b"gmin", 0, |b| {
                 b.u16(0x40);
