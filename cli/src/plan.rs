@@ -1,6 +1,6 @@
 //! `framefleet plan`: the index and the planner alone, and what they say about where a film is cut.
 
-use framefleet_common::child::{Attempt, Media};
+use framefleet_common::child::{Attempt, Media, Spent};
 use framefleet_coordinator::flow::planning::{self, tasks};
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::index::Index;
@@ -59,7 +59,8 @@ async fn plan(source: &Location, request: &Request, cancel: &CancellationToken) 
         tempfile::tempdir().map_err(|e| Fault::new(FaultKind::Internal, format!("no scratch folder: {e}")))?;
     let work = Work::Index(IndexWork { limits: SourceLimits::DEFAULT, tables: true });
     let progress = tokio::sync::watch::Sender::default();
-    let attempt = Attempt { objects: film, scratch: scratch.path(), progress, cancel: cancel.clone() };
+    let attempt =
+        Attempt { objects: film, scratch: scratch.path(), progress, cancel: cancel.clone(), spent: &Spent::default() };
     let unfit = |what: String| Fault::new(FaultKind::Internal, format!("the index of {}: {what}", facts.url));
     let Outcome::Index(done) = media.run(work, attempt).await? else {
         return Err(unfit("the child did other work".to_owned()));

@@ -1,6 +1,6 @@
 //! `framefleet probe`: what a film is, from its headers and first units.
 
-use framefleet_common::child::{Attempt, Media};
+use framefleet_common::child::{Attempt, Media, Spent};
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::probe::Probed;
 use framefleet_model::task::{Outcome, ProbeWork, SourceLimits, Work};
@@ -29,7 +29,8 @@ async fn probe(film: &std::sync::Arc<Film>) -> Result<Probed, Fault> {
     let scratch =
         tempfile::tempdir().map_err(|e| Fault::new(FaultKind::Internal, format!("no scratch folder: {e}")))?;
     let (progress, cancel) = (tokio::sync::watch::Sender::default(), CancellationToken::new());
-    let attempt = Attempt { objects: film.clone(), scratch: scratch.path(), progress, cancel };
+    let attempt =
+        Attempt { objects: film.clone(), scratch: scratch.path(), progress, cancel, spent: &Spent::default() };
     let work = Work::Probe(ProbeWork { limits: SourceLimits::DEFAULT });
     match media.run(work, attempt).await? {
         Outcome::Probe(probed) => Ok(probed),

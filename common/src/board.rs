@@ -76,6 +76,8 @@ pub struct Made {
     pub outcome: Outcome,
     /// Where a merge's result waits, in its coordinator's own words.
     pub staged: Option<String>,
+    /// CPU time of the attempt's child.
+    pub cpu_ms: u64,
     /// Results of other tasks that it was made from: if any is no longer that task's, the settle is lost.
     pub inputs: Vec<Input>,
 }
@@ -175,8 +177,8 @@ impl Board {
             if job.state.has_ended() {
                 return Ok(Settlement::Lost);
             }
-            let Made { outcome, staged, .. } = result.clone();
-            let settled = Settled { nonce: nonce.clone(), outcome, staged };
+            let Made { outcome, staged, cpu_ms, .. } = result.clone();
+            let settled = Settled { nonce: nonce.clone(), outcome, staged, cpu_ms };
             let row = match board::settle(&task, result.plan.as_ref(), settled) {
                 SettleAnswer::Settled(row) => row,
                 SettleAnswer::Again => return Ok(Settlement::Won),
@@ -185,7 +187,7 @@ impl Board {
             let Some(inputs) = self.inputs_stand(&result.inputs).await? else { return Ok(Settlement::Lost) };
             let txn = inputs.into_iter().fold(Txn::new(at.shard()), |txn, (row, version)| txn.expect(&row, version));
             let txn = rows::put_task(txn.expect(&at.row(), version), at, &row);
-            let report = Report::Settled { task: at.task, nonce: nonce.clone(), plan: row.plan.clone() };
+            let report = Report::Settled { task: at.task, nonce: nonce.clone(), plan: row.plan.clone(), cpu_ms };
             let txn = deliver(txn, &job, report, seen.now);
             if self.committed(txn).await? {
                 return Ok(Settlement::Won);
@@ -366,7 +368,7 @@ mod tests {
         assert!(matches!(board.claim(&at, &claimant).await.unwrap(), Claimed::Granted(_)));
         let file = Produced { name: "index".into(), size: 1, digest: Digest::of(b"x") };
         let outcome = Outcome::Index(IndexDone { file, units: 1 });
-        let made = Made { plan: None, outcome, staged: None, inputs: Vec::new() };
+        let made = Made { plan: None, outcome, staged: None, cpu_ms: 1, inputs: Vec::new() };
         assert_eq!(board.settle(&at, &nonce, &made).await.unwrap(), Settlement::Won);
         let end = Cancelled { at: StoreTime(1), reason: "x".into(), plan: None, closing: Closing::Open };
         let job = Job { state: JobState::Cancelled(end), ..job };

@@ -24,6 +24,9 @@ use framefleet_model::time::StoreTime;
 use framefleet_model::trigger::Cause;
 use framefleet_model::watermark::{IMAGE_BYTES_MAX, Mark};
 
+use crate::flow::Announcement;
+use crate::outbox;
+
 const CONFLICTS_MAX: u32 = 64;
 /// A request of a thousand outputs stays below.
 const REQUEST_BYTES_MAX: u64 = 4 << 20;
@@ -180,7 +183,8 @@ impl Inbox {
             .index_set(&rows::jobs(shard), job.id.as_str(), rows::age(job.created))
             .index_remove(&rows::garbage(shard), job.id.as_str())
             .index_remove(&rows::retired(shard), job.id.as_str())
-            .index_set(&rows::turns(shard), job.id.as_str(), job.created.ms());
+            .index_set(&rows::turns(shard), job.id.as_str(), job.created.ms())
+            .append(&rows::outbox(shard), outbox::message(job, &Announcement::Accepted, job.created));
         if self.store.commit(txn).await? == Commit::Conflict {
             return Ok(false);
         }

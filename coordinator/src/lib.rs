@@ -12,6 +12,8 @@ mod dispatcher;
 mod effects;
 /// Load, decide, commit, act: the turns of jobs.
 pub mod engine;
+/// What the world is told of a job.
+mod events;
 /// The stages of a job, pure.
 pub mod flow;
 /// What ended jobs leave is removed.
@@ -36,7 +38,7 @@ mod mergework;
 mod observe;
 /// What users ask of a fleet.
 pub mod ops;
-/// What the world is told.
+/// Events on their way to the broker.
 mod outbox;
 /// Final keys have one owner.
 mod owners;

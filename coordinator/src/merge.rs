@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use framefleet_common::adapters::blob::root::Root;
 use framefleet_common::board::{Beat, Board, Claimed, Grant, Made, Mint, Settlement};
-use framefleet_common::child::{Attempt, Media};
+use framefleet_common::child::{Attempt, Media, Spent};
 use framefleet_common::ports::clock::Clock;
 use framefleet_common::ports::rows::{self, TaskRef};
 use framefleet_common::ports::store::{Entry, Scan, Shard, Store, StoreError};
@@ -245,13 +245,14 @@ impl MergeSlot {
         let Running { scratch, progress, cancel } = running;
         let latest = progress.subscribe();
         let images = plan.images.iter().find(|images| images.output == work.output);
+        let spent = Spent::default();
         let outcome = match images {
             Some(images) => {
                 let from = gather::From { inputs: &inputs, work: self.work(), job: &merge.at.job };
                 Outcome::Merge(gather::gather(from, images, scratch).await?)
             }
             None => {
-                let attempt = Attempt { objects: inputs.clone(), scratch, progress, cancel };
+                let attempt = Attempt { objects: inputs.clone(), scratch, progress, cancel, spent: &spent };
                 self.media.run(Work::Merge(work), attempt).await?
             }
         };
@@ -268,6 +269,7 @@ impl MergeSlot {
         let made = Made {
             plan: Some(digest.clone()),
             staged: Some(serde_json::to_string(&staging).expect("a staged result has only string keys")),
+            cpu_ms: spent.cpu_ms(),
             inputs: inputs.read().await,
             outcome,
         };

@@ -13,9 +13,9 @@ use framefleet_common::ports::txn::Txn;
 use framefleet_model::job::Job;
 use framefleet_model::time::StoreTime;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use crate::events::JobEvent;
 use crate::flow::Announcement;
 use crate::observe::Observer;
 use crate::rounds::Rounds;
@@ -31,25 +31,10 @@ struct Message {
     body: String,
 }
 
-/// A job's end as a CloudEvent, as it lies in the outbox.
+/// An event as it lies in the outbox.
 pub(crate) fn message(job: &Job, announcement: &Announcement, now: StoreTime) -> Vec<u8> {
-    let Announcement { id, state, fault } = announcement;
-    let fault = fault.as_ref().map(|f| json!({ "code": f.kind.code(), "name": f.kind.name(), "message": f.message }));
-    let body = json!({
-        "specversion": "1.0",
-        "id": id,
-        "source": "/framefleet",
-        "type": format!("framefleet.job.{state}"),
-        "subject": job.id,
-        "datacontenttype": "application/json",
-        "data": {
-            "job": job.id, "generation": job.generation, "at_ms": now.ms(), "source": job.source.url, "fault": fault,
-            "trigger": job.cause.as_ref().map(|cause| &cause.trigger),
-            "pipeline": job.cause.as_ref().map(|cause| &cause.pipeline),
-        },
-    });
-    let key = format!("job.{state}.{}", job.terms.tenant);
-    rows::to_bytes(&Message { version: 1, id: id.clone(), key, body: body.to_string() })
+    let JobEvent { id, key, body } = JobEvent::of(job, announcement, now);
+    rows::to_bytes(&Message { version: 1, id, key, body })
 }
 
 pub(crate) struct Outbox {

@@ -10,25 +10,25 @@ use framefleet_model::pipeline::{OnExisting, Request};
 use serde_json::json;
 
 use crate::effects::Effects;
-use crate::flow::Unpublished;
+use crate::flow::{Delivered, Unpublished, completing};
 use crate::garbage::{self, Fate};
 use crate::{owners, staging};
 
 /// Gives every output its final name; the caller has seen that the store keeps the job's state. What stands there already
 /// with the same content was put there by a coordinator that died before it could say so.
-pub(crate) async fn publish(effects: &Effects, job: &Job) -> Result<Result<(), Unpublished>, Fault> {
+pub(crate) async fn publish(effects: &Effects, job: &Job) -> Result<Result<Vec<Delivered>, Unpublished>, Fault> {
     let plan = effects.plan_of(job).await?;
     let request = effects.request(job).await?;
     let on_existing = rule(&request);
-    let mut gone = Vec::new();
-    for (output, (_, staged)) in plan.outputs.iter().zip(effects.merges(job, &plan).await?) {
+    let (mut gone, mut delivered) = (Vec::new(), Vec::new());
+    for (output, (proof, staged)) in plan.outputs.iter().zip(effects.merges(job, &plan).await?) {
         let staging = staging::parse(&staged, &output.to)?;
         match staging::publish(effects, &staging, on_existing).await? {
-            Published::Stands => {}
+            Published::Stands => delivered.push(completing::delivered(&plan, output, proof)),
             Published::Gone => gone.push(TaskId::new(TaskKind::Merge, output.number)),
         }
     }
-    Ok(if gone.is_empty() { Ok(()) } else { Err(Unpublished::Gone(gone)) })
+    Ok(if gone.is_empty() { Ok(delivered) } else { Err(Unpublished::Gone(gone)) })
 }
 
 /// What is to become of something that stands at an output's final key.

@@ -195,7 +195,7 @@ fn row(id: TaskId, nonce: &Nonce, account: Account) -> Task {
         order: 0,
         need: Default::default(),
     };
-    let settled = Settled { nonce: nonce.clone(), outcome: account.outcome, staged: None };
+    let settled = Settled { nonce: nonce.clone(), outcome: account.outcome, staged: None, cpu_ms: account.cpu_ms };
     Task { state: TaskState::Settled(settled), ..Task::new(id, account.plan, place) }
 }
 

@@ -66,7 +66,8 @@ impl Repair {
         let plan = task.plan.clone();
         let txn = match &task.state {
             TaskState::Settled(settled) if is_unknown(job, at.task) => {
-                deliver(txn, job, Report::Settled { task: at.task, nonce: settled.nonce.clone(), plan }, now)
+                let (nonce, cpu_ms) = (settled.nonce.clone(), settled.cpu_ms);
+                deliver(txn, job, Report::Settled { task: at.task, nonce, plan, cpu_ms }, now)
             }
             TaskState::Dead(fault) => {
                 deliver(txn, job, Report::Dead { task: at.task, fault: fault.clone(), plan }, now)

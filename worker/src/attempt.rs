@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use framefleet_common::adapters::blob::root::Root;
 use framefleet_common::board::{Board, Claimed, Grant, Made, Mint, Settlement};
-use framefleet_common::child::{Attempt, Media};
+use framefleet_common::child::{Attempt, Media, Spent};
 use framefleet_common::ports::broker::{Arrival, Class, Delivery};
 use framefleet_common::ports::clock::Clock;
 use framefleet_common::ports::rows::TaskRef;
@@ -35,7 +35,7 @@ use crate::brief::Briefing;
 use crate::observe::Observer;
 use crate::room::{Room, Short};
 use crate::scratch::Scratch;
-use crate::transfer;
+use crate::transfer::Transfer;
 
 /// How long a finished result is kept for a store that is away.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(300);
@@ -213,32 +213,43 @@ impl Bench {
     async fn work(&self, claim: &Claim, working: Working<'_>) -> Result<Settlement, Fault> {
         let nonce = &claim.claimant.nonce;
         let scratch = Scratch::make(&self.scratch, nonce).await?;
-        let made = self.make(claim, &scratch, working).await;
+        let spent = Spent::default();
+        let made = self.make(claim, (&scratch, &spent), working).await;
         let settled = match made {
-            Ok(outcome) => self.settle(claim, outcome, &scratch).await,
+            Ok(outcome) => self.settle(claim, (outcome, spent.cpu_ms()), &scratch).await,
             Err(fault) => Err(fault),
         };
         scratch.remove().await;
         settled
     }
 
-    async fn make(&self, claim: &Claim, scratch: &Scratch, working: Working<'_>) -> Result<Outcome, Fault> {
+    async fn make(
+        &self,
+        claim: &Claim,
+        (scratch, spent): (&Scratch, &Spent),
+        working: Working<'_>,
+    ) -> Result<Outcome, Fault> {
         let brief = self.briefing.brief(&claim.grant).await?;
         let Working { progress, cancel, estimate } = working;
         estimate.get_or_init(|| cost::of(&brief.work));
-        let attempt = Attempt { objects: Arc::new(brief.objects), scratch: scratch.path(), progress, cancel };
+        let attempt = Attempt { objects: Arc::new(brief.objects), scratch: scratch.path(), progress, cancel, spent };
         self.media.run(brief.work, attempt).await
     }
 
-    async fn settle(&self, claim: &Claim, outcome: Outcome, scratch: &Scratch) -> Result<Settlement, Fault> {
+    async fn settle(
+        &self,
+        claim: &Claim,
+        (outcome, cpu_ms): (Outcome, u64),
+        scratch: &Scratch,
+    ) -> Result<Settlement, Fault> {
         let (at, nonce) = (&claim.at, &claim.claimant.nonce);
-        let upload = transfer::Made { at, nonce, plan: claim.grant.task.plan.as_ref(), outcome: &outcome };
-        upload.upload(&self.work, scratch.path()).await?;
         let plan = claim.grant.task.plan.clone();
-        let made = Made { plan, outcome: outcome.clone(), staged: None, inputs: Vec::new() };
+        let made = Made { plan, outcome, staged: None, cpu_ms, inputs: Vec::new() };
+        let transfer = Transfer { at, nonce, made: &made };
+        transfer.upload(&self.work, scratch.path()).await?;
         let settled = self.patiently(SETTLE_PATIENCE, || self.board.settle(at, nonce, &made)).await?;
         if settled == Settlement::Lost
-            && let Err(fault) = upload.delete(&self.work).await
+            && let Err(fault) = transfer.delete(&self.work).await
         {
             self.observer.leftover(at, &fault);
         }

@@ -5,31 +5,32 @@ use std::path::Path;
 use bytes::Bytes;
 use framefleet_common::adapters::blob::root::Root;
 use framefleet_common::adapters::blob::{Object, Side};
+use framefleet_common::board::Made;
 use framefleet_common::ports::rows::TaskRef;
 use framefleet_model::fault::{Fault, FaultKind};
-use framefleet_model::id::{Digest, Nonce, TaskKind};
+use framefleet_model::id::{Nonce, TaskKind};
 use framefleet_model::key::{FileName, ObjectKey};
 use framefleet_model::ledger::Produced;
-use framefleet_model::task::{Account, Outcome};
+use framefleet_model::task::Account;
 
-/// Whose results they are.
+/// What an attempt made, and whose it is.
 #[derive(Clone, Copy)]
-pub(crate) struct Made<'a> {
+pub(crate) struct Transfer<'a> {
     pub(crate) at: &'a TaskRef,
     pub(crate) nonce: &'a Nonce,
-    pub(crate) plan: Option<&'a Digest>,
-    pub(crate) outcome: &'a Outcome,
+    pub(crate) made: &'a Made,
 }
 
-impl Made<'_> {
+impl Transfer<'_> {
     /// Moves every file to its key, and writes the attempt's own account beside them.
     pub(crate) async fn upload(self, work: &Root, scratch: &Path) -> Result<(), Fault> {
-        for file in self.outcome.files() {
+        for file in self.made.outcome.files() {
             let path = scratch.join(FileName::new(&file.name).map_err(|e| internal(e.to_string()))?.as_str());
             verify(&path, file).await?;
             work.object(&self.key(file)?).put_file(&path).await?;
         }
-        let account = Account { version: Account::VERSION, plan: self.plan.cloned(), outcome: self.outcome.clone() };
+        let Made { plan, outcome, cpu_ms, .. } = self.made.clone();
+        let account = Account { version: Account::VERSION, plan, outcome, cpu_ms };
         let account = serde_json::to_vec(&account).map_err(|e| internal(format!("the result has no form: {e}")))?;
         let key = ObjectKey::result(&self.at.job, self.at.task, self.nonce);
         work.object(&key).put(Bytes::from(account)).await
@@ -37,7 +38,7 @@ impl Made<'_> {
 
     /// Nobody wants them any more.
     pub(crate) async fn delete(self, work: &Root) -> Result<(), Fault> {
-        for file in self.outcome.files() {
+        for file in self.made.outcome.files() {
             work.object(&self.key(file)?).delete().await?;
         }
         work.object(&ObjectKey::result(&self.at.job, self.at.task, self.nonce)).delete().await

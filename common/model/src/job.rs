@@ -34,6 +34,12 @@ pub struct Job {
     /// The trigger that wanted it, if one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
+    /// When its destinations had been looked at and work began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<StoreTime>,
+    /// CPU time of the attempts whose results it took.
+    #[serde(default)]
+    pub cpu_ms: u64,
     pub state: JobState,
 }
 
@@ -171,9 +177,22 @@ pub struct Tally {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Report {
-    Settled { task: TaskId, nonce: Nonce, plan: Option<Digest> },
-    Dead { task: TaskId, fault: Fault, plan: Option<Digest> },
-    Cancel { reason: String },
+    Settled {
+        task: TaskId,
+        nonce: Nonce,
+        plan: Option<Digest>,
+        /// CPU time that the result took.
+        #[serde(default)]
+        cpu_ms: u64,
+    },
+    Dead {
+        task: TaskId,
+        fault: Fault,
+        plan: Option<Digest>,
+    },
+    Cancel {
+        reason: String,
+    },
 }
 
 /// A report as it lies in the mailbox.
@@ -201,7 +220,8 @@ pub enum Tallied {
 impl Job {
     pub fn new(id: JobId, source: SourceFacts, created: StoreTime) -> Self {
         let (version, generation, terms) = (JOB_VERSION, 1, Terms::default());
-        Self { version, id, generation, created, source, terms, cause: None, state: JobState::Accepted }
+        let (cause, started, cpu_ms, state) = (None, None, 0, JobState::Accepted);
+        Self { version, id, generation, created, source, terms, cause, started, cpu_ms, state }
     }
 
     pub fn because_of(self, cause: Option<Cause>) -> Self {
@@ -215,7 +235,8 @@ impl Job {
     /// The same job asked for again, on terms of its own.
     pub fn next_generation(&self, terms: Terms, now: StoreTime) -> Self {
         let generation = self.generation.saturating_add(1);
-        Self { generation, created: now, terms, state: JobState::Accepted, ..self.clone() }
+        let (started, cpu_ms, state) = (None, 0, JobState::Accepted);
+        Self { generation, created: now, terms, started, cpu_ms, state, ..self.clone() }
     }
 
     /// By when it must have ended.

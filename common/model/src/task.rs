@@ -243,6 +243,9 @@ pub struct Account {
     /// The plan that it worked by.
     pub plan: Option<Digest>,
     pub outcome: Outcome,
+    /// CPU time of its child.
+    #[serde(default)]
+    pub cpu_ms: u64,
 }
 
 impl Account {

@@ -28,7 +28,8 @@ mod verdict;
 mod watch;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -51,6 +52,22 @@ pub struct Attempt<'a> {
     pub scratch: &'a Path,
     pub progress: tokio::sync::watch::Sender<Progress>,
     pub cancel: CancellationToken,
+    pub spent: &'a Spent,
+}
+
+/// CPU time that a child used, known once it has ended.
+#[derive(Debug, Default)]
+pub struct Spent(OnceLock<Duration>);
+
+impl Spent {
+    /// 0 where there was no child.
+    pub fn cpu_ms(&self) -> u64 {
+        self.0.get().map_or(0, |cpu| u64::try_from(cpu.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub(crate) fn tell(&self, cpu: Duration) {
+        self.0.get_or_init(|| cpu);
+    }
 }
 
 /// Runs media work: in a child process for real, in memory for tests of everything else.

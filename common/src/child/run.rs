@@ -119,6 +119,7 @@ impl Media for ChildMedia {
             .conduct(reads, Watch::new(self.limits, self.limits.cpu_max(cost::of(&work))), &attempt.cancel)
             .await;
         let status = running.end().await;
+        attempt.spent.tell(running.usage.cpu);
         // A grandchild may hold the pipe open: what was heard until then must do.
         let _ = timeout(self.limits.end_grace, collecting.join_next()).await;
         let remains = Remains { status, usage: running.usage, last_lines: last_lines.take() };
@@ -164,6 +165,8 @@ impl Running {
             }
             Ok(Some(last @ (Line::Done(_) | Line::Fault(_)))) => {
                 self.last = Some(last);
+                // The last moment at which it is sure to be there: what it did since the last look counts, too.
+                self.usage = Usage::of(self.weight.pid()).unwrap_or(self.usage);
                 self.hearing = Hearing::Over(Instant::now());
             }
             Ok(None) => self.hearing = Hearing::Over(Instant::now()),

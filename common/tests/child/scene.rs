@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use framefleet_common::child::limits::Limits;
 use framefleet_common::child::run::ChildMedia;
-use framefleet_common::child::{Attempt, Media, Objects};
+use framefleet_common::child::{Attempt, Media, Objects, Spent};
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::task::{IndexWork, Outcome, Progress, SourceLimits, Work, object};
 use tempfile::TempDir;
@@ -91,6 +91,7 @@ impl Scene {
             scratch,
             progress: self.progress.clone(),
             cancel: self.cancel.clone(),
+            spent: &Spent::default(),
         };
         let work = IndexWork { limits: SourceLimits::DEFAULT, tables: true };
         media.run(Work::Index(work), attempt).await

@@ -2,22 +2,39 @@
 
 use framefleet_model::id::TaskId;
 use framefleet_model::job::{Cancelled, Closing, Completed, Failed, Job, JobState, Merging, Publishing, Tally};
+use framefleet_model::ledger::OutputProof;
+use framefleet_model::plan::{OutputPlan, Plan};
 use framefleet_model::time::StoreTime;
 
 use crate::flow::dispatching::order;
-use crate::flow::{Rejected, Step, TaskChange, Unpublished, failing, out_of_place};
+use crate::flow::{Announcement, Delivered, Rejected, Step, TaskChange, Unpublished, failing, out_of_place};
 
-pub(crate) fn published(job: &Job, published: &Result<(), Unpublished>, now: StoreTime) -> Result<Step, Rejected> {
+pub(crate) fn published(
+    job: &Job,
+    published: &Result<Vec<Delivered>, Unpublished>,
+    now: StoreTime,
+) -> Result<Step, Rejected> {
     let JobState::Publishing(state) = &job.state else { return Err(out_of_place(job)) };
     match published {
-        Ok(()) => {
+        Ok(delivered) => {
             let Publishing { plan, ledger, .. } = state.clone();
             let end = JobState::Completed(Completed { at: now, plan, ledger, closing: Closing::Open });
-            Ok(Step::end(job, end, None))
+            Ok(Step::to(end).telling(Announcement::Completed(delivered.clone())))
         }
         Err(Unpublished::Gone(merges)) => Ok(merge_again(job, state, merges)),
         Err(Unpublished::Fault(fault)) => Ok(failing::fail(job, fault.clone(), now)),
     }
+}
+
+/// What is told of an output beside its proof: the renditions that it holds.
+pub(crate) fn delivered(plan: &Plan, output: &OutputPlan, proof: OutputProof) -> Delivered {
+    let videos: Vec<u32> = match &output.package {
+        Some(package) => package.videos.clone(),
+        None => output.video.into_iter().collect(),
+    };
+    let videos = videos.iter().filter_map(|number| plan.video.get(*number as usize).cloned()).collect();
+    let audios = output.audio.iter().filter_map(|number| plan.audio.get(*number as usize).cloned()).collect();
+    Delivered { plan: output.clone(), proof, videos, audios }
 }
 
 fn merge_again(job: &Job, state: &Publishing, gone: &[TaskId]) -> Step {

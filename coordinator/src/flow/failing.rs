@@ -5,7 +5,7 @@ use framefleet_model::id::{TaskId, TaskKind};
 use framefleet_model::job::{Cancelled, Closing, Failed, IndexStep, Job, JobState};
 use framefleet_model::time::StoreTime;
 
-use crate::flow::{Effect, Finding, Rejected, Step, TaskChange, Unpublished, out_of_place};
+use crate::flow::{Announcement, Effect, Finding, Rejected, Step, TaskChange, Unpublished, out_of_place};
 
 pub(crate) fn fail(job: &Job, fault: Fault, now: StoreTime) -> Step {
     end(job, fault, None, now)
@@ -63,7 +63,8 @@ pub(crate) fn cancelled(job: &Job, reason: &str, now: StoreTime) -> Result<Step,
         JobState::Accepted | JobState::Indexing(_) | JobState::Encoding(_) | JobState::Merging(_) => {
             let plan = job.state.plan().cloned();
             let end = Cancelled { at: now, reason: reason.to_owned(), plan, closing: Closing::Open };
-            Ok(Step::end(job, JobState::Cancelled(end), None))
+            let told = Announcement::Cancelled { reason: end.reason.clone() };
+            Ok(Step::to(JobState::Cancelled(end)).telling(told))
         }
         // Something may stand at a final key already: the job is past stopping.
         JobState::Publishing(_) => Err(Rejected::Terminal),
@@ -74,7 +75,7 @@ pub(crate) fn cancelled(job: &Job, reason: &str, now: StoreTime) -> Result<Step,
 fn end(job: &Job, fault: Fault, task: Option<TaskId>, now: StoreTime) -> Step {
     let plan = job.state.plan().cloned();
     let end = Failed { at: now, fault: fault.clone(), task, plan, closing: Closing::Open };
-    Step::end(job, JobState::Failed(end), Some(fault))
+    Step::to(JobState::Failed(end)).telling(Announcement::Failed(fault))
 }
 
 /// What an effect that could not be brought to an end means for its job.

@@ -31,6 +31,8 @@ use framefleet_model::board::Task;
 use framefleet_model::fault::Fault;
 use framefleet_model::id::{Digest, JobId, TaskId, TaskKind};
 use framefleet_model::job::{Closing, Encoding, IndexStep, Job, JobState, Merging, Report};
+use framefleet_model::ledger::OutputProof;
+use framefleet_model::plan::{AudioRendition, OutputPlan, VideoRendition};
 use framefleet_model::time::StoreTime;
 
 /// What a turn has to decide about: mail, or what an effect found.
@@ -54,7 +56,7 @@ pub enum Finding {
     Compared(Vec<TaskId>),
     /// The ledger's digest, if it closed.
     Proved(Result<Digest, Fault>),
-    Published(Result<(), Unpublished>),
+    Published(Result<Vec<Delivered>, Unpublished>),
     /// What an ended job left half-made is gone.
     Closed,
 }
@@ -122,13 +124,26 @@ pub enum TaskChange {
     },
 }
 
-/// A job's end, to be told to the world.
+/// What the world is told of a job. A job has each once a generation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Announcement {
-    /// The same however often it is told.
-    pub id: String,
-    pub state: &'static str,
-    pub fault: Option<Fault>,
+pub enum Announcement {
+    Accepted,
+    /// Its destinations can take what it makes, and its work begins.
+    Started,
+    Completed(Vec<Delivered>),
+    Failed(Fault),
+    Cancelled {
+        reason: String,
+    },
+}
+
+/// An output that stands at its final name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivered {
+    pub plan: OutputPlan,
+    pub proof: OutputProof,
+    pub videos: Vec<VideoRendition>,
+    pub audios: Vec<AudioRendition>,
 }
 
 /// News that changes nothing: counted and forgotten, never an error.
@@ -155,6 +170,11 @@ pub fn decide(job: &Job, news: &[News], now: StoreTime) -> Decision {
         match step(&decision.job, item, now) {
             Ok(step) => {
                 decision.job.state = step.state;
+                decision.job.started =
+                    decision.job.started.or_else(|| step.outbox.contains(&Announcement::Started).then_some(now));
+                if let News::Mail(Report::Settled { cpu_ms, .. }) = item {
+                    decision.job.cpu_ms = decision.job.cpu_ms.saturating_add(*cpu_ms);
+                }
                 decision.tasks.extend(step.tasks);
                 decision.outbox.extend(step.outbox);
             }
@@ -171,7 +191,7 @@ fn step(job: &Job, news: &News, now: StoreTime) -> Result<Step, Rejected> {
         {
             Err(out_of_place(job))
         }
-        News::Mail(Report::Settled { task, nonce: _, plan: _ }) => match task.kind {
+        News::Mail(Report::Settled { task, nonce: _, plan: _, cpu_ms: _ }) => match task.kind {
             TaskKind::Index => planning::tasks::indexed(job),
             TaskKind::Encode | TaskKind::Audio | TaskKind::Image => encoding::settled(job, *task),
             TaskKind::Merge => merging::settled(job, *task),
@@ -225,11 +245,9 @@ impl Step {
         Self { tasks, ..self }
     }
 
-    /// The job ends here, and the world is told.
-    pub(crate) fn end(job: &Job, state: JobState, fault: Option<Fault>) -> Self {
-        let name = state.name();
-        let id = format!("{}:{}:{name}", job.id, job.generation);
-        Self { outbox: vec![Announcement { id, state: name, fault }], ..Self::to(state) }
+    /// The world is told of it.
+    pub(crate) fn telling(self, announcement: Announcement) -> Self {
+        Self { outbox: vec![announcement], ..self }
     }
 }
 

@@ -18,7 +18,8 @@ fn job() -> Job {
 
 fn settled(kind: TaskKind, number: u32) -> News {
     let plan = (kind != TaskKind::Index).then(|| Digest::of(b"plan"));
-    News::Mail(Report::Settled { task: TaskId::new(kind, number), nonce: Nonce::from_bytes([1; 16]), plan })
+    let (task, nonce) = (TaskId::new(kind, number), Nonce::from_bytes([1; 16]));
+    News::Mail(Report::Settled { task, nonce, plan, cpu_ms: 10 })
 }
 
 fn dead(task: TaskId, fault: Fault) -> News {
@@ -51,7 +52,7 @@ fn smooth() -> Vec<News> {
         News::Found(Finding::Compared(vec![])),
         settled(TaskKind::Merge, 0),
         News::Found(Finding::Proved(Ok(Digest::of(b"ledger")))),
-        News::Found(Finding::Published(Ok(()))),
+        News::Found(Finding::Published(Ok(Vec::new()))),
         News::Found(Finding::Closed),
     ]
 }
@@ -119,7 +120,9 @@ fn what_is_to_be_done_follows_from_the_row_alone() {
 fn one_turn_with_all_mail_decides_as_many_turns_with_one() {
     let whole = decide(&job(), &smooth(), NOW);
     assert_eq!(whole.job.state.closing(), Some(Closing::Closed));
-    assert_eq!(whole.outbox.len(), 1);
+    assert_eq!(whole.outbox, [Announcement::Started, Announcement::Completed(Vec::new())]);
+    let settled = smooth().iter().filter(|news| matches!(news, News::Mail(_))).count() as u64;
+    assert_eq!((whole.job.started, whole.job.cpu_ms), (Some(NOW), 10 * settled));
     assert_eq!(whole.rejected, []);
 }
 
@@ -128,7 +131,7 @@ fn repeated_news_changes_nothing() {
     let twice: Vec<News> = smooth().into_iter().flat_map(|item| [item.clone(), item]).collect();
     let decision = decide(&job(), &twice, NOW);
     assert_eq!(decision.job, decide(&job(), &smooth(), NOW).job);
-    assert_eq!((decision.outbox.len(), decision.rejected.len()), (1, smooth().len()));
+    assert_eq!((decision.outbox.len(), decision.rejected.len()), (2, smooth().len()));
 }
 
 #[test]
@@ -201,7 +204,7 @@ fn a_dead_task_fails_its_job_with_the_tasks_own_fault() {
     let decision = decide(&at, &[dead(task, fault.clone())], NOW);
     let JobState::Failed(end) = &decision.job.state else { panic!("{:?}", decision.job.state) };
     assert_eq!((&end.fault, end.task), (&fault, Some(task)));
-    assert_eq!(decision.outbox[0].id, format!("{}:1:failed", at.id));
+    assert_eq!(decision.outbox, [Announcement::Failed(fault)]);
 }
 
 #[test]
@@ -244,6 +247,8 @@ proptest! {
             told.extend(decision.outbox);
             at = decision.job;
         }
-        prop_assert_eq!(told.len(), usize::from(at.state.has_ended()));
+        let begun = usize::from(at.started.is_some());
+        prop_assert_eq!(told.iter().filter(|told| **told == Announcement::Started).count(), begun);
+        prop_assert_eq!(told.len(), begun + usize::from(at.state.has_ended()));
     }
 }

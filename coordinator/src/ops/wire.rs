@@ -261,6 +261,6 @@ impl SubmittedJson {
     }
 }
 
-fn millis(time: MediaTime) -> i64 {
+pub(crate) fn millis(time: MediaTime) -> i64 {
     time.ns() / 1_000_000
 }

@@ -145,20 +145,28 @@ pub fn expected(pictures: i64, sounds: usize) -> String {
     shown.chain((0..sounds).map(|track| format!("sound {track} {}\n", pictures * 1920))).collect()
 }
 
-/// Each generation of each job has one end, and the world was told of it.
+/// Each generation of each job was accepted and has one end, and the world was told of both.
 fn told_once(world: &World) {
-    let mut ends = BTreeSet::new();
+    let mut told = [BTreeSet::new(), BTreeSet::new()];
     for event in world.post.told() {
-        let mut parts = event.id.split(':');
-        let (job, generation) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        if !ends.insert((job.to_owned(), generation.to_owned())) {
+        let mut parts = event.id.rsplitn(2, ':');
+        let (state, job) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let kind = match state {
+            "started" => continue,
+            "accepted" => 0,
+            _ => 1,
+        };
+        if !told[kind].insert(job.to_owned()) {
             world.storm.wrong(format!("the world was told of two ends: {}", event.id));
         }
     }
     for job in jobs(&world.truth.now()) {
         for generation in 1..=job.generation {
-            if !ends.contains(&(job.id.to_string(), generation.to_string())) {
-                world.storm.wrong(format!("nobody was told of the end of job {} generation {generation}", job.id));
+            let name = format!("{}:{generation}", job.id);
+            for (told, what) in told.iter().zip(["acceptance", "end"]) {
+                if !told.contains(&name) {
+                    world.storm.wrong(format!("nobody was told of the {what} of job {name}"));
+                }
             }
         }
         let id = format!("{}:{}:{}", job.id, job.generation, job.state.name());

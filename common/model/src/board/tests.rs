@@ -35,7 +35,7 @@ fn claimed(task: &Task, n: u8, now: StoreTime) -> Task {
 
 fn result(n: u8) -> Settled {
     let file = Produced { name: "f".into(), size: 1, digest: Digest::of(&[n]) };
-    Settled { nonce: nonce(n), outcome: Outcome::Index(IndexDone { file, units: 1 }), staged: None }
+    Settled { nonce: nonce(n), outcome: Outcome::Index(IndexDone { file, units: 1 }), staged: None, cpu_ms: 1 }
 }
 
 fn settled(task: &Task, n: u8) -> Task {
