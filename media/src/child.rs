@@ -14,7 +14,7 @@ use framefleet_model::task::{CHILD_PROTOCOL, ChildLimits, ChildSpec, Line, Outco
 use framefleet_model::time::MediaTime;
 use framefleet_model::watermark;
 
-use crate::isobmff::reader::Presented;
+use crate::isobmff::reader::{Presented, Refusal};
 use crate::pipe::internal;
 use crate::read_at::ReadAt;
 use crate::reader::Reader;
@@ -107,7 +107,7 @@ fn work(reader: &Reader, spec: &ChildSpec) -> Result<Outcome, Fault> {
         let opened = reader.object(number);
         Ok(Arc::new(opened.map_err(|e| Fault::new(FaultKind::SourceUnreadable, e.to_string()))?))
     };
-    let presented = || open(object::SOURCE).map(|film| Arc::new(Presented::of(film)));
+    let presented = || Presented::plainly(open(object::SOURCE)?).map(Arc::new).map_err(Refusal::fault);
     // Sample tables need no demuxer, and a task should read no more than its units.
     let sources = |method: Method| -> Result<encode::Sources, Fault> {
         let film = match method {

@@ -1,5 +1,6 @@
 //! Units in, pictures out: an explicit decoder behind an appsrc, each picture with its unit's time.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,6 +42,7 @@ pub(crate) fn slice(film: &Arc<dyn ReadAt>, coded: &Coded<'_>, picture: &mut Pic
     let pipe = Pipe::new();
     let source = appsrc(&coded.caps.caps)?;
     let sink = appsink();
+    let hidden = hidden(coded.slice.units);
     pipe.chain(&[source.upcast_ref(), &decoder::build(coded.decoder)?, sink.upcast_ref()])?;
     pipe.play()?;
     std::thread::scope(|scope| {
@@ -48,7 +50,7 @@ pub(crate) fn slice(film: &Arc<dyn ReadAt>, coded: &Coded<'_>, picture: &mut Pic
         let pulled = pull(&pipe, &sink, &mut |sample| {
             let time =
                 sample.buffer().and_then(gst::BufferRef::pts).map(|t| MediaTime(t.nseconds().cast_signed()) - BASE);
-            time.map_or(Ok(()), |time| picture(sample, time))
+            time.filter(|time| !hidden.contains(time)).map_or(Ok(()), |time| picture(sample, time))
         });
         if pulled.is_err() {
             // The feeder may wait for room in a pipeline that no longer moves.
@@ -57,6 +59,16 @@ pub(crate) fn slice(film: &Arc<dyn ReadAt>, coded: &Coded<'_>, picture: &mut Pic
         let fed = feeder.join().unwrap_or_else(|_| Err(internal("the feeding thread panicked")));
         pulled.and(fed)
     })
+}
+
+/// Times at which pictures are decoded and none is shown.
+fn hidden(units: &[Unit]) -> HashSet<MediaTime> {
+    let times = |shows| units.iter().filter(move |unit| (unit.shows > 0) == shows).filter_map(|unit| unit.pts);
+    let mut hidden: HashSet<MediaTime> = times(false).collect();
+    if !hidden.is_empty() {
+        times(true).for_each(|time| _ = hidden.remove(&time));
+    }
+    hidden
 }
 
 /// Decodes the film from its first byte to its last, with the times that the decoder tells.

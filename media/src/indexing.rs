@@ -19,7 +19,7 @@ use crate::pass::{self, Passed, Until};
 use crate::read_at::ReadAt;
 use crate::sounding::{self, Sounds};
 use crate::tap::{Heard, Kind, Tap};
-use crate::{described, formats, names, promise, sequel, trial};
+use crate::{described, formats, names, sequel, trial};
 
 /// A unit is never shown more than this many units after it was coded (H.264 and HEVC bound it at 16 pictures,
 /// 32 fields): farther back, times are out of order.
@@ -40,15 +40,15 @@ pub(crate) fn run(
 }
 
 fn index_of(work: &IndexWork, film: Arc<dyn ReadAt>, mut step: impl FnMut(u64)) -> Result<Index, Fault> {
-    let film = Arc::new(Presented::of(film));
+    let film = Arc::new(Presented::plainly(film).map_err(Refusal::fault)?);
     let tables = if work.tables { tables_of(&film)? } else { None };
     let by_tables = tables.and_then(|tables| from_tables(work, (&film, tables), &mut step).transpose()).transpose()?;
     let mut index = match by_tables {
         Some(index) => index,
         None => from_pass(work, &film, step)?,
     };
-    let broken = promise::broken(&*film, film.movie());
-    index.header.missing.extend(broken.map(|what| Missing { of: Part::Film, from: None, track: None, what }));
+    let cut_off = film.cut_off().map(|what| Missing { of: Part::Film, from: None, track: None, what });
+    index.header.missing.extend(cut_off);
     index.header.video.iter_mut().for_each(|video| described::add_display(&mut video.format, (&video.id, &film)));
     end_tracks(&mut index, &film);
     let end = span_end(&index.header);
@@ -60,14 +60,19 @@ fn index_of(work: &IndexWork, film: Arc<dyn ReadAt>, mut step: impl FnMut(u64)) 
 fn from_pass(work: &IndexWork, film: &Arc<Presented>, step: impl FnMut(u64)) -> Result<Index, Fault> {
     let passed = pass::run(film.clone(), (work.limits.tracks_max, Until::End), step)?;
     described::mark_tracks(&passed.taps, film);
-    let chosen = choose(&passed)?;
+    let mut chosen = choose(&passed)?;
     let mut chapters = described::chapters(&passed.taps);
     if chapters.is_empty() {
         chapters = isobmff::chapters(film);
     }
     let pictures = chosen.video.iter().filter_map(|(tap, _)| sequel::after(tap, &passed));
     let missing = pictures.chain(sounding::missing(&chosen.sounds, &passed)).collect();
-    let units = chosen.video.as_ref().map(|(tap, _)| std::mem::take(&mut tap.heard().units));
+    let mut units = chosen.video.as_ref().map(|(tap, _)| std::mem::take(&mut tap.heard().units)).unwrap_or_default();
+    if let Some((_, video)) = &mut chosen.video
+        && let Err(why) = film.hide(&video.id, &mut units)
+    {
+        video.divisible = Divisible::No(why);
+    }
     let header = IndexHeader {
         container: passed.container.clone(),
         method: Method::Pass,
@@ -80,20 +85,15 @@ fn from_pass(work: &IndexWork, film: &Arc<Presented>, step: impl FnMut(u64)) -> 
         missing,
         blocks: Vec::new(),
     };
-    Ok(Index { header, units: units.unwrap_or_default() })
+    Ok(Index { header, units })
 }
 
 /// The sample tables of a film that has plain ones.
 fn tables_of(film: &Presented) -> Result<Option<FastTables>, Fault> {
-    match isobmff::fast_index(film) {
+    match film.tables() {
         Ok(tables) => Ok(Some(tables)),
         Err(Refusal::Odd(_)) => Ok(None),
-        Err(Refusal::Encrypted(track)) => {
-            Err(Fault::new(FaultKind::Encrypted, format!("the film is encrypted (track {track})")))
-        }
-        Err(Refusal::Io(error)) => {
-            Err(Fault::new(FaultKind::SourceUnreadable, format!("the source cannot be read: {error}")))
-        }
+        Err(refusal) => Err(refusal.fault()),
     }
 }
 

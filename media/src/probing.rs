@@ -64,7 +64,7 @@ pub(crate) fn run(work: &ProbeWork, film: Arc<dyn ReadAt>, step: impl FnMut(u64)
 
 fn probe(work: &ProbeWork, film: Arc<dyn ReadAt>, step: impl FnMut(u64)) -> Result<Probed, Fault> {
     let slim = Arc::new(Slim::of(film.clone()).map_err(unreadable)?);
-    let movie = isobmff::glance(&*slim).map_err(refused)?;
+    let movie = isobmff::glance(&*slim).map_err(Refusal::fault)?;
     let presented = Arc::new(Presented::of(slim.clone()));
     let passed = pass::run(presented.clone(), (work.limits.tracks_max, Until::Glance), step)?;
     described::mark_tracks(&passed.taps, &presented);
@@ -95,14 +95,6 @@ fn probe(work: &ProbeWork, film: Arc<dyn ReadAt>, step: impl FnMut(u64)) -> Resu
 
 fn unreadable(error: io::Error) -> Fault {
     Fault::new(FaultKind::SourceUnreadable, format!("the source cannot be read: {error}"))
-}
-
-fn refused(refusal: Refusal) -> Fault {
-    match refusal {
-        Refusal::Encrypted(track) => Fault::new(FaultKind::Encrypted, format!("the film is encrypted (track {track})")),
-        Refusal::Io(error) => unreadable(error),
-        Refusal::Odd(reason) => Fault::new(FaultKind::Corrupt, reason),
-    }
 }
 
 /// `None` for streams that are of no use to anybody: they have no caps.

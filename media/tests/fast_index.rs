@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-use film::{ffmpeg, run};
+use film::{ffmpeg, packets, run};
 use framefleet_media::bitstream::Rules;
-use framefleet_media::isobmff::reader::{FastTables, Presented, Refusal, fast_index};
+use framefleet_media::isobmff::reader::{FastTables, Presented, Refusal};
 use framefleet_media::read_at::ReadAt;
 use framefleet_model::index::Unit;
 use framefleet_model::time::MediaTime;
@@ -22,8 +22,12 @@ use gst::prelude::*;
 const SOURCE: [&str; 8] =
     ["-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25", "-f", "lavfi", "-i", "sine=sample_rate=48000"];
 
+fn plainly(path: &Path) -> Presented {
+    Presented::plainly(Arc::new(File::open(path).expect("the film is there"))).expect("a file can be read")
+}
+
 fn fast(path: &Path) -> Result<FastTables, Refusal> {
-    fast_index(&File::open(path).expect("the film was just made"))
+    plainly(path).tables()
 }
 
 /// The units that the demuxer and the parser give in one pass, their bytes unread.
@@ -107,7 +111,7 @@ fn rules_of(pad: &gst::Pad) -> Rules {
 
 /// The film as every demuxer in the child reads it.
 fn presented(path: &Path, folder: &Path) -> PathBuf {
-    let film = Presented::of(Arc::new(File::open(path).expect("the film was just made")));
+    let film = plainly(path);
     let size = usize::try_from(film.size()).expect("test films are small");
     let copy = folder.join("presented");
     std::fs::write(&copy, film.read_exact_at(0, size).expect("a file can be read")).expect("the folder can be written");
@@ -154,6 +158,56 @@ fn plain_films_have_the_times_of_the_pass() {
     }
 }
 
+/// The ways in which ffmpeg writes fragments.
+const FRAGMENTS: [(&str, &str); 10] = [
+    ("keys", "+frag_keyframe"),
+    ("empty", "+frag_keyframe+empty_moov"),
+    ("delayed", "+frag_keyframe+delay_moov"),
+    ("pictures", "+frag_every_frame+empty_moov+default_base_moof"),
+    ("separate", "+frag_keyframe+empty_moov+separate_moof+delay_moov"),
+    ("base", "+frag_keyframe+default_base_moof+delay_moov"),
+    ("omitted", "+frag_keyframe+omit_tfhd_offset+delay_moov"),
+    ("negative", "+frag_keyframe+negative_cts_offsets+delay_moov"),
+    ("cmaf", "+frag_keyframe+cmaf+delay_moov"),
+    ("dash", "+frag_keyframe+dash+delay_moov"),
+];
+
+/// Fragments of a film, copied: the units, their places and times are those that ffprobe tells, and those of a pass.
+#[test]
+fn films_in_fragments_have_the_units_that_ffmpeg_reads() {
+    let folder = tempfile::tempdir().expect("a folder for films");
+    let x264 = ["-c:v", "libx264", "-preset", "veryfast", "-g", "30", "-bf", "3"];
+    let x265 = ["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=error:keyint=30:open-gop=0"];
+    for (name, codec) in [("h264.mp4", &x264[..]), ("hevc.mp4", &[&x265[..], &["-tag:v", "hvc1"]].concat())] {
+        let whole = made(folder.path(), name, codec);
+        let whole = whole.to_str().expect("UTF-8");
+        for (kind, flags) in FRAGMENTS {
+            let path = folder.path().join(format!("{kind}-{name}"));
+            ffmpeg(&["-i", whole, "-c", "copy", "-movflags", flags, "-frag_duration", "900000"], &path);
+            let tables = fast(&path).unwrap_or_else(|refusal| panic!("{kind} {name} can be told: {refusal}"));
+            assert_eq!(difference(&path, &tables), None, "{kind} {name}");
+            let told = packets(&path, "v");
+            assert_eq!(tables.video.units.len(), told.len(), "{kind} {name}");
+            // Where offsets are negative, ffmpeg moves all pictures until none is.
+            let moved = if ["negative", "cmaf"].contains(&kind) { told[0].pts } else { 0.0 };
+            for (unit, packet) in tables.video.units.iter().zip(&told) {
+                let pts = unit.pts.expect("tables time every unit").ns() as f64 / 1e9;
+                assert!((pts + moved - packet.pts).abs() < 2e-6, "{kind} {name}: {unit:?} is {packet:?}");
+                let place = (unit.offset, unit.size as usize, unit.is_key());
+                assert_eq!(place, (Some(packet.pos as u64), packet.size, packet.key), "{kind} {name}");
+            }
+            let sounds = packets(&path, "a");
+            // The first packet may last longer than its samples do: what comes behind it stands where it should.
+            let (begin, last) = (sounds[0].pts, sounds[sounds.len() - 1].pts);
+            let span = tables.audio[0].span;
+            let (start, end) = (span.start.ns() as f64 / 1e9, span.end.ns() as f64 / 1e9);
+            assert!((start - begin).abs() < 2e-6, "{kind} {name}: {span:?}, not from {begin}");
+            let unit = 1024.0 / 48_000.0;
+            assert!(end > last && end < last + unit + 1e-3, "{kind} {name}: {span:?}, the last unit is at {last}");
+        }
+    }
+}
+
 /// What is decoded after an edit's end may be shown before it: no unit is missing, and the end is told.
 #[test]
 fn an_edit_ends_by_the_times_of_display() {
@@ -164,7 +218,7 @@ fn an_edit_ends_by_the_times_of_display() {
     run("ffmpeg", &["-ss", "0.72", "-i", from, "-t", "2", "-c", "copy", to]);
     let tables = fast(&cut).expect("it is plain");
     assert_eq!(difference(&cut, &tables), None);
-    let film = Presented::of(Arc::new(File::open(&cut).expect("the film was just made")));
+    let film = plainly(&cut);
     let end = film.end_of(&tables.video.id).expect("it has an edit list");
     let shown = tables.video.units.iter().filter_map(|unit| unit.pts);
     let shown = shown.filter(|pts| (MediaTime::ZERO..end).contains(pts)).count();
@@ -178,8 +232,7 @@ fn an_edit_ends_by_the_times_of_display() {
 #[test]
 fn odd_films_take_the_pass() {
     let x264 = ["-c:v", "libx264", "-preset", "veryfast", "-g", "30"];
-    let kinds: [(&str, &[&str], &str); 4] = [
-        ("fragments.mp4", &["-movflags", "+frag_keyframe+empty_moov"], "fragmented"),
+    let kinds: [(&str, &[&str], &str); 3] = [
         ("fields.mp4", &["-x264opts", "tff=1", "-flags", "+ilme+ildct"], "fields"),
         ("mpeg4.mp4", &["-c:v", "mpeg4"], "mp4v"),
         (

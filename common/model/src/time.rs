@@ -184,11 +184,11 @@ impl fmt::Display for MediaTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.0 < 0 { "-" } else { "" };
         let abs = self.0.unsigned_abs();
-        let (s, ns) = (abs / 1_000_000_000, abs % 1_000_000_000);
-        if ns % 1_000_000 == 0 {
-            write!(f, "{sign}{s}.{:03} s", ns / 1_000_000)
+        if abs.is_multiple_of(1_000_000) {
+            write!(f, "{sign}{}.{:03} s", abs / 1_000_000_000, abs / 1_000_000 % 1000)
         } else {
-            write!(f, "{sign}{s}.{:06} s", (ns + 500) / 1000 % 1_000_000)
+            let us = abs.saturating_add(500) / 1000;
+            write!(f, "{sign}{}.{:06} s", us / 1_000_000, us % 1_000_000)
         }
     }
 }
@@ -303,5 +303,6 @@ mod tests {
         assert_eq!(scale_round(-5, 1, 2), -3);
         assert_eq!(MediaTime(-1_500_000).to_string(), "-0.001500 s");
         assert_eq!(MediaTime::from_millis(2500).to_string(), "2.500 s");
+        assert_eq!(MediaTime(3_999_999_999).to_string(), "4.000000 s");
     }
 }

@@ -35,7 +35,7 @@ enum Start {
 }
 
 const RASL: std::ops::RangeInclusive<u8> = 8..=9;
-const IRAP: std::ops::RangeInclusive<u8> = 16..=23;
+pub(crate) const IRAP: std::ops::RangeInclusive<u8> = 16..=23;
 const BLA: std::ops::RangeInclusive<u8> = 16..=18;
 const IDR: std::ops::RangeInclusive<u8> = 19..=20;
 const PPS: u8 = 34;

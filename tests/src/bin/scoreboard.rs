@@ -6,7 +6,7 @@ use framefleet_tests::corpus::{self, Folder};
 use framefleet_tests::place;
 
 /// Of a hundred files at least as many give what another decoder finds in them, or differ for a reason that holds.
-const REACH_PER_CENT: usize = 95;
+const REACH_PER_CENT: usize = 97;
 
 fn main() -> ExitCode {
     let Ok(Folder::Here(folder)) = corpus::folder() else {

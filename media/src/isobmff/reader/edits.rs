@@ -76,6 +76,35 @@ impl Clock {
     }
 }
 
+/// Where the media of a track in fragments stand in the movie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shift {
+    /// Before the media.
+    pub(crate) hole: MediaTime,
+    /// The tick of the media that is shown first.
+    pub(crate) media: u64,
+    /// How much of the media is shown, to a tick of the movie more; `None`: all that comes.
+    pub(crate) length: Option<MediaTime>,
+}
+
+impl Shift {
+    /// An edit without a length lasts as long as fragments come (ISO/IEC 14496-12 8.6.6).
+    pub(crate) fn of_fragments(track: Bytes<'_>, rates: Rates) -> Result<Self, Refusal> {
+        let none = Self { hole: MediaTime::ZERO, media: 0, length: None };
+        let Some(list) = track.path(&[b"edts", b"elst"]) else { return Ok(none) };
+        let entries = joined(read_list(list).ok_or_else(|| odd("the edit list is damaged"))?, rates);
+        let understood = match &entries[..] {
+            [] => return Ok(none),
+            entries => one_shift(entries),
+        };
+        let (hole, media) = understood
+            .ok_or_else(|| odd(format!("the edit list of fragments has {} entries, not one shift", entries.len())))?;
+        let length = Some(media.duration).filter(|duration| *duration > 0);
+        let length = length.map(|duration| MediaTime(to_ns(duration.saturating_add(1), rates.movie)));
+        Ok(Self { hole: MediaTime(to_ns(hole, rates.movie)), media: media.media_time, length })
+    }
+}
+
 /// Ticks a second.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rates {

@@ -47,6 +47,16 @@ fn check_size(found: &Outer) -> Result<(u64, u64), Refusal> {
 }
 
 pub(crate) fn outer(film: &dyn ReadAt, at: u64) -> Result<Option<Outer>, Refusal> {
+    let Some(found) = head(film, at)? else { return Ok(None) };
+    let (size, left) = (found.end - at, film.size().saturating_sub(at));
+    if size > left {
+        return Err(odd(format!("a box at {at} claims {size} of {left} bytes")));
+    }
+    Ok(Some(found))
+}
+
+/// A box that may end beyond the file.
+pub(crate) fn head(film: &dyn ReadAt, at: u64) -> Result<Option<Outer>, Refusal> {
     let left = film.size().saturating_sub(at);
     if left < 8 {
         return Ok(None);
@@ -60,8 +70,7 @@ pub(crate) fn outer(film: &dyn ReadAt, at: u64) -> Result<Option<Outer>, Refusal
         1 => (16, bytes.u64().unwrap_or(0)),
         _ => (8, u64::from(size)),
     };
-    if size < header || size > left {
-        return Err(odd(format!("a box at {at} claims {size} of {left} bytes")));
-    }
-    Ok(Some(Outer { kind, payload: at + header, end: at + size }))
+    let end = at.checked_add(size).filter(|_| size >= header);
+    let end = end.ok_or_else(|| odd(format!("a box at {at} claims {size} bytes, of {left}")))?;
+    Ok(Some(Outer { kind, payload: at + header, end }))
 }

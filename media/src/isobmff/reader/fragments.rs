@@ -5,6 +5,7 @@ use framefleet_model::time::MediaTime;
 use super::bytes::Bytes;
 use super::edits::to_ns;
 use super::find::{self, Outer};
+use super::run::{Head, Run, Usual};
 use super::track::Track;
 use crate::read_at::ReadAt;
 
@@ -48,52 +49,16 @@ fn read(film: &dyn ReadAt, place: &Outer) -> Option<Vec<u8>> {
 }
 
 fn spans(fragment: &[u8], movie: Movie<'_>) -> Vec<(MediaTime, MediaTime)> {
-    let runs = Bytes::new(fragment).boxes().filter(|(kind, _)| kind == b"traf");
-    runs.filter_map(|(_, run)| span_of(run, movie)).collect()
+    let parts = Bytes::new(fragment).boxes().filter(|(kind, _)| kind == b"traf");
+    parts.filter_map(|(_, part)| span_of(part, movie)).collect()
 }
 
-fn span_of(run: Bytes<'_>, movie: Movie<'_>) -> Option<(MediaTime, MediaTime)> {
-    let mut header = run.find(b"tfhd")?;
-    let flags = header.u32()?;
-    let id = header.u32()?;
-    header.take(if flags & 1 != 0 { 8 } else { 0 } + if flags & 2 != 0 { 4 } else { 0 })?;
-    let own = if flags & 8 != 0 { Some(header.u32()?) } else { None };
-    let usual = own.or_else(|| usual_duration(movie.boxes, id)).unwrap_or(0);
-    let mut time = run.find(b"tfdt")?;
-    let version = time.version()?;
-    let start = time.wide(version)?;
-    let parts = run.boxes().filter(|(kind, _)| kind == b"trun").map(|(_, part)| ticks(part, usual));
-    let ticks = parts.collect::<Option<Vec<u64>>>()?.into_iter().fold(0, u64::saturating_add);
-    let timescale = movie.tracks.iter().find(|track| track.id == id)?.timescale;
+fn span_of(part: Bytes<'_>, movie: Movie<'_>) -> Option<(MediaTime, MediaTime)> {
+    let head = Head::read(part, |track| Usual::of(movie.boxes, track))?;
+    let start = head.time?;
+    let runs = Run::all(part, head.usual).collect::<Option<Vec<_>>>()?;
+    let ticks = runs.into_iter().map(Run::ticks).fold(0, u64::saturating_add);
+    let timescale = movie.tracks.iter().find(|track| track.id == head.track)?.timescale;
     let at = |ticks| MediaTime(to_ns(ticks, timescale));
     Some((at(start), at(start.checked_add(ticks)?)))
-}
-
-/// What a sample of this track lasts unless its fragment says otherwise.
-fn usual_duration(movie: Bytes<'_>, id: u32) -> Option<u32> {
-    let told = movie.find(b"mvex")?.boxes().filter(|(kind, _)| kind == b"trex");
-    let mut told = told.map(|(_, mut told)| {
-        told.u32()?;
-        let track = told.u32()?;
-        told.u32()?;
-        Some((track, told.u32()?))
-    });
-    told.find_map(|told| told.filter(|(track, _)| *track == id)).map(|(_, duration)| duration)
-}
-
-/// What the samples of a run last.
-fn ticks(mut part: Bytes<'_>, usual: u32) -> Option<u64> {
-    let flags = part.u32()?;
-    let count = part.u32()?;
-    part.take(if flags & 1 != 0 { 4 } else { 0 } + if flags & 4 != 0 { 4 } else { 0 })?;
-    if flags & 0x100 == 0 {
-        return Some(u64::from(count) * u64::from(usual));
-    }
-    let others = 4 * (flags >> 9 & 7).count_ones() as usize;
-    let mut sum = 0_u64;
-    for _ in 0..count {
-        sum += u64::from(part.u32()?);
-        part.take(others)?;
-    }
-    Some(sum)
 }

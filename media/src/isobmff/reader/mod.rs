@@ -13,15 +13,20 @@ mod edits;
 mod entry;
 mod find;
 mod fragments;
+mod gather;
 mod glance;
 mod keys;
+mod line;
 mod overlay;
+mod plain;
 mod presented;
+mod run;
 mod samples;
 pub(crate) mod segments;
 mod slim;
 mod tags;
 mod track;
+mod window;
 
 pub use entry::{Pictures, Sound};
 pub(crate) use glance::{Brand, Fragmented, Glance, glance};
@@ -32,6 +37,7 @@ pub use track::Enabled;
 use std::collections::HashSet;
 use std::io;
 
+use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::index::{Key, Unit};
 use framefleet_model::media::{Chapter, ContentLight, MasteringDisplay, Orientation, Tags, VideoCodec};
 use framefleet_model::time::{MediaTime, Rational, Span};
@@ -86,6 +92,18 @@ pub enum Refusal {
     Encrypted(u32),
     #[error(transparent)]
     Io(#[from] io::Error),
+}
+
+impl Refusal {
+    /// Of a film that nothing else can be made of, either.
+    pub(crate) fn fault(self) -> Fault {
+        let (kind, text) = match self {
+            Self::Odd(reason) => (FaultKind::Corrupt, reason),
+            Self::Encrypted(track) => (FaultKind::Encrypted, format!("the film is encrypted (track {track})")),
+            Self::Io(error) => (FaultKind::SourceUnreadable, format!("the source cannot be read: {error}")),
+        };
+        Fault::new(kind, text)
+    }
 }
 
 const TRACKS_MAX: usize = 64;

@@ -10,13 +10,16 @@
 use std::io;
 use std::sync::Arc;
 
+use framefleet_model::index::Unit;
 use framefleet_model::time::MediaTime;
 
 use super::bytes::Bytes;
 use super::edits::{self, Rates, to_ns};
 use super::overlay::Overlay;
+use super::plain::Plain;
 use super::track::Track;
-use super::{find, movie_timescale, track_name};
+use super::{FastTables, Refusal, fast_index, find, movie_timescale, odd, track_name};
+use crate::promise;
 use crate::read_at::ReadAt;
 
 /// Pictures of less than one part in so many of the film's length are taken for a preview.
@@ -26,9 +29,37 @@ const PREVIEW: u128 = 5;
 pub struct Presented {
     film: Overlay,
     ends: Vec<(String, MediaTime)>,
+    fragments: Fragments,
+}
+
+/// What became of a film's fragments.
+enum Fragments {
+    /// There are none, or they are left to the demuxer.
+    Left,
+    Gathered(Arc<Plain>),
+    /// They cannot be told exactly, and why.
+    Odd(String),
 }
 
 impl Presented {
+    /// A film in fragments as a plain one, for which its boxes are walked through; where that cannot be told exactly, and
+    /// for any other film, as [`Self::of`].
+    pub fn plainly(film: Arc<dyn ReadAt>) -> Result<Self, Refusal> {
+        let fragments = match Plain::of(film.clone()) {
+            Ok(Some(plain)) => Fragments::Gathered(Arc::new(plain)),
+            Ok(None) => Fragments::Left,
+            Err(Refusal::Odd(reason)) => Fragments::Odd(reason),
+            // The pass finds out, too.
+            Err(Refusal::Encrypted(track)) => Fragments::Odd(Refusal::Encrypted(track).to_string()),
+            Err(Refusal::Io(error)) => return Err(error.into()),
+        };
+        let presented = match &fragments {
+            Fragments::Gathered(plain) => Self::of(plain.clone()),
+            Fragments::Left | Fragments::Odd(_) => Self::of(film),
+        };
+        Ok(Self { fragments, ..presented })
+    }
+
     /// Anything but an unfragmented MP4 or MOV is left as it is.
     pub fn of(film: Arc<dyn ReadAt>) -> Self {
         let (at, mut movie) = find::movie(&*film).unwrap_or_default();
@@ -41,12 +72,41 @@ impl Presented {
             movie[length].copy_from_slice(&bytes);
         }
         let ends = found.into_iter().map(|edit| (edit.track, edit.end)).collect();
-        Self { film: Overlay::new(film, (at, movie)), ends }
+        Self { film: Overlay::new(film, (at, movie)), ends, fragments: Fragments::Left }
     }
 
     /// When the track of this name is over, in running time, if an edit list says so.
     pub fn end_of(&self, track: &str) -> Option<MediaTime> {
         self.ends.iter().find(|(name, _)| name == track).map(|(_, end)| *end)
+    }
+
+    /// The time line by the film's tables alone, its units where they lie in the film itself.
+    pub fn tables(&self) -> Result<FastTables, Refusal> {
+        if let Fragments::Odd(reason) = &self.fragments {
+            return Err(odd(reason));
+        }
+        let mut tables = fast_index(self)?;
+        if let Fragments::Gathered(plain) = &self.fragments {
+            plain.place(&mut tables.video.units);
+            plain.hide(&tables.video.id, &mut tables.video.units).map_err(odd)?;
+        }
+        Ok(tables)
+    }
+
+    /// Hides what a pass has heard of a part that is told a second time; the error says why that cannot be done.
+    pub(crate) fn hide(&self, track: &str, units: &mut [Unit]) -> Result<(), String> {
+        match &self.fragments {
+            Fragments::Gathered(plain) => plain.hide(track, units),
+            Fragments::Left | Fragments::Odd(_) => Ok(()),
+        }
+    }
+
+    /// What the film promises and does not have, by its own boxes.
+    pub fn cut_off(&self) -> Option<String> {
+        match &self.fragments {
+            Fragments::Gathered(plain) => plain.cut_off(),
+            Fragments::Left | Fragments::Odd(_) => promise::broken(self, self.movie()),
+        }
     }
 
     /// The payload of the movie box; empty where there is none.

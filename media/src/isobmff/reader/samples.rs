@@ -196,7 +196,7 @@ fn syncs(table: Bytes<'_>, samples: usize) -> Option<Option<Vec<usize>>> {
     Some(Some(syncs))
 }
 
-fn check_places(samples: &[Sample], file_size: u64) -> Result<(), Refusal> {
+pub(crate) fn check_places(samples: &[Sample], file_size: u64) -> Result<(), Refusal> {
     let mut spans: Vec<(u64, u64)> = Vec::with_capacity(samples.len());
     for (number, sample) in samples.iter().enumerate() {
         let end = sample.offset.checked_add(u64::from(sample.size)).filter(|end| *end <= file_size);

@@ -6,6 +6,7 @@ use super::bytes::{Bytes, Kind};
 use super::{Refusal, entry, odd};
 
 /// What a track says of itself, before its samples.
+#[derive(Clone)]
 pub(crate) struct Track<'a> {
     pub(crate) id: u32,
     pub(crate) enabled: Enabled,

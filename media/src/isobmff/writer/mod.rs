@@ -12,13 +12,13 @@
 //! at its place on the time line, so that no composition offset is negative and nothing moves: the first picture and
 //! the first sample of the source stand exactly where the film says, the last sample ends where it says.
 
-mod boxes;
+pub(crate) mod boxes;
 mod chapters;
 mod entries;
 mod fragmented;
 pub(crate) mod fragments;
 mod movie;
-mod tables;
+pub(crate) mod tables;
 
 pub use fragmented::FragmentedWriter;
 
