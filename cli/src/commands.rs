@@ -10,8 +10,10 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::args::Command;
 use crate::args::roles::ConfiguredArgs;
-use crate::config::{Config, Told};
-use crate::{asking, config, coordinator, doctor, exit, images, plan, probe, render, sample, sweep, transcode, worker};
+use crate::config::{Config, Loaded, Logged, Told};
+use crate::{
+    asking, bridge, config, coordinator, doctor, exit, images, plan, probe, render, sample, sweep, transcode, worker,
+};
 
 pub fn run(command: Command) -> ExitCode {
     match command {
@@ -30,15 +32,19 @@ pub fn run(command: Command) -> ExitCode {
         Command::Dead(args) => exit::code_of(parent(asking::dead(&args.command))),
         Command::Workers(args) => exit::code_of(parent(asking::workers(&args))),
         Command::Coordinator(args) => {
-            exit::code_of(role(args.told(), &args.configured, |config, _| Box::pin(coordinator::run(config))))
+            exit::code_of(role(loaded(args.told()), &args.configured, |config, _| Box::pin(coordinator::run(config))))
         }
-        Command::Worker(args) => exit::code_of(role(args.told(), &args.configured, worker_role)),
+        Command::Worker(args) => exit::code_of(role(loaded(args.told()), &args.configured, worker_role)),
+        Command::Bridge(args) => {
+            let loaded = args.told().and_then(|told| config::load_bridge(&told));
+            exit::code_of(role(loaded, &args.configured, |config, _| Box::pin(bridge::run(config))))
+        }
         Command::Sweep(args) => exit::code_of(sweep::asked(&args).and_then(|asked| {
-            role(args.told(), &args.configured, move |config, _| Box::pin(sweep::run(config, asked)))
+            role(loaded(args.told()), &args.configured, move |config, _| Box::pin(sweep::run(config, asked)))
         })),
-        Command::Recover(args) => {
-            exit::code_of(role(args.told(), &args.configured, |config, _| Box::pin(coordinator::recover(config))))
-        }
+        Command::Recover(args) => exit::code_of(role(loaded(args.told()), &args.configured, |config, _| {
+            Box::pin(coordinator::recover(config))
+        })),
     }
 }
 
@@ -48,18 +54,22 @@ fn worker_role(config: Config, pulse: &Runtime) -> Running<'_> {
     Box::pin(worker::run(config, pulse))
 }
 
+fn loaded(told: Result<Told, Fault>) -> Result<Loaded<Config>, Fault> {
+    config::load(&told?)
+}
+
 /// Runs a role of a fleet, or only says how it is configured. The second runtime is one thread for what must not wait.
-fn role(
-    told: Result<Told, Fault>,
+fn role<C: Logged>(
+    loaded: Result<Loaded<C>, Fault>,
     configured: &ConfiguredArgs,
-    run: impl for<'p> FnOnce(Config, &'p Runtime) -> Running<'p>,
+    run: impl for<'p> FnOnce(C, &'p Runtime) -> Running<'p>,
 ) -> Result<(), Fault> {
-    let loaded = config::load(&told?)?;
+    let loaded = loaded?;
     if configured.check_config {
         return render::write(&loaded.effective);
     }
     privacy::seal().map_err(|e| ours("this process cannot be sealed", e.to_string()))?;
-    let logs = loaded.config.telemetry.start();
+    let logs = loaded.config.telemetry().start();
     logs.map_err(|e| Fault::new(FaultKind::Settings, e.to_string()))?;
     let no_runtime = |e: std::io::Error| ours("no runtime", e.to_string());
     let pulse = Builder::new_multi_thread().worker_threads(1).thread_name("heartbeat").enable_all().build();

@@ -20,7 +20,7 @@ use tracing::info;
 use crate::app;
 use crate::config::Config;
 use crate::render;
-use crate::shared::{self, Connecting, StoreCheck};
+use crate::shared::{self, Connecting, StoreCheck, WorkCheck};
 use crate::submission;
 
 pub async fn run(config: Config) -> Result<(), Fault> {
@@ -29,7 +29,8 @@ pub async fn run(config: Config) -> Result<(), Fault> {
     let metrics = Registry::new();
     let (connecting, ready) = shared::connecting();
     // A lost broker stops no coordinator: hints are given again, and the store has the truth.
-    let checks: Vec<Arc<dyn Check>> = vec![Arc::new(StoreCheck::new(ready, &metrics))];
+    let work = WorkCheck::new(ready.clone(), clock.clone(), &config.coordinator.name);
+    let checks: Vec<Arc<dyn Check>> = vec![Arc::new(StoreCheck::new(ready, &metrics)), Arc::new(work)];
     let probes = Probes { registry: metrics.clone(), checks, draining: drain.stop(), clock: clock.clone() };
     let probes = probes.bind(config.coordinator.ops_listen).await?;
     let address = config.coordinator.listen;

@@ -8,6 +8,8 @@ pub mod args;
 pub mod asked;
 /// `framefleet submit`, `jobs`, `dead` and `workers`.
 pub mod asking;
+/// `framefleet bridge`.
+pub mod bridge;
 /// Which command is which function.
 pub mod commands;
 /// The configuration of a role.

@@ -30,9 +30,9 @@ impl Location {
             (None, Reach::Elsewhere) => Err(refused(format!("{text:?} is no URL such as file:///… or s3://bucket/…"))),
             (None | Some("file"), Reach::Here | Reach::Named) => Self::of_path(&typed_path(text)?),
             (Some("file"), Reach::Elsewhere) => Ok(Self::of_file(url::to_path(text)?)),
-            (Some("s3"), Reach::Named | Reach::Elsewhere) => Self::of_object(text),
+            (Some("s3" | "oss"), Reach::Named | Reach::Elsewhere) => Self::of_object(text),
             (Some(scheme), Reach::Here) => Err(refused(format!("{text}: {scheme}:// is not one of: a path, file://"))),
-            (Some(scheme), _) => Err(refused(format!("{text}: {scheme}:// is not one of: file://, s3://"))),
+            (Some(scheme), _) => Err(refused(format!("{text}: {scheme}:// is not one of: file://, s3://, oss://"))),
         }
     }
 
@@ -84,8 +84,8 @@ impl Location {
     }
 
     fn of_object(text: &str) -> Result<Self, Fault> {
-        let (bucket, key) = url::to_key(text)?;
-        Ok(Self { url: url::of_key(&bucket, &key), path: PathBuf::from(key) })
+        let (provider, bucket, key) = url::to_key(text)?;
+        Ok(Self { url: url::of_key(provider, (&bucket, &key)), path: PathBuf::from(key) })
     }
 }
 
@@ -170,7 +170,9 @@ mod tests {
         assert_eq!(place("{dir}/{stem}-small.mp4"), Ok("s3://media/in/a%20film-small.mp4".to_owned()));
         let refused = |text: &str| Location::parse(text, Reach::Elsewhere).unwrap_err().message;
         assert_eq!(refused("film.mov"), "\"film.mov\" is no URL such as file:///… or s3://bucket/…");
-        assert_eq!(refused("oss://b/k"), "oss://b/k: oss:// is not one of: file://, s3://");
+        assert_eq!(refused("gs://b/k"), "gs://b/k: gs:// is not one of: file://, s3://, oss://");
+        let source = Location::parse("oss://media/源/a.mov", Reach::Elsewhere).unwrap();
+        assert_eq!((source.url().as_str(), source.path()), ("oss://media/%E6%BA%90/a.mov", Path::new("源/a.mov")));
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! What every role of a fleet is wired to: Redis, RabbitMQ, the storages. The adapters of a fleet are named here, in
-//! `coordinator.rs` and in `worker.rs`, and nowhere else.
+//! `coordinator.rs`, in `worker.rs` and in `bridge.rs`, and nowhere else.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -28,10 +28,17 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::config::{Addressing, Config, Credentials, Durability, Endpoint, StorageConfig, StoreServer, Topology};
+use crate::config::{
+    Addressing, BrokerConfig, Config, Credentials, Durability, Endpoint, StorageConfig, StoreServer, Topology,
+};
 
 /// Between two tries at a store that does not answer.
 const STORE_PAUSE: Duration = Duration::from_secs(2);
+
+/// How long a work store that could be written is believed to be well, and one that could not to be ill: each try is
+/// two requests.
+const WORK_GOOD: Duration = Duration::from_secs(60);
+const WORK_BAD: Duration = Duration::from_secs(5);
 
 /// The services of a fleet, connected.
 pub struct Services {
@@ -42,14 +49,21 @@ pub struct Services {
 
 /// Whether the services are there: asked while they are being connected to, and from then on.
 pub struct Ready {
-    known: watch::Receiver<Option<(Arc<RedisStore>, Arc<AmqpBroker>)>>,
+    known: watch::Receiver<Option<Known>>,
     why: watch::Receiver<String>,
 }
 
 /// What `Ready` watches.
 pub struct Connecting {
-    known: watch::Sender<Option<(Arc<RedisStore>, Arc<AmqpBroker>)>>,
+    known: watch::Sender<Option<Known>>,
     why: watch::Sender<String>,
+}
+
+#[derive(Clone)]
+struct Known {
+    store: Arc<RedisStore>,
+    broker: Arc<AmqpBroker>,
+    work: Root,
 }
 
 pub struct StoreCheck {
@@ -60,6 +74,15 @@ pub struct StoreCheck {
 }
 
 pub struct BrokerCheck(pub Arc<Ready>);
+
+/// Whether the work store can be written, by writing: an object that is removed again.
+pub struct WorkCheck {
+    ready: Arc<Ready>,
+    clock: Arc<dyn Clock>,
+    name: String,
+    /// When it was tried last, and with what outcome.
+    tried: tokio::sync::Mutex<Option<(Duration, Result<(), String>)>>,
+}
 
 pub fn connecting() -> (Connecting, Arc<Ready>) {
     let (known, is_known) = watch::channel(None);
@@ -77,9 +100,9 @@ impl Connecting {
     ) -> Result<Option<Services>, Fault> {
         let (storages, work) = storages_of(config)?;
         let Some(store) = self.store(config, &clock, stop).await? else { return Ok(None) };
-        let broker = AmqpBroker::start(&broker_of(config, classes), clock.clone());
+        let broker = AmqpBroker::start(&broker_of(&config.broker, classes), clock.clone());
         let broker = Arc::new(broker.map_err(|e| Fault::new(FaultKind::Settings, e.to_string()))?);
-        self.known.send_replace(Some((store.clone(), broker.clone())));
+        self.known.send_replace(Some(Known { store: store.clone(), broker: broker.clone(), work: work.clone() }));
         let mint: Mint = Arc::new(|| Nonce::from_bytes(rand::random()));
         let fleet = Fleet { store: store.clone(), broker: broker.clone(), clock, storages, work, mint };
         Ok(Some(Services { fleet, store, broker }))
@@ -119,7 +142,7 @@ impl Check for StoreCheck {
 
     async fn check(&self) -> Result<String, String> {
         let known = self.ready.known.borrow().clone();
-        let Some((store, _)) = known else { return Err(self.ready.why.borrow().clone()) };
+        let Some(Known { store, .. }) = known else { return Err(self.ready.why.borrow().clone()) };
         let readiness = store.readiness().await.map_err(|e| e.to_string())?;
         self.warn(&readiness);
         readiness.ready.map(|()| readiness.guarantee.to_string())
@@ -152,8 +175,38 @@ impl Check for BrokerCheck {
 
     async fn check(&self) -> Result<String, String> {
         let known = self.0.known.borrow().clone();
-        let Some((_, broker)) = known else { return Err("not connected yet".to_owned()) };
+        let Some(Known { broker, .. }) = known else { return Err("not connected yet".to_owned()) };
         broker.readiness().map(|()| String::new())
+    }
+}
+
+#[async_trait]
+impl Check for WorkCheck {
+    fn name(&self) -> &str {
+        "work"
+    }
+
+    async fn check(&self) -> Result<String, String> {
+        let known = self.ready.known.borrow().clone();
+        let Some(Known { work, .. }) = known else { return Err("not connected yet".to_owned()) };
+        let mut tried = self.tried.lock().await;
+        let now = self.clock.elapsed();
+        if let Some((when, outcome)) = &*tried {
+            let age = now.saturating_sub(*when);
+            if age < if outcome.is_ok() { WORK_GOOD } else { WORK_BAD } {
+                return outcome.clone().map(|()| String::new());
+            }
+        }
+        let outcome = work.probe(&self.name).await.map_err(|fault| fault.message);
+        *tried = Some((now, outcome.clone()));
+        outcome.map(|()| String::new())
+    }
+}
+
+impl WorkCheck {
+    /// `name` is the process's own: many may try at once.
+    pub fn new(ready: Arc<Ready>, clock: Arc<dyn Clock>, name: &str) -> Self {
+        Self { ready, clock, name: name.to_owned(), tried: tokio::sync::Mutex::default() }
     }
 }
 
@@ -201,14 +254,14 @@ fn store_of(config: &Config) -> Result<RedisSettings, Fault> {
     Ok(RedisSettings { url, prefix: config.store.prefix.clone(), replicas, sentinel, durability })
 }
 
-fn broker_of(config: &Config, classes: Vec<Class>) -> AmqpSettings {
-    let declare = match config.broker.topology {
+pub fn broker_of(broker: &BrokerConfig, classes: Vec<Class>) -> AmqpSettings {
+    let declare = match broker.topology {
         Topology::Expected => Declare::Passive,
         Topology::Declared => Declare::Declare,
     };
     AmqpSettings {
-        url: config.broker.url.expose().to_owned(),
-        prefix: config.broker.prefix.clone(),
+        url: broker.url.expose().to_owned(),
+        prefix: broker.prefix.clone(),
         declare,
         classes,
         confirms_max: AmqpSettings::CONFIRMS_MAX,
@@ -242,13 +295,8 @@ fn folder(url: String) -> StorageSettings {
 }
 
 fn storage_of(storage: &StorageConfig) -> StorageSettings {
-    let credentials = match &storage.credentials {
-        Credentials::Machine => None,
-        Credentials::Key { id, secret } => Some((id, secret, None)),
-        Credentials::Temporary { id, secret, token } => Some((id, secret, Some(token.expose().to_owned()))),
-    };
     let (endpoint, http) = match &storage.endpoint {
-        Endpoint::Amazon => (None, Http::Tls),
+        Endpoint::Provider => (None, Http::Tls),
         Endpoint::Tls(url) => (Some(url.clone()), Http::Tls),
         Endpoint::Plain(url) => (Some(url.clone()), Http::Plain),
     };
@@ -256,15 +304,21 @@ fn storage_of(storage: &StorageConfig) -> StorageSettings {
         url: storage.url(),
         endpoint,
         region: Some(storage.region.clone()),
-        credentials: credentials.map(|(id, secret, token)| storages::Credentials {
-            key_id: id.clone(),
-            secret: secret.expose().to_owned(),
-            token,
-        }),
+        credentials: credentials_of(&storage.credentials),
         addressing: match storage.addressing {
             Addressing::Path => storages::Addressing::Path,
             Addressing::Virtual => storages::Addressing::VirtualHost,
         },
         http,
     }
+}
+
+/// None: what the machine has.
+pub fn credentials_of(credentials: &Credentials) -> Option<storages::Credentials> {
+    let (id, secret, token) = match credentials {
+        Credentials::Machine => return None,
+        Credentials::Key { id, secret } => (id, secret, None),
+        Credentials::Temporary { id, secret, token } => (id, secret, Some(token.expose().to_owned())),
+    };
+    Some(storages::Credentials { key_id: id.clone(), secret: secret.expose().to_owned(), token })
 }

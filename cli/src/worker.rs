@@ -23,7 +23,7 @@ use tracing::info;
 
 use crate::app;
 use crate::config::{Config, ScratchBound};
-use crate::shared::{self, BrokerCheck, Connecting, StoreCheck};
+use crate::shared::{self, BrokerCheck, Connecting, StoreCheck, WorkCheck};
 
 const MIB: u64 = 1 << 20;
 
@@ -51,7 +51,8 @@ pub async fn run(config: Config, pulse: &Runtime) -> Result<(), Fault> {
     let (begun, is_begun) = watch::channel(None);
     let checks: Vec<Arc<dyn Check>> = vec![
         Arc::new(StoreCheck::new(ready.clone(), &metrics)),
-        Arc::new(BrokerCheck(ready)),
+        Arc::new(BrokerCheck(ready.clone())),
+        Arc::new(WorkCheck::new(ready, clock.clone(), &config.worker.name)),
         Arc::new(RoomCheck(is_begun)),
     ];
     let probes = Probes { registry: metrics.clone(), checks, draining: drain.stop(), clock: clock.clone() };

@@ -7,7 +7,9 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use framefleet_cli::config::keys::SECTIONS;
-use framefleet_cli::config::{self, Config, Credentials, Endpoint, Flag, StoreServer, Told, Topology, manual};
+use framefleet_cli::config::{
+    self, Addressing, Config, Credentials, Endpoint, Flag, StoreServer, Told, Topology, manual,
+};
 use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_framefleet");
@@ -124,7 +126,7 @@ fn secrets_come_from_files_too() {
     assert_eq!(films.endpoint, Endpoint::Plain("http://minio:9000".into()));
     let Credentials::Key { id, secret } = &films.credentials else { panic!("a key") };
     assert_eq!((id.as_str(), secret.expose()), ("fleet", "hunter2"));
-    assert!(matches!((&other.endpoint, &other.credentials), (Endpoint::Amazon, Credentials::Machine)));
+    assert!(matches!((&other.endpoint, &other.credentials), (Endpoint::Provider, Credentials::Machine)));
     let both = scene.environment("FRAMEFLEET__STORAGE__0__SECRET", "another");
     assert_eq!(
         both.refusal(),
@@ -177,8 +179,7 @@ fn unknown_keys_are_refused_wherever_they_stand() {
     refused(
         "[stor]\nx = 1",
         "stor.x is no key of the configuration, those are: store, broker, work, storage, pipelines, triggers, coordinator, worker, \
-         telemetry, limits \
-         (DIR/f.toml)",
+         bridge, bridge.queues, telemetry, limits (DIR/f.toml)",
     );
     let typed = scene(LEAST).environment("FRAMEFLEET__WORK__URI", "file:///");
     let message = "work.uri is no key of the configuration, those are: url (environment FRAMEFLEET__WORK__URI)";
@@ -222,7 +223,7 @@ fn servers_are_refused_without_their_passwords() {
     );
     refused(
         "[[storage]]\nurl = 's3://films'\nendpoint = 'https://oss.example'\naddressing = 'virtual'",
-        "storage[0].endpoint \"https://oss.example\" does not begin with films., as addressing = \"virtual\" wants it (DIR/f.toml)",
+        "storage[0].endpoint \"https://oss.example\" does not begin with films., as virtual addressing wants it (DIR/f.toml)",
     );
     refused(
         "[[storage]]\nurl = 's3://films'\nendpoint = 'http://minio'",
@@ -232,6 +233,93 @@ fn servers_are_refused_without_their_passwords() {
         "[[storage]]\nurl = 's3://films'\nkey_id = 'a'",
         "storage[0].secret is not set, and its key_id is (default)",
     );
+}
+
+#[test]
+fn oss_is_addressed_by_host_in_a_region() {
+    let work = "[store]\nurl = 'redis://x'\n[broker]\nurl = 'amqp://x'\n[work]\nurl = 'oss://films/work'\n";
+    let oss = |lines: &str| format!("{work}[[storage]]\nurl = 'oss://films'\n{lines}");
+    let config = scene(&oss("region = 'cn-hangzhou'")).config();
+    let films = &config.storage[0];
+    assert_eq!(
+        (films.url().as_str(), films.addressing, &films.endpoint),
+        ("oss://films/", Addressing::Virtual, &Endpoint::Provider)
+    );
+    assert!(matches!(films.credentials, Credentials::Machine));
+    assert_eq!(
+        scene(&oss("")).refusal(),
+        "storage[0].region is not set: oss:// needs one, such as cn-hangzhou (default)"
+    );
+    assert_eq!(
+        scene(&oss("region = 'cn-hangzhou'\naddressing = 'path'")).refusal(),
+        "storage[0].addressing \"path\" is what OSS forbids: virtual is meant (DIR/f.toml)"
+    );
+    assert_eq!(
+        scene(&oss("region = 'cn-hangzhou'\nendpoint = 'https://oss-cn-hangzhou.aliyuncs.com'")).refusal(),
+        "storage[0].endpoint \"https://oss-cn-hangzhou.aliyuncs.com\" does not begin with films., as virtual addressing wants \
+         it (DIR/f.toml)"
+    );
+    let other = format!("{work}[[storage]]\nurl = 's3://films'\n");
+    assert_eq!(scene(&other).refusal(), "work.url \"oss://films/work\" is in no [[storage]] (DIR/f.toml)");
+}
+
+const QUEUE: &str = "[[bridge.queues]]\nname = 'films'\nendpoint = 'https://1.mns.cn-hangzhou.aliyuncs.com/'\n";
+
+#[test]
+fn a_bridge_needs_a_broker_and_queues_and_nothing_else() {
+    let broker = "[broker]\nurl = 'amqp://fleet:hunter2@rabbit'\n";
+    let scene = scene(&format!("{broker}{QUEUE}key_id = 'a'\nsecret_file = 'DIR/secret'\ntoken = 'hunter2'\n"));
+    let scene = scene.with("secret", "hunter2\n").environment("FRAMEFLEET__BRIDGE__QUEUES__0__WAIT", "5s");
+    let file = scene.told.file.clone().unwrap();
+    let text = std::fs::read_to_string(&file).unwrap().replace("DIR", scene.folder.path().to_str().unwrap());
+    std::fs::write(&file, text).unwrap();
+    let loaded = config::load_bridge(&scene.told).unwrap();
+    let [queue] = loaded.config.bridge.queues.as_slice() else { panic!("one") };
+    assert_eq!((queue.name.as_str(), queue.wait), ("films", Duration::from_secs(5)));
+    assert_eq!(queue.endpoint, "https://1.mns.cn-hangzhou.aliyuncs.com");
+    let Credentials::Temporary { id, secret, token } = &queue.credentials else { panic!("a token") };
+    assert_eq!((id.as_str(), secret.expose(), token.expose()), ("a", "hunter2", "hunter2"));
+    assert!(!format!("{:?}", loaded.config).contains("hunter2"));
+    assert!(loaded.effective.contains("[[bridge.queues]]\nname = \"films\""), "{}", loaded.effective);
+    assert!(!loaded.effective.contains("hunter2"), "{}", loaded.effective);
+    let missing = config::load(&scene.told).unwrap_err().message;
+    assert!(missing.starts_with("store.url is not set"), "{missing}");
+}
+
+#[track_caller]
+fn refused_bridge(text: &str, message: &str) {
+    let scene = scene(&format!("[broker]\nurl = 'amqp://rabbit'\n{text}"));
+    let fault = config::load_bridge(&scene.told).unwrap_err();
+    assert_eq!(fault.message.replace(scene.folder.path().to_str().unwrap(), "DIR"), message);
+}
+
+#[test]
+fn queues_are_refused_by_key() {
+    refused_bridge("", "bridge.queues is not set: a bridge needs one [[bridge.queues]] at least (default)");
+    refused_bridge(&format!("{QUEUE}{QUEUE}"), "bridge.queues[1].name \"films\" is there twice (DIR/f.toml)");
+    refused_bridge(
+        "[[bridge.queues]]\nname = 'a/b'\n",
+        "bridge.queues[0].name \"a/b\" is not 1 to 120 of A-Z, a-z, 0-9, - and _ (DIR/f.toml)",
+    );
+    refused_bridge(
+        &format!("{QUEUE}wait = '31s'"),
+        "bridge.queues[0].wait \"31s\" is not within 1s to 30s (DIR/f.toml)",
+    );
+    refused_bridge(
+        "[[bridge.queues]]\nname = 'films'\nendpoint = 'http://localhost'",
+        "bridge.queues[0].endpoint \"http://localhost\" is not https://<account>.mns.<region>.aliyuncs.com, as http = \"tls\" \
+         wants it (DIR/f.toml)",
+    );
+    refused_bridge(
+        &format!("{QUEUE}secret = 'x'"),
+        "bridge.queues[0].key_id is not set, and its secret or token is (default)",
+    );
+    refused_bridge(
+        &format!("{QUEUE}color = 'x'"),
+        "bridge.queues[0].color is no key of the configuration, those are: name, endpoint, http, key_id, key_id_file, secret, \
+         secret_file, token, wait (DIR/f.toml)",
+    );
+    refused_bridge("[bridge]\nqueues = 3", "bridge.queues is a section, not a value (DIR/f.toml)");
 }
 
 #[test]
@@ -263,11 +351,11 @@ fn the_manual_is_that_of_the_table() {
 
 #[test]
 fn samples_are_what_they_claim() {
-    let sample = |name: &str| {
-        let told = Told { file: Some(root().join("deploy/config").join(name)), ..scene("").told };
-        config::load(&told).unwrap().config
-    };
-    assert_eq!(sample("framefleet.toml").storage.len(), 2);
+    let told = |name: &str| Told { file: Some(root().join("deploy/config").join(name)), ..scene("").told };
+    let sample = |name: &str| config::load(&told(name)).unwrap().config;
+    let fleet = sample("framefleet.toml");
+    assert_eq!((fleet.storage.len(), fleet.storage[1].url().as_str()), (2, "oss://films/"));
+    assert_eq!(config::load_bridge(&told("framefleet.toml")).unwrap().config.bridge.queues.len(), 1);
     let names: Vec<String> = sample("triggers.toml").triggers.iter().map(|trigger| trigger.name.clone()).collect();
     assert_eq!(names, ["films", "live-recordings", "nas"]);
     let samples = std::fs::read_dir(root().join("deploy/config")).unwrap().count();

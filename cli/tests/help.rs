@@ -36,6 +36,7 @@ fn help_is_as_it_was_reviewed() {
         "doctor",
         "coordinator",
         "worker",
+        "bridge",
         "submit",
         "jobs",
         "dead",

@@ -119,7 +119,7 @@ const OF_PIPELINES: [Row; 7] = [
     ),
 ];
 
-const OF_TRIGGERS: [Row; 13] = [
+const OF_TRIGGERS: [Row; 14] = [
     (
         "s3://made/web/{date}",
         "s3://made/web/{day}",
@@ -142,8 +142,13 @@ const OF_TRIGGERS: [Row; 13] = [
     ),
     (
         "bucket = 's3://films'",
+        "bucket = 'oss://films'",
+        "triggers[0].bucket \"oss://films\" lies in no [[storage]], or not all that would be taken does",
+    ),
+    (
+        "bucket = 's3://films'",
         "bucket = 's3://films/in'",
-        "triggers[0].bucket \"s3://films/in\" is neither s3://bucket nor file:///folder",
+        "triggers[0].bucket \"s3://films/in\" is neither s3://bucket, oss://bucket nor file:///folder",
     ),
     ("'in/'", "'/in/'", "triggers[0].prefix \"/in/\" has a key that begins with a slash"),
     ("'in/'", "'in/../x'", "triggers[0].prefix \"in/../x\" has a key with . or .. between slashes"),

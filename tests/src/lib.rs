@@ -18,6 +18,8 @@ pub mod film;
 pub mod fleet;
 /// Sound as ffmpeg hears it.
 pub mod heard;
+/// A double of Alibaba's queues.
+pub mod mns;
 /// What ffmpeg says about a file.
 pub mod oracle;
 /// Coded units as ffmpeg finds them.

@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use asking::{DeadArgs, JobsArgs, SubmitArgs, WorkersArgs};
 use images::{GifArgs, SpritesArgs, ThumbnailsArgs};
-use roles::{CoordinatorArgs, RecoverArgs, SweepArgs, WorkerArgs};
+use roles::{BridgeArgs, CoordinatorArgs, RecoverArgs, SweepArgs, WorkerArgs};
 
 /// Transcodes films in parallel segments, joins them exactly, and proves it.
 #[derive(Debug, Parser)]
@@ -51,6 +51,8 @@ pub enum Command {
     Coordinator(CoordinatorArgs),
     /// Do the tasks of a fleet's jobs
     Worker(WorkerArgs),
+    /// Hand what OSS tells in queues of MNS to the fleet
+    Bridge(BridgeArgs),
     /// Give a job to a coordinator
     #[command(allow_negative_numbers = true)]
     Submit(SubmitArgs),

@@ -39,6 +39,24 @@ pub struct WorkerArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct BridgeArgs {
+    #[command(flatten)]
+    pub configured: ConfiguredArgs,
+    /// RabbitMQ, without a password: others can read this line [broker.url]
+    #[arg(long, value_name = "URL", help_heading = "Settings")]
+    pub broker: Option<String>,
+    /// Where probes and metrics answer [bridge.ops_listen]
+    #[arg(long, value_name = "ADDR:PORT", help_heading = "Settings")]
+    pub ops_listen: Option<String>,
+    /// What logs call this process [bridge.name]
+    #[arg(long, value_name = "NAME", help_heading = "Settings")]
+    pub name: Option<String>,
+    /// From the first signal to stop until the process ends [bridge.grace]
+    #[arg(long, value_name = "DUR", help_heading = "Settings")]
+    pub grace: Option<String>,
+}
+
+#[derive(Debug, Args)]
 pub struct RecoverArgs {
     #[command(flatten)]
     pub configured: ConfiguredArgs,
@@ -122,6 +140,18 @@ impl WorkerArgs {
             flags.extend(flag("--slots", &format!("worker.slots.{class}"), &Some(count.to_owned())));
         }
         self.configured.told(flags)
+    }
+}
+
+impl BridgeArgs {
+    pub fn told(&self) -> Result<Told, Fault> {
+        let flags = [
+            flag("--broker", "broker.url", &self.broker),
+            flag("--ops-listen", "bridge.ops_listen", &self.ops_listen),
+            flag("--name", "bridge.name", &self.name),
+            flag("--grace", "bridge.grace", &self.grace),
+        ];
+        self.configured.told(flags.into_iter().flatten().collect())
     }
 }
 

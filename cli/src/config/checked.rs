@@ -11,9 +11,12 @@ use framefleet_coordinator::bucket_sweep::Pace;
 use framefleet_model::fault::Fault;
 
 use super::layers::Merged;
-use super::raw::{Raw, RawCoordinator, RawLimits, RawTelemetry, RawWorker};
+use super::raw::{Raw, RawBridge, RawCoordinator, RawLimits, RawTelemetry, RawWorker};
 use super::reading::{Reading, text};
-use super::{Config, CoordinatorConfig, LimitsConfig, ScratchBound, WorkerConfig, servers, triggers};
+use super::{
+    BridgeConfig, BridgeRole, Config, CoordinatorConfig, LimitsConfig, ScratchBound, WorkerConfig, queues, servers,
+    triggers,
+};
 
 const AUTO: &str = "auto";
 const MERGE_SLOTS_MAX: u32 = 64;
@@ -28,7 +31,7 @@ const GRACE_MIN: Duration = Duration::from_secs(20);
 const BEATS_IN_A_LEASE: u32 = 3;
 
 pub(super) fn config(merged: &Merged) -> Result<Config, Fault> {
-    let Raw { store, broker, work, storage, pipelines, triggers, coordinator, worker, telemetry, limits } =
+    let Raw { store, broker, work, storage, pipelines, triggers, coordinator, worker, bridge, telemetry, limits } =
         merged.raw()?;
     let reading = Reading { merged };
     let (storage, folders) = servers::storage(&reading, &storage)?;
@@ -42,11 +45,34 @@ pub(super) fn config(merged: &Merged) -> Result<Config, Fault> {
         triggers: Arc::default(),
         coordinator: coordinator_of(&reading, &coordinator, &limits)?,
         worker: worker_of(&reading, &worker)?,
+        bridge: bridge_of(&reading, &bridge)?,
         telemetry: telemetry_of(&reading, &telemetry)?,
         limits,
     };
     let triggers = triggers::of(&reading, (&pipelines, &triggers), &config)?;
     Ok(Config { triggers: triggers.into(), ..config })
+}
+
+pub(super) fn bridge_role(merged: &Merged) -> Result<BridgeRole, Fault> {
+    let Raw { broker, bridge, telemetry, .. } = merged.raw()?;
+    let reading = Reading { merged };
+    if bridge.queues.is_empty() {
+        return Err(reading.refuse_key("bridge.queues", "is not set: a bridge needs one [[bridge.queues]] at least"));
+    }
+    Ok(BridgeRole {
+        broker: servers::broker(&reading, &broker)?,
+        bridge: bridge_of(&reading, &bridge)?,
+        telemetry: telemetry_of(&reading, &telemetry)?,
+    })
+}
+
+fn bridge_of(reading: &Reading<'_>, raw: &RawBridge) -> Result<BridgeConfig, Fault> {
+    Ok(BridgeConfig {
+        ops_listen: reading.address(text("bridge.ops_listen", &raw.ops_listen))?,
+        grace: reading.duration(text("bridge.grace", &raw.grace), GRACE_MIN..=DAY)?,
+        name: name(reading, "bridge.name", &raw.name)?,
+        queues: queues::queues(reading, &raw.queues)?,
+    })
 }
 
 fn coordinator_of(

@@ -3,24 +3,26 @@
 
 use ::config::ValueKind;
 
-use super::Config;
 use super::keys::{Count, Key, SECTIONS, Secrecy, Section};
 use super::layers::{Leaf, Merged};
 use super::secret::{HIDDEN, ServerUrl};
 
-pub(super) fn text(merged: &Merged, config: &Config) -> String {
+/// What a value that leaves it to the machine comes to here, by its path and its text.
+pub(super) type Meaning<'a> = &'a dyn Fn(&str, &str) -> Option<String>;
+
+pub(super) fn text(merged: &Merged, meaning: Meaning<'_>) -> String {
     let mut text = String::new();
     for section in &SECTIONS {
         match section.count {
             Count::One => {
                 text.push_str(&format!("[{}]\n", section.name));
-                text.push_str(&lines((merged, config), section, None));
+                text.push_str(&lines((merged, meaning), section, None));
                 text.push('\n');
             }
             Count::Any => {
                 for at in 0..merged.count(section.name) {
                     text.push_str(&format!("[[{}]]\n", section.name));
-                    text.push_str(&lines((merged, config), section, Some(at)));
+                    text.push_str(&lines((merged, meaning), section, Some(at)));
                     text.push('\n');
                 }
             }
@@ -30,7 +32,7 @@ pub(super) fn text(merged: &Merged, config: &Config) -> String {
 }
 
 /// The lines of a section, or of one of its tables.
-fn lines((merged, config): (&Merged, &Config), section: &Section, number: Option<usize>) -> String {
+fn lines((merged, meaning): (&Merged, Meaning<'_>), section: &Section, number: Option<usize>) -> String {
     let at = &number.map_or_else(|| section.name.to_owned(), |number| format!("{}[{number}]", section.name));
     let mut lines = String::new();
     for key in section.keys {
@@ -44,7 +46,7 @@ fn lines((merged, config): (&Merged, &Config), section: &Section, number: Option
         }
         for (leaf_path, leaf) in merged.below(&path) {
             let name = leaf_path.strip_prefix(at.as_str()).unwrap_or(leaf_path).trim_start_matches('.');
-            let notes = [origin(leaf), meaning(leaf_path, leaf, config)];
+            let notes = [origin(leaf), here(leaf_path, leaf, meaning)];
             let notes = notes.into_iter().flatten().collect::<Vec<_>>().join(", ");
             let notes = if notes.is_empty() { notes } else { format!("  # {notes}") };
             lines.push_str(&format!("{name} = {}{notes}\n", shown(key, &leaf.kind)));
@@ -81,21 +83,9 @@ fn origin(leaf: &Leaf) -> Option<String> {
     (!leaf.is_default()).then(|| leaf.origin.clone())
 }
 
-/// What a value that leaves it to the machine comes to here.
-fn meaning(path: &str, leaf: &Leaf, config: &Config) -> Option<String> {
+fn here(path: &str, leaf: &Leaf, meaning: Meaning<'_>) -> Option<String> {
     let ValueKind::String(text) = &leaf.kind else { return None };
-    let worker = &config.worker;
-    let here = match (path, text.as_str()) {
-        ("coordinator.name", "") => config.coordinator.name.clone(),
-        ("worker.name", "") => worker.name.clone(),
-        ("worker.memory_bytes_max", "auto") => worker.memory_bytes_max.to_string(),
-        (path, "auto") => {
-            let class = path.strip_prefix("worker.slots.")?;
-            worker.slots.iter().find(|(known, _)| known.to_string() == class)?.1.to_string()
-        }
-        _ => return None,
-    };
-    Some(format!("here {here}"))
+    meaning(path, text).map(|here| format!("here {here}"))
 }
 
 fn shown(key: &Key, kind: &ValueKind) -> String {

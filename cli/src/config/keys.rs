@@ -48,12 +48,27 @@ const fn secret(name: &'static str, what: &'static str) -> Key {
     Key { name, default: "\"\"", unit: "text", what, secrecy: Secrecy::Nothing }
 }
 
-/// The section of this name, and its key of that name.
-pub fn find(section: &str, name: &str) -> Option<&'static Key> {
-    SECTIONS.iter().find(|one| one.name == section)?.keys.iter().find(|key| key.name == name)
+/// The section that a path such as `storage[0].url` or `worker.slots.light` lies in, and what is left of the path.
+pub fn placed(path: &str) -> Option<(&'static Section, &str)> {
+    let below = |section: &'static Section| {
+        let rest = path.strip_prefix(section.name)?;
+        let rest = match (section.count, rest.strip_prefix('[')) {
+            (Count::Any, Some(numbered)) => numbered.split_once(']')?.1,
+            (Count::Any | Count::One, _) => rest,
+        };
+        Some((section, rest.strip_prefix('.')?))
+    };
+    SECTIONS.iter().filter_map(below).max_by_key(|(section, _)| section.name.len())
 }
 
-pub const SECTIONS: [Section; 10] = [
+/// The key that a path names, itself or one of its parts.
+pub fn find(path: &str) -> Option<&'static Key> {
+    let (section, rest) = placed(path)?;
+    let name = rest.split(['.', '[']).next()?;
+    section.keys.iter().find(|key| key.name == name)
+}
+
+pub const SECTIONS: [Section; 12] = [
     Section { name: "store", what: "Redis, which holds the truth.", count: Count::One, keys: &STORE },
     Section { name: "broker", what: "RabbitMQ, which carries hints and events.", count: Count::One, keys: &BROKER },
     Section { name: "work", what: "Where segments and other results are kept.", count: Count::One, keys: &WORK },
@@ -79,6 +94,13 @@ pub const SECTIONS: [Section; 10] = [
     },
     Section { name: "coordinator", what: "The role `coordinator`.", count: Count::One, keys: &COORDINATOR },
     Section { name: "worker", what: "The role `worker`.", count: Count::One, keys: &WORKER },
+    Section { name: "bridge", what: "The role `bridge`.", count: Count::One, keys: &BRIDGE },
+    Section {
+        name: "bridge.queues",
+        what: "A queue of Alibaba's MNS that OSS tells of uploads in, once for each.",
+        count: Count::Any,
+        keys: &QUEUES,
+    },
     Section { name: "telemetry", what: "What is logged on standard error.", count: Count::One, keys: &TELEMETRY },
     Section { name: "limits", what: "How long things are kept and waited for.", count: Count::One, keys: &LIMITS },
 ];
@@ -105,17 +127,34 @@ const BROKER: [Key; 4] = [
     open("declare", "false", "true or false", "Whether a coordinator declares exchanges and queues, or only looks."),
 ];
 
-const WORK: [Key; 1] = [open("url", "\"\"", "URL", "The folder, as file:///… on every machine or s3://bucket/….")];
+const WORK: [Key; 1] =
+    [open("url", "\"\"", "URL", "The folder, as file:///… on every machine, s3://bucket/… or oss://bucket/….")];
 
 const STORAGE: [Key; 10] = [
-    open("url", "\"\"", "URL", "The bucket, as s3://bucket, or the part of it that begins with s3://bucket/…."),
-    open("endpoint", "\"\"", "URL", "The server, as https://host or http://host; Amazon's own where nothing is set."),
-    open("region", "\"us-east-1\"", "name", "The region that requests are signed for."),
+    open(
+        "url",
+        "\"\"",
+        "URL",
+        "The bucket, as s3://bucket or oss://bucket, or the part of it that begins with s3://bucket/….",
+    ),
+    open(
+        "endpoint",
+        "\"\"",
+        "URL",
+        "The server, as https://host or http://host; Amazon's or Alibaba's own where nothing is set.",
+    ),
+    open(
+        "region",
+        "\"\"",
+        "name",
+        "The region that requests are signed for, such as cn-hangzhou; us-east-1 for s3:// where nothing is set.",
+    ),
     open(
         "key_id",
         "\"\"",
         "text",
-        "The name of the access key; the machine's own role is used where neither it nor its file is set.",
+        "The name of the access key; environment, files and the machine's own role are used where neither it nor its file is \
+         set.",
     ),
     open("key_id_file", "\"\"", "path", "A file that holds `key_id`, instead of it."),
     secret("secret", "The secret of the access key."),
@@ -123,9 +162,10 @@ const STORAGE: [Key; 10] = [
     secret("token", "The session token of a temporary access key."),
     open(
         "addressing",
-        "\"path\"",
-        "path or virtual",
-        "Whether the bucket stands in the path or, as `virtual`, begins the endpoint's host name.",
+        "\"auto\"",
+        "auto, path or virtual",
+        "Whether the bucket stands in the path or, as `virtual`, begins the endpoint's host name; `auto` is virtual for oss://, \
+         else path.",
     ),
     open("http", "\"tls\"", "tls or plain", "Whether the endpoint is reached by https:// or, as `plain`, by http://."),
 ];
@@ -158,8 +198,8 @@ const TRIGGERS: [Key; 14] = [
         "bucket",
         "\"\"",
         "URL",
-        "Where sources lie: `s3://bucket`, or `file:///folder`, which is swept and of which no storage tells. It lies in a \
-         `[[storage]]`.",
+        "Where sources lie: `s3://bucket`, `oss://bucket`, or `file:///folder`, which is swept and of which no storage tells. It \
+         lies in a `[[storage]]`.",
     ),
     open("event_bucket", "\"\"", "name", "What events call a folder, where a program tells of its files."),
     open(
@@ -265,6 +305,35 @@ const WORKER: [Key; 7] = [
         "From the first signal to stop until the process ends; tasks that do not fit are handed back.",
     ),
     open("name", "\"\"", "text", "What leases and logs call this process; the host's name where nothing is set."),
+];
+
+const BRIDGE: [Key; 3] = [
+    open("ops_listen", "\"127.0.0.1:9092\"", "address:port", "Where probes and metrics answer."),
+    open(
+        "grace",
+        "\"30s\"",
+        "duration, 20s to 24h",
+        "From the first signal to stop until the process ends; messages that are not handed on by then are given back.",
+    ),
+    open("name", "\"\"", "text", "What logs call this process; the host's name where nothing is set."),
+];
+
+const QUEUES: [Key; 9] = [
+    open("name", "\"\"", "name", "The queue's name, which the notices' routing keys end with."),
+    open("endpoint", "\"\"", "URL", "The server, as https://<account>.mns.<region>.aliyuncs.com."),
+    open("http", "\"tls\"", "tls or plain", "Whether the endpoint is reached by https:// or, as `plain`, by http://."),
+    open(
+        "key_id",
+        "\"\"",
+        "text",
+        "The name of the access key; environment, files, the machine's role and OIDC are used where neither it nor its file \
+         is set.",
+    ),
+    open("key_id_file", "\"\"", "path", "A file that holds `key_id`, instead of it."),
+    secret("secret", "The secret of the access key."),
+    open("secret_file", "\"\"", "path", "A file that holds `secret`, instead of it."),
+    secret("token", "The security token of a temporary access key."),
+    open("wait", "\"20s\"", "duration, 1s to 30s", "How long one request waits for a message."),
 ];
 
 const TELEMETRY: [Key; 2] = [

@@ -111,17 +111,26 @@ impl Merged {
 
     /// How many tables there are of a section that stands there as often as needed.
     pub(super) fn count(&self, section: &str) -> usize {
-        match self.values.get(section).map(|value| &value.kind) {
-            Some(ValueKind::Array(tables)) => tables.len(),
-            _ => 0,
-        }
+        self.tables(section).len()
     }
 
     /// A value of a table, with all that is in it.
     pub(super) fn value(&self, (section, at): (&str, usize), key: &str) -> Option<&ValueKind> {
-        let ValueKind::Array(tables) = &self.values.get(section)?.kind else { return None };
-        let ValueKind::Table(table) = &tables.get(at)?.kind else { return None };
+        let ValueKind::Table(table) = &self.tables(section).get(at)?.kind else { return None };
         Some(&table.get(key)?.kind)
+    }
+
+    fn tables(&self, section: &str) -> &[Value] {
+        let (outer, inner) = section.split_once('.').map_or((section, None), |(outer, inner)| (outer, Some(inner)));
+        let found = self.values.get(outer).and_then(|value| match (&value.kind, inner) {
+            (ValueKind::Table(table), Some(inner)) => table.get(inner),
+            (_, Some(_)) => None,
+            (_, None) => Some(value),
+        });
+        match found.map(|value| &value.kind) {
+            Some(ValueKind::Array(tables)) => tables,
+            _ => &[],
+        }
     }
 
     /// Where the value of this key, or the first of those below it, came from.
@@ -174,7 +183,7 @@ fn defaults_of(section: &keys::Section) -> String {
 /// Sections that stand there more than once are complete, too.
 fn fill_in(values: &mut Map<String, Value>) {
     for section in SECTIONS.iter().filter(|section| section.count == Count::Any) {
-        let Some(ValueKind::Array(tables)) = values.get_mut(section.name).map(|value| &mut value.kind) else {
+        let Some(ValueKind::Array(tables)) = at(values, section.name).map(|value| &mut value.kind) else {
             continue;
         };
         let defaults = Layer::of_text(&defaults_of(section), DEFAULT).expect("the defaults are tested to be TOML");
@@ -184,6 +193,17 @@ fn fill_in(values: &mut Map<String, Value>) {
                 table.entry(name.clone()).or_insert_with(|| value.clone());
             }
         }
+    }
+}
+
+/// The value at a path of names.
+fn at<'a>(values: &'a mut Map<String, Value>, path: &str) -> Option<&'a mut Value> {
+    match path.split_once('.') {
+        None => values.get_mut(path),
+        Some((first, rest)) => match &mut values.get_mut(first)?.kind {
+            ValueKind::Table(table) => at(table, rest),
+            _ => None,
+        },
     }
 }
 
@@ -232,8 +252,7 @@ fn path_of(name: &str) -> String {
 /// Text as the kind of value that its key has: a list's parts between commas, a number, true or false.
 fn valued(key: &str, text: &str, origin: &str) -> Value {
     let origin = Some(origin.to_owned());
-    let mut names = key.split('.');
-    let known = names.next().zip(names.next()).and_then(|(section, name)| keys::find(section, name));
+    let known = keys::find(key);
     match (known.map_or("\"", |key| key.default), text.parse::<i64>(), text.parse::<bool>()) {
         (default, _, _) if default.starts_with('"') => Value::new(origin.as_ref(), text),
         (default, _, _) if default.starts_with('[') => {
@@ -277,24 +296,17 @@ fn flatten(path: String, value: &Value, leaves: &mut BTreeMap<String, Leaf>) {
 
 /// Whether the table has this key, with where it was seen if not.
 fn known(path: &str, leaf: &Leaf) -> Result<(), Fault> {
-    let mut parts = path.split('.');
-    let section = parts.next().unwrap_or_default();
-    let section = section.split_once('[').map_or(section, |(name, _)| name);
-    let listed = SECTIONS.iter().find(|one| one.name == section);
-    let found = match (listed, parts.next()) {
-        (Some(_), Some(name)) => {
-            let name = name.split_once('[').map_or(name, |(name, _)| name);
-            keys::find(section, name).is_some()
-        }
-        (Some(_), None) if matches!(leaf.kind, ValueKind::Array(_)) => true,
-        (Some(_), None) => return Err(refused(format!("{path} is a section, not a value ({})", leaf.origin))),
-        (None, _) => false,
+    let section = SECTIONS.iter().find(|one| one.name == path);
+    let found = match section {
+        Some(_) if matches!(leaf.kind, ValueKind::Array(_)) => true,
+        Some(_) => return Err(refused(format!("{path} is a section, not a value ({})", leaf.origin))),
+        None => keys::find(path).is_some(),
     };
     if found {
         return Ok(());
     }
-    let there = match listed {
-        Some(section) => section.keys.iter().map(|key| key.name).collect::<Vec<_>>(),
+    let there = match keys::placed(path) {
+        Some((section, _)) => section.keys.iter().map(|key| key.name).collect::<Vec<_>>(),
         None => SECTIONS.iter().map(|section| section.name).collect(),
     };
     Err(refused(format!("{path} is no key of the configuration, those are: {} ({})", there.join(", "), leaf.origin)))

@@ -5,7 +5,8 @@ use super::keys::{Count, SECTIONS, Section};
 const HEAD: &str = "\
 # Configuration of a fleet
 
-`framefleet coordinator` and `framefleet worker` read one configuration, in five layers, the later over the earlier:
+`framefleet coordinator`, `worker` and `bridge` read one configuration, in five layers, the later over the earlier; a \
+bridge needs `[broker]` and `[bridge]` alone:
 
 1. the defaults below,
 2. `/etc/framefleet/framefleet.toml`, if it is there,

@@ -1,8 +1,8 @@
 //! The configuration of a role: read once, checked once, then values that need no second look.
 //!
 //! ```text
-//! defaults < file < environment < flags ──▶ Merged ──▶ Raw ──▶ Config
-//!   keys          layers.rs                            raw.rs   checked.rs, servers.rs, triggers.rs
+//! defaults < file < environment < flags ──▶ Merged ──▶ Raw ──▶ Config, or what a bridge needs of it
+//!   keys          layers.rs                            raw.rs   checked.rs, servers.rs, queues.rs, triggers.rs
 //! ```
 //!
 //! One file serves all roles of a machine. Unknown keys are refused wherever they stand; a refusal names the key, the
@@ -15,6 +15,7 @@ pub mod keys;
 mod layers;
 /// docs/CONFIG.md.
 pub mod manual;
+mod queues;
 mod raw;
 mod reading;
 /// What must not be seen.
@@ -31,6 +32,7 @@ use framefleet_common::adapters::blob::url;
 use framefleet_common::ports::broker::Class;
 use framefleet_common::process::telemetry::Telemetry;
 use framefleet_coordinator::bucket_sweep::Pace;
+use framefleet_model::event::Provider;
 use framefleet_model::fault::Fault;
 use framefleet_model::trigger::Trigger;
 
@@ -42,7 +44,7 @@ use secret::{Secret, ServerUrl};
 pub struct Config {
     pub store: StoreConfig,
     pub broker: BrokerConfig,
-    /// The folder of work objects, `file:///…` or `s3://…`; the latter lies in one of the `storage`.
+    /// The folder of work objects, `file:///…`, `s3://…` or `oss://…`; a bucket is one of the `storage`.
     pub work: String,
     pub storage: Vec<StorageConfig>,
     /// Folders, as `file:///…`, below which films may lie and outputs may go.
@@ -51,8 +53,18 @@ pub struct Config {
     pub triggers: Arc<[Trigger]>,
     pub coordinator: CoordinatorConfig,
     pub worker: WorkerConfig,
+    pub bridge: BridgeConfig,
     pub telemetry: Telemetry,
     pub limits: LimitsConfig,
+}
+
+/// What a bridge needs: it knows no store and no storage.
+#[derive(Clone, Debug)]
+pub struct BridgeRole {
+    pub broker: BrokerConfig,
+    /// With one queue at least.
+    pub bridge: BridgeConfig,
+    pub telemetry: Telemetry,
 }
 
 #[derive(Clone, Debug)]
@@ -101,6 +113,7 @@ pub enum Topology {
 /// How a bucket, or the part of it that begins with a prefix, is reached.
 #[derive(Clone, Debug)]
 pub struct StorageConfig {
+    pub provider: Provider,
     pub bucket: String,
     /// Without slashes at its ends; empty for the whole bucket.
     pub prefix: String,
@@ -112,8 +125,8 @@ pub struct StorageConfig {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoint {
-    /// Amazon's own for the region.
-    Amazon,
+    /// The provider's own for the region.
+    Provider,
     /// `https://…`
     Tls(String),
     /// `http://…`
@@ -122,7 +135,7 @@ pub enum Endpoint {
 
 #[derive(Clone, Debug)]
 pub enum Credentials {
-    /// Those of the machine's own role.
+    /// Those that the environment, files or the machine's own role give.
     Machine,
     Key {
         id: String,
@@ -173,12 +186,46 @@ pub enum ScratchBound {
     Bytes(u64),
 }
 
+#[derive(Clone, Debug)]
+pub struct BridgeConfig {
+    pub ops_listen: SocketAddr,
+    pub grace: Duration,
+    pub name: String,
+    pub queues: Vec<QueueConfig>,
+}
+
+#[derive(Clone, Debug)]
+pub struct QueueConfig {
+    pub name: String,
+    /// `https://…` or `http://…`, without a slash at its end.
+    pub endpoint: String,
+    pub credentials: Credentials,
+    pub wait: Duration,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimitsConfig {
     pub keep_attempts: Duration,
     pub keep_jobs: Duration,
     pub lease: Duration,
     pub beat: Duration,
+}
+
+/// What every role's configuration says of its log.
+pub trait Logged {
+    fn telemetry(&self) -> &Telemetry;
+}
+
+impl Logged for Config {
+    fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
+    }
+}
+
+impl Logged for BridgeRole {
+    fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
+    }
 }
 
 impl Config {
@@ -194,20 +241,47 @@ impl Config {
 
 impl StorageConfig {
     pub fn url(&self) -> String {
-        url::of_key(&self.bucket, &self.prefix)
+        url::of_key(self.provider, (&self.bucket, &self.prefix))
+    }
+}
+
+impl Config {
+    fn meaning(&self, path: &str, text: &str) -> Option<String> {
+        let worker = &self.worker;
+        match (path, text) {
+            ("coordinator.name", "") => Some(self.coordinator.name.clone()),
+            ("worker.name", "") => Some(worker.name.clone()),
+            ("worker.memory_bytes_max", "auto") => Some(worker.memory_bytes_max.to_string()),
+            (path, "auto") => {
+                let class = path.strip_prefix("worker.slots.")?;
+                Some(worker.slots.iter().find(|(known, _)| known.to_string() == class)?.1.to_string())
+            }
+            _ => None,
+        }
     }
 }
 
 /// A configuration, and all of it that may be shown, as TOML.
 #[derive(Debug)]
-pub struct Loaded {
-    pub config: Config,
+pub struct Loaded<C> {
+    pub config: C,
     pub effective: String,
 }
 
-pub fn load(told: &Told) -> Result<Loaded, Fault> {
+/// For the roles that have store, broker and storages.
+pub fn load(told: &Told) -> Result<Loaded<Config>, Fault> {
     let merged = Merged::of(told)?;
     let config = checked::config(&merged)?;
-    let effective = effective::text(&merged, &config);
+    let effective = effective::text(&merged, &|path, text| config.meaning(path, text));
+    Ok(Loaded { config, effective })
+}
+
+/// For a bridge: what it does not need is not asked for.
+pub fn load_bridge(told: &Told) -> Result<Loaded<BridgeRole>, Fault> {
+    let merged = Merged::of(told)?;
+    let config = checked::bridge_role(&merged)?;
+    let name = config.bridge.name.clone();
+    let effective =
+        effective::text(&merged, &|path, text| (path == "bridge.name" && text.is_empty()).then(|| name.clone()));
     Ok(Loaded { config, effective })
 }

@@ -20,6 +20,7 @@ pub(super) struct Raw {
     pub(super) triggers: Vec<RawTrigger>,
     pub(super) coordinator: RawCoordinator,
     pub(super) worker: RawWorker,
+    pub(super) bridge: RawBridge,
     pub(super) telemetry: RawTelemetry,
     pub(super) limits: RawLimits,
 }
@@ -127,6 +128,31 @@ pub(super) struct RawWorker {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct RawBridge {
+    pub(super) ops_listen: String,
+    pub(super) grace: String,
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) queues: Vec<RawQueue>,
+}
+
+/// Complete once the layers have filled in its defaults.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawQueue {
+    pub(super) name: String,
+    pub(super) endpoint: String,
+    pub(super) http: String,
+    pub(super) key_id: String,
+    pub(super) key_id_file: String,
+    pub(super) secret: String,
+    pub(super) secret_file: String,
+    pub(super) token: String,
+    pub(super) wait: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct RawTelemetry {
     pub(super) format: String,
     pub(super) filter: String,
@@ -154,6 +180,11 @@ mod tests {
         refusal.split('`').skip(3).step_by(2).map(str::to_owned).collect()
     }
 
+    /// `queues` for `bridge`.
+    fn sections_in(outer: &str) -> impl Iterator<Item = String> {
+        SECTIONS.iter().filter_map(move |section| Some(section.name.strip_prefix(outer)?.strip_prefix('.')?.to_owned()))
+    }
+
     #[test]
     fn every_key_of_the_table_is_read_and_no_other() {
         let read = [
@@ -165,14 +196,16 @@ mod tests {
             taken::<RawTrigger>(),
             taken::<RawCoordinator>(),
             taken::<RawWorker>(),
+            taken::<RawBridge>(),
+            taken::<RawQueue>(),
             taken::<RawTelemetry>(),
             taken::<RawLimits>(),
         ];
         for (section, read) in SECTIONS.iter().zip(&read) {
-            let keys: BTreeSet<String> = section.keys.iter().map(|key| key.name.to_owned()).collect();
-            assert_eq!(read, &keys, "[{}]", section.name);
+            let keys = section.keys.iter().map(|key| key.name.to_owned());
+            assert_eq!(read, &keys.chain(sections_in(section.name)).collect(), "[{}]", section.name);
         }
-        let sections: BTreeSet<String> = SECTIONS.iter().map(|section| section.name.to_owned()).collect();
-        assert_eq!(taken::<Raw>(), sections);
+        let top = SECTIONS.iter().map(|section| section.name.to_owned()).filter(|name| !name.contains('.'));
+        assert_eq!(taken::<Raw>(), top.collect());
     }
 }

@@ -1,6 +1,7 @@
 //! Where store, broker and objects are, and how they are reached.
 
 use framefleet_common::adapters::blob::url;
+use framefleet_model::event::Provider;
 use framefleet_model::fault::Fault;
 use reqwest::Url;
 
@@ -12,6 +13,8 @@ use super::{
 };
 
 const REPLICAS_MAX: u32 = 16;
+/// Where servers that know no regions believe to be.
+const AMAZONS_FIRST: &str = "us-east-1";
 
 pub(super) fn store(reading: &Reading<'_>, raw: &RawStore) -> Result<StoreConfig, Fault> {
     let known = [("required", Durability::Required), ("waived", Durability::Waived)];
@@ -65,18 +68,19 @@ pub(super) fn work(reading: &Reading<'_>, raw: &RawWork, storage: &[StorageConfi
     let value = text("work.url", &raw.url);
     match raw.url.split_once("://") {
         None if raw.url.is_empty() => {
-            return Err(
-                reading.refuse_key("work.url", "is not set: a role of a fleet needs file:///… or s3://bucket/…")
-            );
+            return Err(reading.refuse_key(
+                "work.url",
+                "is not set: a role of a fleet needs file:///…, s3://bucket/… or oss://bucket/…",
+            ));
         }
         Some(("file", _)) => drop(url::to_path(&raw.url).map_err(|fault| reading.refuse(value, fault.message))?),
-        Some(("s3", _)) => {
-            let (bucket, key) = bucket_and_key(&raw.url).map_err(|why| reading.refuse(value, why))?;
-            if !storage.iter().any(|storage| storage.holds(&bucket, &key)) {
+        Some(("s3" | "oss", _)) => {
+            let (provider, bucket, key) = bucket_and_key(&raw.url).map_err(|why| reading.refuse(value, why))?;
+            if !storage.iter().any(|storage| storage.provider == provider && storage.holds(&bucket, &key)) {
                 return Err(reading.refuse(value, "is in no [[storage]]"));
             }
         }
-        _ => return Err(reading.refuse(value, "is neither file:///… nor s3://bucket/…")),
+        _ => return Err(reading.refuse(value, "is neither file:///…, s3://bucket/… nor oss://bucket/…")),
     }
     Ok(raw.url.clone())
 }
@@ -92,7 +96,8 @@ pub(super) fn storage(reading: &Reading<'_>, raw: &[RawStorage]) -> Result<(Vec<
             continue;
         }
         let one = Entry { reading, at, raw }.checked()?;
-        if all.iter().any(|other| (&other.bucket, &other.prefix) == (&one.bucket, &one.prefix)) {
+        let place = |one: &StorageConfig| (one.provider, one.bucket.clone(), one.prefix.clone());
+        if all.iter().any(|other| place(other) == place(&one)) {
             let key = format!("storage[{at}].url");
             return Err(reading.refuse(text(&key, &raw.url), "is there twice"));
         }
@@ -119,12 +124,20 @@ struct Entry<'a> {
 
 impl Entry<'_> {
     fn checked(&self) -> Result<StorageConfig, Fault> {
-        let (bucket, prefix) = bucket_and_key(&self.raw.url).map_err(|why| self.refuse("url", &self.raw.url, why))?;
-        let known = [("path", Addressing::Path), ("virtual", Addressing::Virtual)];
-        let addressing = self.reading.one_of(text(&self.key("addressing"), &self.raw.addressing), known)?;
+        let named = bucket_and_key(&self.raw.url).map_err(|why| self.refuse("url", &self.raw.url, why))?;
+        let (provider, bucket, prefix) = named;
+        let addressing = self.addressing(provider)?;
         let endpoint = self.endpoint(&bucket, addressing)?;
-        let region = self.reading.word(text(&self.key("region"), &self.raw.region))?;
-        Ok(StorageConfig { bucket, prefix, endpoint, region, credentials: self.credentials()?, addressing })
+        let region = match (self.raw.region.as_str(), provider) {
+            ("", Provider::S3) => AMAZONS_FIRST.to_owned(),
+            ("", Provider::Oss) => {
+                let why = "is not set: oss:// needs one, such as cn-hangzhou";
+                return Err(self.reading.refuse_key(&self.key("region"), why));
+            }
+            (region, _) => self.reading.word(text(&self.key("region"), region))?,
+        };
+        let credentials = self.credentials()?;
+        Ok(StorageConfig { provider, bucket, prefix, endpoint, region, credentials, addressing })
     }
 
     fn key(&self, name: &str) -> String {
@@ -135,6 +148,16 @@ impl Entry<'_> {
         self.reading.refuse(text(&self.key(name), value), why)
     }
 
+    fn addressing(&self, provider: Provider) -> Result<Addressing, Fault> {
+        let own = if provider == Provider::Oss { Addressing::Virtual } else { Addressing::Path };
+        let known = [("auto", own), ("path", Addressing::Path), ("virtual", Addressing::Virtual)];
+        let addressing = self.reading.one_of(text(&self.key("addressing"), &self.raw.addressing), known)?;
+        if (provider, addressing) == (Provider::Oss, Addressing::Path) {
+            return Err(self.refuse("addressing", &self.raw.addressing, "is what OSS forbids: virtual is meant"));
+        }
+        Ok(addressing)
+    }
+
     fn endpoint(&self, bucket: &str, addressing: Addressing) -> Result<Endpoint, Fault> {
         let RawStorage { endpoint, http, .. } = self.raw;
         let refuse = |why: String| self.refuse("endpoint", endpoint, why);
@@ -142,7 +165,7 @@ impl Entry<'_> {
         if endpoint.is_empty() {
             return match plain {
                 "http" => Err(self.refuse("http", http, "needs an endpoint that begins with http://")),
-                _ => Ok(Endpoint::Amazon),
+                _ => Ok(Endpoint::Provider),
             };
         }
         let url = Url::parse(endpoint).map_err(|e| refuse(format!("is no URL: {e}")))?;
@@ -151,21 +174,35 @@ impl Entry<'_> {
             return Err(refuse(format!("is not {plain}://host or {plain}://host:port, as http = {http:?} wants it")));
         }
         if addressing == Addressing::Virtual && !host.starts_with(&format!("{bucket}.")) {
-            return Err(refuse(format!("does not begin with {bucket}., as addressing = \"virtual\" wants it")));
+            return Err(refuse(format!("does not begin with {bucket}., as virtual addressing wants it")));
         }
         let endpoint = endpoint.trim_end_matches('/').to_owned();
         Ok(if plain == "http" { Endpoint::Plain(endpoint) } else { Endpoint::Tls(endpoint) })
     }
 
     fn credentials(&self) -> Result<Credentials, Fault> {
+        let RawStorage { key_id, key_id_file, secret, secret_file, token, .. } = self.raw;
+        let section = format!("storage[{}]", self.at);
+        AccessKey { id: (key_id, key_id_file), secret: (secret, secret_file), token }.read(self.reading, &section)
+    }
+}
+
+/// An access key as it is written: each part itself, or the file that holds it.
+pub(super) struct AccessKey<'a> {
+    pub(super) id: (&'a str, &'a str),
+    pub(super) secret: (&'a str, &'a str),
+    pub(super) token: &'a str,
+}
+
+impl AccessKey<'_> {
+    pub(super) fn read(self, reading: &Reading<'_>, section: &str) -> Result<Credentials, Fault> {
         let read = |name: &str, (own, file): (&str, &str)| {
-            let (key, key_file) = (self.key(name), self.key(&format!("{name}_file")));
-            self.reading.or_file(text(&key, own), text(&key_file, file))
+            let (key, key_file) = (format!("{section}.{name}"), format!("{section}.{name}_file"));
+            reading.or_file(text(&key, own), text(&key_file, file))
         };
-        let id = read("key_id", (&self.raw.key_id, &self.raw.key_id_file))?;
-        let secret = read("secret", (&self.raw.secret, &self.raw.secret_file))?;
-        let refuse = |name: &str, why: &str| Err(self.reading.refuse_key(&self.key(name), why));
-        match (id.as_str(), secret.as_str(), self.raw.token.as_str()) {
+        let (id, secret) = (read("key_id", self.id)?, read("secret", self.secret)?);
+        let refuse = |name: &str, why: &str| Err(reading.refuse_key(&format!("{section}.{name}"), why));
+        match (id.as_str(), secret.as_str(), self.token) {
             ("", "", "") => Ok(Credentials::Machine),
             ("", _, _) => refuse("key_id", "is not set, and its secret or token is"),
             (_, "", _) => refuse("secret", "is not set, and its key_id is"),
@@ -178,9 +215,10 @@ impl Entry<'_> {
 }
 
 /// `s3://bucket/key`, with or without a slash at its end.
-fn bucket_and_key(text: &str) -> Result<(String, String), String> {
-    const FORM: &str = "is not s3://bucket, s3://bucket/… or file:///folder";
-    let rest = text.strip_prefix("s3://").ok_or(FORM)?;
+fn bucket_and_key(text: &str) -> Result<(Provider, String, String), String> {
+    const FORM: &str = "is not s3://bucket, s3://bucket/…, oss://bucket, oss://bucket/… or file:///folder";
+    let (scheme, rest) = text.split_once("://").ok_or(FORM)?;
+    let provider = Provider::of_scheme(scheme).ok_or(FORM)?;
     let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
     let fits = (3..=63).contains(&bucket.len())
         && bucket.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.'));
@@ -191,5 +229,5 @@ fn bucket_and_key(text: &str) -> Result<(String, String), String> {
     if key.starts_with('/') || key.split('/').any(|part| part == ".." || part == ".") || key.contains("//") {
         return Err("has an empty part, . or .. in its path".to_owned());
     }
-    Ok((bucket.to_owned(), key.to_owned()))
+    Ok((provider, bucket.to_owned(), key.to_owned()))
 }

@@ -14,9 +14,9 @@ use framefleet_model::trigger::pipeline::{Pipeline, PipelineId};
 use framefleet_model::trigger::template::{Template, Variable};
 use framefleet_model::trigger::{Canary, Place, Trigger, rules};
 
-use super::Config;
 use super::raw::{RawPipeline, RawTrigger};
 use super::reading::{Reading, text};
+use super::{Config, StorageConfig};
 use crate::asked::{Asked, AskedOutput};
 use crate::images;
 use crate::location::Reach;
@@ -24,7 +24,7 @@ use crate::request::check;
 
 const QUIET: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
 const DEADLINE: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(30 * 24 * 3600);
-const BUCKET_FORM: &str = "is neither s3://bucket nor file:///folder";
+const BUCKET_FORM: &str = "is neither s3://bucket, oss://bucket nor file:///folder";
 const PERCENT_MAX: u32 = 99;
 /// Where outputs of a pipeline would go whose source is like this, for a look at their settings.
 const SAMPLE_SOURCE: &str = "s3://sources/dir/stem.ext";
@@ -162,10 +162,12 @@ impl Entry<'_> {
             let path = url::to_path(below).map_err(|fault| self.refuse(key, value, fault.message))?;
             folders.into_iter().any(|folder| path.starts_with(folder))
         } else {
-            let (bucket, below) = url::to_key(below).map_err(|fault| self.refuse(key, value, fault.message))?;
+            let (provider, bucket, below) =
+                url::to_key(below).map_err(|fault| self.refuse(key, value, fault.message))?;
             let holds =
                 |prefix: &str| prefix.is_empty() || below.starts_with(&[prefix, "/"].concat()) || below == prefix;
-            self.config.storage.iter().any(|storage| storage.bucket == bucket && holds(&storage.prefix))
+            let is = |storage: &StorageConfig| (storage.provider, &storage.bucket) == (provider, &bucket);
+            self.config.storage.iter().any(|storage| is(storage) && holds(&storage.prefix))
         };
         if covered { Ok(()) } else { refuse("lies in no [[storage]], or not all that would be taken does") }
     }
@@ -249,6 +251,5 @@ impl Entry<'_> {
 /// `s3://bucket` or `oss://bucket`.
 fn named(url: &str) -> Option<(Provider, BucketName)> {
     let (scheme, name) = url.split_once("://")?;
-    let provider = [Provider::S3, Provider::Oss].into_iter().find(|provider| provider.scheme() == scheme)?;
-    Some((provider, BucketName::new(name.trim_end_matches('/')).ok()?))
+    Some((Provider::of_scheme(scheme)?, BucketName::new(name.trim_end_matches('/')).ok()?))
 }

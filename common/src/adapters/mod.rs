@@ -1,5 +1,7 @@
 //! The ports as they are here: on disk, in memory, on this host, on servers. Only app files name them.
 
+/// Access keys of Alibaba Cloud.
+pub mod alibaba;
 /// RabbitMQ: hints and events of a fleet of many processes.
 pub mod amqp;
 /// Objects by URL: films, work objects and outputs.

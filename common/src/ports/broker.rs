@@ -26,6 +26,16 @@ pub trait Broker: Send + Sync {
     async fn dead_letters(&self) -> Result<Box<dyn DeadLetters>, BrokerError>;
 }
 
+/// Where messages about uploads are handed on to whoever looks into them.
+#[async_trait]
+pub trait Ingest: Send + Sync {
+    /// `Ok` is the broker's confirm. After an error: publish again, later, with the same id.
+    async fn publish_notice(&self, notice: &Notice) -> Result<(), BrokerError>;
+
+    /// Why messages do not flow, and what to do about it.
+    fn readiness(&self) -> Result<(), String>;
+}
+
 /// One slot's source of hints.
 #[async_trait]
 pub trait Hints: Send {
@@ -128,6 +138,16 @@ pub struct Event {
     /// Dotted routing key, such as `job.completed.default`.
     pub key: String,
     /// CloudEvents JSON.
+    pub body: Bytes,
+}
+
+/// What somebody was told of uploads, as it came: `framefleet_model::event` reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// The same at each repetition.
+    pub id: String,
+    /// Dotted routing key that says where it came from, such as `mns.films`.
+    pub key: String,
     pub body: Bytes,
 }
 

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use framefleet_common::adapters::blob::storages::{Addressing, Credentials, StorageSettings, Storages};
 use framefleet_common::adapters::blob::{OnExisting, Presence, Published, Side, url};
+use framefleet_model::event::Provider;
 use framefleet_model::fault::FaultKind;
 
 use super::s3::{HOSTED_BUCKET, Manners, S3Server, Trouble};
@@ -32,7 +33,7 @@ async fn keys_are_kept_letter_for_letter() {
         object.put(Bytes::from_static(b"x")).await.unwrap();
         assert!(ground.server().path("films").join(key).is_file(), "{key}");
         assert_eq!(object.read_all(10).await.unwrap(), "x");
-        assert_eq!(object.to_string(), url::of_key("films", key));
+        assert_eq!(object.to_string(), url::of_key(Provider::S3, ("films", key)));
     }
 }
 
@@ -123,14 +124,24 @@ async fn the_manners_of_oss_are_enough() {
     let server = S3Server::start();
     server.bucket(HOSTED_BUCKET);
     server.set_manners(Manners::Oss);
-    let (path_style, url) = (server.settings("s3://127"), "s3://127/源/out 1.mp4");
+    let path_style = server.settings("s3://127");
     let by_path = Storages::new(vec![path_style.clone()]).unwrap();
-    let fault = by_path.object(url, Side::Destination).unwrap().try_out(OnExisting::Replace).await.unwrap_err();
+    let out = by_path.object("s3://127/out.mp4", Side::Destination).unwrap();
+    let fault = out.try_out(OnExisting::Replace).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::DestinationDenied);
     assert!(fault.message.contains("SecondLevelDomainForbidden"), "{fault}");
+    for scheme in ["s3", "oss"] {
+        let url = format!("{scheme}://127");
+        let settings = StorageSettings { url: url.clone(), addressing: Addressing::VirtualHost, ..path_style.clone() };
+        served(&Storages::new(vec![settings]).unwrap(), &url).await;
+    }
+    let refused = server.requests().into_iter().filter(|line| line.ends_with("?delete")).count();
+    assert_eq!(refused, 0, "objects are deleted one by one");
+}
 
-    let by_host = Storages::new(vec![StorageSettings { addressing: Addressing::VirtualHost, ..path_style }]).unwrap();
-    let out = by_host.object(url, Side::Destination).unwrap();
+/// Everything that a fleet does with a bucket.
+async fn served(storages: &Storages, url: &str) {
+    let out = storages.object(&format!("{url}/源/out 1%25+.mp4"), Side::Destination).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let local = folder.path().join("local");
     let bytes = large(17 * MIB);
@@ -144,7 +155,22 @@ async fn the_manners_of_oss_are_enough() {
     out.put(Bytes::from_static(b"small")).await.unwrap();
     let reader = out.reader().await.unwrap();
     assert_eq!(reader.read(1, 3).await.unwrap(), "mal");
-    assert_eq!(by_host.root("s3://127").unwrap().list(None, None).await.unwrap().found.len(), 1);
+    let root = storages.root(url).unwrap();
+    assert_eq!(root.list(None, None).await.unwrap().found.len(), 1);
+    root.probe("a").await.unwrap();
+    assert_eq!(root.list(None, None).await.unwrap().found.len(), 1, "a probe leaves nothing");
     out.delete().await.unwrap();
     assert_eq!(out.presence().await, Ok(Presence::Absent));
+}
+
+#[tokio::test]
+async fn a_probe_tells_of_a_work_store_that_cannot_be_written() {
+    let ground = Ground::bucket();
+    let root = ground.root();
+    root.probe("a").await.unwrap();
+    ground.server().cause(Trouble::AccessDenied, "PUT /films/work/probe/", 1);
+    let fault = root.probe("a").await.unwrap_err();
+    assert!(fault.kind == FaultKind::StorageAway && fault.message.contains("AccessDenied"), "{fault}");
+    ground.server().cause(Trouble::AccessDenied, "DELETE /films/work/probe/", 1);
+    assert!(root.probe("a").await.is_err());
 }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use framefleet_common::adapters::blob::root::Root;
 use framefleet_common::adapters::blob::storages::{StorageSettings, Storages};
 use framefleet_common::adapters::blob::{Content, Object, OnExisting, Presence, Published, Side, Staged, url};
+use framefleet_model::event::Provider;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::{Digest, JobId, Nonce};
 use framefleet_model::key::ObjectKey;
@@ -56,7 +57,7 @@ impl Ground {
     fn url(&self, name: &str) -> String {
         match self.server {
             None => url::of_path(&self.folder.path().join(name)),
-            Some(_) => url::of_key("films", name),
+            Some(_) => url::of_key(Provider::S3, ("films", name)),
         }
     }
 

@@ -58,7 +58,8 @@ pub(crate) enum Trouble {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Manners {
     Amazon,
-    /// Of Alibaba's OSS: buckets by host only, no conditional writes, no chunks that are signed one by one.
+    /// Of Alibaba's OSS: buckets by host only, no conditional writes, no chunks that are signed one by one, nothing
+    /// deleted by the dozen.
     Oss,
 }
 
@@ -282,6 +283,9 @@ impl Shared {
             Some(error(StatusCode::FORBIDDEN, "SecondLevelDomainForbidden"))
         } else if has(header::IF_MATCH) || has(header::IF_NONE_MATCH) {
             Some(error(StatusCode::NOT_IMPLEMENTED, "NotImplemented"))
+        } else if request.uri().query() == Some("delete") {
+            // It wants the MD5 of such a request, which nobody sends any more.
+            Some(error(StatusCode::BAD_REQUEST, "MissingArgument"))
         } else if says("content-encoding", "aws-chunked") || says("x-amz-content-sha256", "STREAMING") {
             Some(error(StatusCode::BAD_REQUEST, "InvalidArgument"))
         } else {

@@ -84,6 +84,12 @@ impl Fleet {
         self.folder.path().join(name)
     }
 
+    /// Further lines of the configuration, for those who are started from now on.
+    pub fn configure(&self, lines: &str) {
+        let known = std::fs::read_to_string(self.config()).expect("a file of our own");
+        std::fs::write(self.config(), [&known, "\n", lines].concat()).expect("a folder of our own");
+    }
+
     pub fn config(&self) -> PathBuf {
         self.path("framefleet.toml")
     }

@@ -25,6 +25,7 @@ pub mod servers;
 /// What must hold when all is over.
 pub mod settled;
 
+mod post;
 #[path = "../../../common/tests/servers/rabbit.rs"]
 mod rabbit;
 #[path = "../../../common/tests/servers/redis.rs"]

@@ -14,6 +14,7 @@ use crate::place;
 pub enum Kind {
     Coordinator,
     Worker,
+    Bridge,
 }
 
 /// How a process is started, and again after it died.
@@ -143,7 +144,10 @@ impl Launch {
         words.extend([program.display().to_string(), self.role().to_owned()]);
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).arg("--config").arg(&self.config).args(["--name", &self.name]);
-        command.args(["--ops-listen", &address(self.ops)]).arg("--scratch").arg(&self.scratch);
+        command.args(["--ops-listen", &address(self.ops)]);
+        if self.kind != Kind::Bridge {
+            command.arg("--scratch").arg(&self.scratch);
+        }
         if self.kind == Kind::Coordinator {
             command.args(["--listen", &address(self.api)]);
         }
@@ -157,6 +161,7 @@ impl Launch {
         match self.kind {
             Kind::Coordinator => "coordinator",
             Kind::Worker => "worker",
+            Kind::Bridge => "bridge",
         }
     }
 

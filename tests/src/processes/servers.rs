@@ -1,5 +1,6 @@
 //! The services behind a fleet. They know nothing of framefleet but its prefix.
 
+use super::post;
 use super::rabbit::Rabbit;
 use super::redis::RedisServer;
 use super::relay::Relay;
@@ -66,6 +67,20 @@ impl Servers {
         ours.map(|(name, count)| (name.to_owned(), count.trim().parse().expect("a number of messages"))).collect()
     }
 
+    /// Takes everything that lies in a queue: ids and bodies.
+    pub fn take(&self, queue: &str) -> Vec<(String, String)> {
+        post::take(&self.rabbit.url(), queue)
+    }
+
+    /// From now on the server takes no messages, or takes them again.
+    pub fn sound_alarm(&self, alarm: Alarm) {
+        let mark = match alarm {
+            Alarm::On => "0.00001",
+            Alarm::Off => "0.8",
+        };
+        self.rabbitmqctl(&["set_vm_memory_high_watermark", mark]);
+    }
+
     /// Any other program's message on an exchange.
     pub fn post(&self, exchange: &str, key: &str, body: &str) {
         let publish = format!(
@@ -112,6 +127,13 @@ impl Servers {
     pub fn redis_line(&self) -> Line {
         Line::to(self.redis.port(), |port| format!("redis://127.0.0.1:{port}"))
     }
+}
+
+/// Whether the server believes to be short of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alarm {
+    On,
+    Off,
 }
 
 /// A line to a server that can be cut without either side being told.

@@ -4,22 +4,30 @@ use super::code::has_word;
 use super::{Code, Fault, File, Tree};
 
 /// Each package's folder with the packages of ours that it may name.
-const MAY_NAME: [(&str, &[&str]); 7] = [
+const MAY_NAME: [(&str, &[&str]); 8] = [
     ("common/model", &[]),
     ("common", &["framefleet-model"]),
     ("media", &["framefleet-model"]),
     ("coordinator", &["framefleet-common", "framefleet-model"]),
     ("worker", &["framefleet-common", "framefleet-model"]),
+    ("bridge", &["framefleet-common", "framefleet-model"]),
     (
         "cli",
-        &["framefleet-common", "framefleet-model", "framefleet-media", "framefleet-coordinator", "framefleet-worker"],
+        &[
+            "framefleet-common",
+            "framefleet-model",
+            "framefleet-media",
+            "framefleet-coordinator",
+            "framefleet-worker",
+            "framefleet-bridge",
+        ],
     ),
     // the whole product; nothing may name the tests
     ("tests", &["framefleet-common", "framefleet-model", "framefleet-coordinator", "framefleet-worker"]),
 ];
 
 /// A crate of others and the only folder that may name it.
-const HOME_OF: [(&str, &str); 8] = [
+const HOME_OF: [(&str, &str); 10] = [
     ("gst", "media/"),
     ("gst_app", "media/"),
     ("gst_audio", "media/"),
@@ -28,6 +36,8 @@ const HOME_OF: [(&str, &str); 8] = [
     ("rusqlite", "common/src/adapters/sqlite"),
     ("redis", "common/src/adapters/redis"),
     ("lapin", "common/src/adapters/amqp"),
+    ("reqsign_aliyun_oss", "common/src/adapters/alibaba.rs"),
+    ("reqsign_core", "common/src/adapters/alibaba.rs"),
 ];
 
 pub const TABLE: &str = "dependency-table";

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::place;
 
-const PACKAGES: [&str; 6] = ["common", "media", "coordinator", "worker", "cli", "tests"];
+const PACKAGES: [&str; 7] = ["common", "media", "coordinator", "worker", "bridge", "cli", "tests"];
 
 /// A file by its path from the top of the repository.
 #[derive(Clone, Debug)]

@@ -93,7 +93,7 @@ impl Provider {
         }
     }
 
-    fn of_scheme(scheme: &str) -> Option<Self> {
+    pub fn of_scheme(scheme: &str) -> Option<Self> {
         [Self::Oss, Self::S3].into_iter().find(|provider| provider.scheme() == scheme)
     }
 }

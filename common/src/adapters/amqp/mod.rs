@@ -1,4 +1,4 @@
-//! RabbitMQ. Hints and events go out on one connection and hints come in on another, because a server short of memory
+//! RabbitMQ. Hints, events and notices of uploads go out on one connection and hints come in on another, because a server short of memory
 //! stops the first and must not stop acknowledgements on the second.
 //!
 //! Nothing here retries a message: after an error the caller decides, from the store. What is read is either a hint
@@ -24,7 +24,7 @@ use self::consumer::{Inspector, Postbox, Slot};
 use self::publisher::Publisher;
 use self::topology::{Names, Topology};
 pub use self::verify::Declare;
-use crate::ports::broker::{Broker, BrokerError, Class, DeadLetters, Event, Hint, Hints, Uploads};
+use crate::ports::broker::{Broker, BrokerError, Class, DeadLetters, Event, Hint, Hints, Ingest, Notice, Uploads};
 use crate::ports::clock::Clock;
 use crate::process::tls;
 
@@ -137,6 +137,17 @@ impl Broker for AmqpBroker {
 
     async fn dead_letters(&self) -> Result<Box<dyn DeadLetters>, BrokerError> {
         Ok(Box::new(Inspector::open(&self.consumer, self.names.clone()).await?))
+    }
+}
+
+#[async_trait]
+impl Ingest for AmqpBroker {
+    async fn publish_notice(&self, notice: &Notice) -> Result<(), BrokerError> {
+        self.publisher.notice(notice).await
+    }
+
+    fn readiness(&self) -> Result<(), String> {
+        Self::readiness(self)
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 
 use super::connection::{Link, STEP, Session, away, within};
 use super::topology::Names;
-use crate::ports::broker::{BrokerError, Class, Event, Hint};
+use crate::ports::broker::{BrokerError, Class, Event, Hint, Notice};
 use crate::ports::wire;
 
 const PERSISTENT: u8 = 2;
@@ -63,6 +63,17 @@ impl Publisher {
             queue: self.names.events(),
             properties: properties.with_content_type("application/cloudevents+json".into()),
             body: event.body.clone(),
+        })
+        .await
+    }
+
+    pub(super) async fn notice(&self, notice: &Notice) -> Result<(), BrokerError> {
+        self.publish(Message {
+            exchange: self.names.ingest(),
+            key: notice.key.clone(),
+            queue: self.names.uploads(),
+            properties: self.properties(&notice.id).with_type("framefleet.notice".into()),
+            body: notice.body.clone(),
         })
         .await
     }

@@ -71,7 +71,11 @@ impl Names {
         self.of(&format!("tasks.{class}"))
     }
 
-    /// Where messages of uploads wait.
+    pub(super) fn ingest(&self) -> String {
+        self.of("ingest")
+    }
+
+    /// Messages about uploads, whoever sent them.
     pub(super) fn uploads(&self) -> String {
         self.of("ingest.uploads")
     }
@@ -92,7 +96,7 @@ impl Names {
 
 impl Topology {
     pub(super) fn new(names: &Names, classes: &[Class]) -> Self {
-        let (ingest, uploads) = (names.of("ingest"), names.uploads());
+        let (ingest, uploads) = (names.ingest(), names.uploads());
         let unrouted = names.of("unrouted");
         let alternate = Arguments::from([("alternate-exchange", unrouted.clone())]);
         let exchanges = vec![

@@ -4,17 +4,23 @@
 //! begun: 60 s are plenty for an answer to begin or to go on, and not enough for a part to go up on a slow line.
 //! Nothing bounds a request as a whole but its tries: 5 within 2 minutes, with a growing and random pause before each.
 //!
+//! OSS is spoken to by the same protocol, with manners of its own: the bucket stands in the host's name, and the access
+//! key comes from where Alibaba's tools look for it.
+//!
 //! Every request is signed with the SHA-256 of its body, which servers hold the body against: no further checksum is
 //! asked of them, and none is that some of them refuse. Nor are conditional writes, for the same reason.
 
 use std::fmt;
 use std::time::Duration;
 
+use framefleet_model::event::Provider;
 use framefleet_model::fault::{Fault, FaultKind};
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
 use object_store::{BackoffConfig, ClientOptions, RetryConfig};
 
+use crate::adapters::alibaba::AlibabaKeys;
 use crate::adapters::blob::storages::{Addressing, Credentials, Http, StorageSettings};
+use crate::adapters::blob::url;
 use crate::process::tls;
 
 const CONNECT: Duration = Duration::from_secs(10);
@@ -40,6 +46,7 @@ const ENVIRONMENT: [(&str, AmazonS3ConfigKey); 9] = [
 
 /// A bucket, and who speaks to it.
 pub(crate) struct Bucket {
+    pub(crate) provider: Provider,
     pub(crate) name: String,
     /// For what is asked.
     pub(crate) reads: AmazonS3,
@@ -48,14 +55,27 @@ pub(crate) struct Bucket {
 }
 
 impl Bucket {
-    pub(crate) fn open(name: &str, settings: &StorageSettings) -> Result<Self, Fault> {
-        check(name, settings)?;
+    pub(crate) fn open((provider, name): (Provider, &str), settings: &StorageSettings) -> Result<Self, Fault> {
+        let endpoint = endpoint((provider, name), settings)?;
         tls::install();
-        let client = |silence| {
-            let builder = builder(name, settings).with_client_options(options(settings.http, silence));
-            builder.build().map_err(|error| refused(settings, &format!("cannot be used: {error}")))
+        let mut builder = builder(name, settings);
+        if let Some(endpoint) = endpoint {
+            builder = builder.with_endpoint(endpoint);
+        }
+        builder = match provider {
+            Provider::S3 => with_credentials(builder, settings),
+            Provider::Oss => builder.with_credentials(AlibabaKeys::of(settings.credentials.as_ref())?),
         };
-        Ok(Self { name: name.to_owned(), reads: client(ANSWER)?, writes: client(UPLOAD)? })
+        let client = |silence| {
+            let built = builder.clone().with_client_options(options(settings.http, silence)).build();
+            built.map_err(|error| refused(settings, &format!("cannot be used: {error}")))
+        };
+        Ok(Self { provider, name: name.to_owned(), reads: client(ANSWER)?, writes: client(UPLOAD)? })
+    }
+
+    /// The URL of one of its keys.
+    pub(crate) fn url(&self, key: &str) -> String {
+        url::of_key(self.provider, (&self.name, key))
     }
 }
 
@@ -74,12 +94,13 @@ fn builder(name: &str, settings: &StorageSettings) -> AmazonS3Builder {
         .with_disable_tagging(true)
         .with_disable_bulk_delete(true)
         .with_retry(RetryConfig { backoff, max_retries: TRIES_MAX - 1, retry_timeout: TRIES_WITHIN });
-    if let Some(endpoint) = &settings.endpoint {
-        builder = builder.with_endpoint(endpoint.trim_end_matches('/'));
-    }
     if let Some(region) = &settings.region {
         builder = builder.with_region(region);
     }
+    builder
+}
+
+fn with_credentials(mut builder: AmazonS3Builder, settings: &StorageSettings) -> AmazonS3Builder {
     match &settings.credentials {
         Some(Credentials { key_id, secret, token }) => {
             builder = builder.with_access_key_id(key_id).with_secret_access_key(secret);
@@ -100,9 +121,23 @@ fn options(http: Http, silence: Duration) -> ClientOptions {
         .with_read_timeout(silence)
 }
 
-/// What would otherwise be found out by the first film, and be hard to make out then.
-fn check(name: &str, settings: &StorageSettings) -> Result<(), Fault> {
-    let Some(endpoint) = &settings.endpoint else { return Ok(()) };
+/// Where the server is; none for Amazon's own. What is wrong with it would otherwise be found out by the first film, and
+/// be hard to make out then.
+fn endpoint((provider, name): (Provider, &str), settings: &StorageSettings) -> Result<Option<String>, Fault> {
+    if (provider, settings.addressing) == (Provider::Oss, Addressing::Path) {
+        return Err(refused(settings, "is addressed by path, which OSS forbids"));
+    }
+    let endpoint = match (&settings.endpoint, provider, &settings.region) {
+        (Some(endpoint), _, _) => endpoint.trim_end_matches('/').to_owned(),
+        (None, Provider::S3, _) => return Ok(None),
+        (None, Provider::Oss, Some(region)) => return Ok(Some(format!("https://{name}.oss-{region}.aliyuncs.com"))),
+        (None, Provider::Oss, None) => return Err(refused(settings, "has neither an endpoint nor a region")),
+    };
+    check(name, (&endpoint, settings))?;
+    Ok(Some(endpoint))
+}
+
+fn check(name: &str, (endpoint, settings): (&str, &StorageSettings)) -> Result<(), Fault> {
     let (scheme, host) = endpoint.split_once("://").unwrap_or(("", endpoint));
     match (scheme, settings.http) {
         ("https", _) | ("http", Http::Plain) => {}
@@ -127,9 +162,32 @@ fn refused(settings: &StorageSettings, why: &str) -> Fault {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use object_store::ClientConfigKey;
 
     use super::*;
+
+    #[test]
+    fn oss_is_reached_by_host_and_nowhere_else() {
+        let settings = |addressing, region: Option<&str>| StorageSettings {
+            url: "oss://films".to_owned(),
+            region: region.map(str::to_owned),
+            addressing,
+            ..StorageSettings::folder(Path::new("/"))
+        };
+        let found = |settings: &StorageSettings| endpoint((Provider::Oss, "films"), settings).map_err(|f| f.message);
+        let by_host = settings(Addressing::VirtualHost, Some("cn-hangzhou"));
+        assert_eq!(found(&by_host), Ok(Some("https://films.oss-cn-hangzhou.aliyuncs.com".to_owned())));
+        let internal = "https://films.oss-cn-hangzhou-internal.aliyuncs.com/";
+        let inside = StorageSettings { endpoint: Some(internal.to_owned()), ..by_host.clone() };
+        assert_eq!(found(&inside), Ok(Some(internal.trim_end_matches('/').to_owned())));
+        let bare = StorageSettings { endpoint: Some("https://oss-cn-hangzhou.aliyuncs.com".to_owned()), ..by_host };
+        assert!(found(&bare).unwrap_err().contains("it has to begin with films."));
+        let refusal = |addressing, region| found(&settings(addressing, region)).unwrap_err();
+        assert!(refusal(Addressing::Path, Some("cn-hangzhou")).contains("which OSS forbids"));
+        assert!(refusal(Addressing::VirtualHost, None).contains("neither an endpoint nor a region"));
+    }
 
     #[test]
     fn only_silence_ends_a_request() {

@@ -25,7 +25,7 @@ const REFUSED_MAX: usize = 64;
 /// What is listed: keys of a bucket or a folder that begin with a prefix.
 #[derive(Clone, Copy, Debug)]
 pub struct Below<'a> {
-    /// `s3://bucket/` or `file:///folder/`.
+    /// `s3://bucket/`, `oss://bucket/` or `file:///folder/`.
     pub url: &'a str,
     pub prefix: &'a str,
 }
@@ -68,8 +68,8 @@ impl Storages {
                     Err(panic) => Err(fault::of(Side::Source, below.url, (fault::Trouble::Away, &panic.to_string()))),
                 }
             }
-            Named::Key { bucket, .. } => {
-                let bucket = self.holding(below.url, (&bucket, below.prefix))?;
+            Named::Key { provider, bucket, .. } => {
+                let bucket = self.holding(below.url, (provider, &bucket, below.prefix))?;
                 objects(&bucket, below, after).await
             }
         }

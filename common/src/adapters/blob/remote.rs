@@ -59,7 +59,7 @@ struct OpenRemote {
 
 impl Key {
     pub(crate) fn new(bucket: Arc<Bucket>, key: &str) -> Result<Self, Fault> {
-        let path = exact(&url::of_key(&bucket.name, key), key)?;
+        let path = exact(&bucket.url(key), key)?;
         Ok(Self { bucket, path })
     }
 }
@@ -75,7 +75,7 @@ pub(crate) fn exact(url: &str, key: &str) -> Result<object_store::path::Path, Fa
 #[async_trait]
 impl Place for RemotePlace {
     fn name(&self) -> String {
-        url::of_key(&self.key.bucket.name, self.key.path.as_ref())
+        self.key.bucket.url(self.key.path.as_ref())
     }
 
     async fn stat(&self) -> Result<Stat, Fault> {

@@ -7,6 +7,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use framefleet_model::fault::Fault;
 use framefleet_model::id::JobId;
 use framefleet_model::key::ObjectKey;
@@ -19,6 +20,9 @@ use crate::adapters::blob::file::FilePlace;
 use crate::adapters::blob::remote::{Key, RemotePlace};
 use crate::adapters::blob::{Object, Side, fault, folder, url};
 
+/// A folder of the root's that is no job's.
+const PROBES: &str = "probe";
+const PROBE: &[u8] = b"framefleet was here\n";
 /// As many as servers give at once.
 const PAGE: usize = 1000;
 
@@ -143,6 +147,24 @@ impl Root {
         }
     }
 
+    /// Writes an object and removes it again: only that tells of bucket, key and rights. `by` tells those apart who do so
+    /// at once.
+    pub async fn probe(&self, by: &str) -> Result<(), Fault> {
+        let stored = Stored::Unknown(format!("{PROBES}/{by}"));
+        let name = [PROBES, "/", by].concat();
+        match &self.home {
+            Home::Folder { path, bounds } => {
+                let place = FilePlace::shared(path.join(name), Side::Work, bounds.clone());
+                Object::at(place).put(Bytes::from_static(PROBE)).await?;
+            }
+            Home::Bucket { bucket, prefix } => {
+                let key = Key::new(bucket.clone(), &format!("{prefix}{name}"))?;
+                Object::at(RemotePlace { key, side: Side::Work }).put(Bytes::from_static(PROBE)).await?;
+            }
+        }
+        self.delete(&stored).await
+    }
+
     async fn page(
         &self,
         prefix: &str,
@@ -177,7 +199,7 @@ impl fmt::Display for Root {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.home {
             Home::Folder { path, .. } => write!(f, "{}", path.display()),
-            Home::Bucket { bucket, prefix } => f.write_str(&url::of_key(&bucket.name, prefix)),
+            Home::Bucket { bucket, prefix } => f.write_str(&bucket.url(prefix)),
         }
     }
 }

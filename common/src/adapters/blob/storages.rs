@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use framefleet_model::event::Provider;
 use framefleet_model::fault::{Fault, FaultKind};
 
 use crate::adapters::blob::bounds::Bounds;
@@ -21,9 +22,9 @@ pub struct Storages(Arc<Known>);
 /// One storage, as people set it up.
 #[derive(Clone, Debug)]
 pub struct StorageSettings {
-    /// `s3://bucket`, `s3://bucket/prefix` or `file:///folder`: what lies below may be used.
+    /// `s3://bucket`, `oss://bucket/prefix` or `file:///folder`: what lies below may be used.
     pub url: String,
-    /// Where the server is; none for Amazon's own.
+    /// Where the server is; none for Amazon's or Alibaba's own.
     pub endpoint: Option<String>,
     pub region: Option<String>,
     /// None: what the environment or the instance has.
@@ -121,8 +122,8 @@ impl Storages {
                 let bounds = self.covering(url, &path)?;
                 Ok(Object::at(FilePlace { path, side, bounds, folder }))
             }
-            Named::Key { bucket, key } => {
-                let bucket = self.holding(url, (&bucket, &key))?;
+            Named::Key { provider, bucket, key } => {
+                let bucket = self.holding(url, (provider, &bucket, &key))?;
                 Ok(Object::at(RemotePlace { key: Key::new(bucket, &key)?, side }))
             }
         }
@@ -135,9 +136,9 @@ impl Storages {
                 let bounds = self.covering(url, &path)?;
                 Ok(Root::in_folder(path, bounds))
             }
-            Named::Key { bucket, key } => {
+            Named::Key { provider, bucket, key } => {
                 let prefix = prefix(url, &key)?;
-                let bucket = self.holding(url, (&bucket, &prefix))?;
+                let bucket = self.holding(url, (provider, &bucket, &prefix))?;
                 Ok(Root::in_bucket(bucket, prefix))
             }
         }
@@ -148,8 +149,13 @@ impl Storages {
         if bounds.cover(path) { Ok(bounds.clone()) } else { Err(self.uncovered(url)) }
     }
 
-    pub(crate) fn holding(&self, url: &str, (bucket, key): (&str, &str)) -> Result<Arc<Bucket>, Fault> {
-        let covers = |entry: &&Entry| entry.bucket.name == bucket && key.starts_with(&entry.prefix);
+    pub(crate) fn holding(
+        &self,
+        url: &str,
+        (provider, bucket, key): (Provider, &str, &str),
+    ) -> Result<Arc<Bucket>, Fault> {
+        let is = |entry: &Entry| (entry.bucket.provider, entry.bucket.name.as_str()) == (provider, bucket);
+        let covers = |entry: &&Entry| is(entry) && key.starts_with(&entry.prefix);
         let entry = self.0.buckets.iter().find(covers).ok_or_else(|| self.uncovered(url))?;
         Ok(entry.bucket.clone())
     }
@@ -168,9 +174,9 @@ impl Known {
             match url::parse(&storage.url)? {
                 Named::File(folder) if Bounds::within(vec![folder.clone()]).cover(&folder) => folders.push(folder),
                 Named::File(_) => return Err(url::refused(&storage.url, "has a .. in it")),
-                Named::Key { bucket, key } => {
+                Named::Key { provider, bucket, key } => {
                     let prefix = prefix(&storage.url, &key)?;
-                    buckets.push(Entry { prefix, bucket: Arc::new(Bucket::open(&bucket, storage)?) });
+                    buckets.push(Entry { prefix, bucket: Arc::new(Bucket::open((provider, &bucket), storage)?) });
                 }
             }
         }
@@ -183,9 +189,12 @@ impl Known {
     fn is_closed(&self, named: &Named) -> bool {
         match (&self.closed, named) {
             (Some(Named::File(folder)), Named::File(path)) => path.starts_with(folder),
-            (Some(Named::Key { bucket, key: prefix }), Named::Key { bucket: other, key }) => {
+            (
+                Some(Named::Key { provider, bucket, key: prefix }),
+                Named::Key { provider: whose, bucket: other, key },
+            ) => {
                 let rest = key.strip_prefix(prefix.trim_end_matches('/'));
-                bucket == other
+                (provider, bucket) == (whose, other)
                     && rest.is_some_and(|rest| prefix.is_empty() || rest.is_empty() || rest.starts_with('/'))
             }
             (Some(Named::File(_) | Named::Key { .. }) | None, _) => false,

@@ -4,13 +4,13 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
+use framefleet_model::event::Provider;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::percent::{decode, encode};
 
 const FILE: &str = "file";
-const S3: &str = "s3";
 /// Names of storages that others have and this one does not open.
-const OTHERS: [&str; 6] = ["oss", "gs", "az", "http", "https", "ftp"];
+const OTHERS: [&str; 5] = ["gs", "az", "http", "https", "ftp"];
 
 /// File systems take no longer names.
 const NAME_BYTES_MAX: usize = 255;
@@ -21,6 +21,7 @@ pub(crate) enum Named {
     File(PathBuf),
     /// The key is empty where a whole bucket is meant.
     Key {
+        provider: Provider,
         bucket: String,
         key: String,
     },
@@ -31,9 +32,9 @@ pub fn of_path(path: &Path) -> String {
     format!("{FILE}://{}", encode(path.as_os_str().as_bytes()))
 }
 
-/// The URL of a key in a bucket that is spoken to by the protocol of S3.
-pub fn of_key(bucket: &str, key: &str) -> String {
-    [S3, "://", bucket, "/", &encode(key.as_bytes())].concat()
+/// The URL of a key in a bucket.
+pub fn of_key(provider: Provider, (bucket, key): (&str, &str)) -> String {
+    [provider.scheme(), "://", bucket, "/", &encode(key.as_bytes())].concat()
 }
 
 /// The path that a URL of a file means. A host, a query or a fragment has no meaning for files.
@@ -44,17 +45,18 @@ pub fn to_path(url: &str) -> Result<PathBuf, Fault> {
     }
 }
 
-/// The bucket and the key that a URL of an object means.
-pub fn to_key(url: &str) -> Result<(String, String), Fault> {
+/// Whose bucket it is, its name, and the key that a URL of an object means.
+pub fn to_key(url: &str) -> Result<(Provider, String, String), Fault> {
     match parse(url)? {
-        Named::Key { bucket, key } => Ok((bucket, key)),
+        Named::Key { provider, bucket, key } => Ok((provider, bucket, key)),
         Named::File(_) => Err(refused(url, "names a file, not an object")),
     }
 }
 
 /// The URL of something in the folder of what `url` names; `name` stands there as it is.
 pub fn beside(url: &str, name: &str) -> Result<String, Fault> {
-    let (folder, _) = url.rsplit_once('/').ok_or_else(|| refused(url, "is no URL: file:///… or s3://… is meant"))?;
+    let (folder, _) =
+        url.rsplit_once('/').ok_or_else(|| refused(url, "is no URL: file:///…, s3://… or oss://… is meant"))?;
     Ok([folder, "/", name].concat())
 }
 
@@ -81,15 +83,17 @@ fn stem(url: &str) -> Result<Vec<u8>, Fault> {
 
 pub(crate) fn parse(url: &str) -> Result<Named, Fault> {
     let (scheme, rest) =
-        url.split_once("://").ok_or_else(|| refused(url, "is no URL: file:///… or s3://… is meant"))?;
+        url.split_once("://").ok_or_else(|| refused(url, "is no URL: file:///…, s3://… or oss://… is meant"))?;
+    if let Some(provider) = Provider::of_scheme(scheme) {
+        return key(url, (provider, rest));
+    }
     match scheme {
         FILE if !rest.starts_with('/') => Err(refused(url, "names a host: file:/// and an absolute path is meant")),
         FILE => Ok(Named::File(PathBuf::from(OsString::from_vec(decoded(url, rest)?)))),
-        S3 => key(url, rest),
         other if OTHERS.contains(&other) => {
-            Err(refused(url, &format!("cannot be opened: file:// and s3:// can, {other}:// cannot")))
+            Err(refused(url, &format!("cannot be opened: file://, s3:// and oss:// can, {other}:// cannot")))
         }
-        _ => Err(refused(url, "cannot be opened: file:// and s3:// can")),
+        _ => Err(refused(url, "cannot be opened: file://, s3:// and oss:// can")),
     }
 }
 
@@ -97,14 +101,15 @@ pub(crate) fn refused(url: &str, why: &str) -> Fault {
     Fault::new(FaultKind::Settings, format!("{url:?} {why}"))
 }
 
-fn key(url: &str, rest: &str) -> Result<Named, Fault> {
+fn key(url: &str, (provider, rest): (Provider, &str)) -> Result<Named, Fault> {
     let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
     let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.' | b'_');
     if bucket.is_empty() || !bucket.bytes().all(letter) {
-        return Err(refused(url, "names no bucket: s3://bucket/key is meant, the bucket of a-z, 0-9, - and ."));
+        let form = format!("{}://bucket/key is meant, the bucket of a-z, 0-9, - and .", provider.scheme());
+        return Err(refused(url, &format!("names no bucket: {form}")));
     }
     let key = String::from_utf8(decoded(url, key)?).map_err(|_| refused(url, "has a key that is not UTF-8"))?;
-    Ok(Named::Key { bucket: bucket.to_owned(), key })
+    Ok(Named::Key { provider, bucket: bucket.to_owned(), key })
 }
 
 fn decoded(url: &str, encoded: &str) -> Result<Vec<u8>, Fault> {
@@ -131,10 +136,11 @@ mod tests {
         }
 
         #[test]
-        fn every_key_survives_as_a_url(key in "[^\0]{1,60}") {
-            let url = of_key("films", &key);
+        fn every_key_survives_as_a_url(key in "[^\0]{1,60}", oss in any::<bool>()) {
+            let provider = if oss { Provider::Oss } else { Provider::S3 };
+            let url = of_key(provider, ("films", &key));
             prop_assert!(url.is_ascii());
-            prop_assert_eq!(parse(&url).unwrap(), Named::Key { bucket: "films".into(), key });
+            prop_assert_eq!(to_key(&url).unwrap(), (provider, "films".to_owned(), key));
         }
     }
 
@@ -143,7 +149,8 @@ mod tests {
         assert_eq!(to_path("file:///films/a%20b#1?.mov").unwrap(), Path::new("/films/a b#1?.mov"));
         assert_eq!(of_path(Path::new("/films/été 100%.mov")), "file:///films/%C3%A9t%C3%A9%20100%25.mov");
         let key = parse("s3://films.2026/源/a b%25.mp4").unwrap();
-        assert_eq!(key, Named::Key { bucket: "films.2026".into(), key: "源/a b%.mp4".into() });
+        let (provider, bucket) = (Provider::S3, "films.2026".to_owned());
+        assert_eq!(key, Named::Key { provider, bucket, key: "源/a b%.mp4".into() });
         for bad in ["file://host/film", "file:///a%2", "file:///a%zz", "file:///a%00", "film.mov", ""] {
             assert_eq!(to_path(bad).unwrap_err().kind, FaultKind::Settings, "{bad:?}");
         }
@@ -164,10 +171,10 @@ mod tests {
     #[test]
     fn what_cannot_be_opened_is_refused_by_name() {
         let check = |url: &str, why: &str| assert_eq!(parse(url).unwrap_err().message, format!("{url:?} {why}"));
-        check("oss://b/k", "cannot be opened: file:// and s3:// can, oss:// cannot");
-        check("gs://b/k", "cannot be opened: file:// and s3:// can, gs:// cannot");
-        check("az://b/k", "cannot be opened: file:// and s3:// can, az:// cannot");
-        check("tape://b/k", "cannot be opened: file:// and s3:// can");
+        check("gs://b/k", "cannot be opened: file://, s3:// and oss:// can, gs:// cannot");
+        check("az://b/k", "cannot be opened: file://, s3:// and oss:// can, az:// cannot");
+        check("tape://b/k", "cannot be opened: file://, s3:// and oss:// can");
+        check("oss:///k", "names no bucket: oss://bucket/key is meant, the bucket of a-z, 0-9, - and .");
         check("s3:///k", "names no bucket: s3://bucket/key is meant, the bucket of a-z, 0-9, - and .");
         check("s3://u:p@h/k", "names no bucket: s3://bucket/key is meant, the bucket of a-z, 0-9, - and .");
         check("s3://b/%ff", "has a key that is not UTF-8");
