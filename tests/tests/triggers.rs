@@ -32,7 +32,7 @@ mod s3;
 use s3::{S3Server, Trouble};
 
 const FILM: &str = "pictures=50 gop=25";
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 const LOOK: Duration = Duration::from_millis(20);
 const SOON: Pace = Pace { every: Duration::from_millis(300), overlap: Duration::from_secs(3600) };
 
