@@ -10,6 +10,7 @@ use framefleet_model::id::Digest;
 use framefleet_model::index::Unit;
 use framefleet_model::ledger::{AudioReadback, OutputProof, Produced, Stand, VideoReadback};
 use framefleet_model::media::{AudioCodec, Container};
+use framefleet_model::pipeline::Coding;
 use framefleet_model::task::{MergeWork, SourceLimits};
 use framefleet_model::time::MediaTime;
 use sha2::{Digest as _, Sha256};
@@ -109,11 +110,17 @@ fn shown(heard: &Heard, container: Container) -> Vec<MediaTime> {
 fn pictures_of(times: &[MediaTime], input: &PictureInput) -> Result<VideoReadback, Fault> {
     let open = |what: String| Err(Fault::new(FaultKind::LedgerOpen, what));
     if times.len() != input.schedule.times.len() {
-        return open(format!(
-            "{} pictures read back from the output, {} went in",
-            times.len(),
-            input.schedule.times.len()
-        ));
+        let (got, due) = (times.len(), input.schedule.times.len());
+        let text = format!("{got} pictures read back from the output, {due} went in");
+        return match input.rendition.settings.coding {
+            Coding::Encode => open(text),
+            // They are the source's, bit for bit: a reader that finds fewer finds them damaged.
+            Coding::Copy => {
+                let text =
+                    format!("not all pictures read back as the source has them coded, so encode them anew: {text}");
+                Err(Fault::new(FaultKind::Corrupt, text))
+            }
+        };
     }
     let (Some(first), Some(due)) = (times.first().copied(), input.schedule.times.first().copied()) else {
         return open("the output has no pictures".to_owned());

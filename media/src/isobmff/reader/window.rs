@@ -26,7 +26,7 @@ struct Held {
 
 impl<'a> Window<'a> {
     pub(crate) fn over(film: &'a dyn ReadAt) -> Self {
-        Self { film, held: Mutex::new(Held { at: 0, bytes: Vec::new(), length: SMALL }) }
+        Self { film, held: Mutex::new(Held { at: 0, bytes: Vec::new(), length: SMALL / 2 }) }
     }
 }
 
