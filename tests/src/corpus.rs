@@ -146,7 +146,7 @@ mod tests {
     fn every_reviewed_difference_has_a_reason() {
         for (path, all) in differences().unwrap() {
             assert!(
-                all.iter().all(|one| ["exit", "pictures", "samples", "fault"].contains(&one.field.as_str())),
+                all.iter().all(|one| ["exit", "pictures", "samples", "tracks", "fault"].contains(&one.field.as_str())),
                 "{path}"
             );
         }

@@ -51,7 +51,7 @@ fn judge(row: &Row, source: &Path, known: &[Difference]) -> Result<(), String> {
     let damaged = if row.expected == Expected::Whole { "fail" } else { "keep" };
     let flags = ["--segment-duration", "2s", "--workers", "2", "--state-dir", &state, "--damaged", damaged];
     let ran = product::transcode(home.path(), source, &made, &flags);
-    let found = deviations(row, &ran, &made).unwrap_or_else(|why| vec![("fault".to_owned(), one_line(&why))]);
+    let found = deviations(row, &ran, (source, &made)).unwrap_or_else(|why| vec![("fault".to_owned(), one_line(&why))]);
     let known_here: Vec<(String, String)> = known.iter().map(|d| (d.field.clone(), d.ours.clone())).collect();
     let reviewed = found == known_here;
     score(row, &found, known, reviewed);
@@ -66,7 +66,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// What differs from the manifest: field and our value.
-fn deviations(row: &Row, ran: &product::Ran, made: &Path) -> Result<Vec<(String, String)>, String> {
+fn deviations(row: &Row, ran: &product::Ran, (source, made): (&Path, &Path)) -> Result<Vec<(String, String)>, String> {
     let code = ran.code.map_or("signal".to_owned(), |code| code.to_string());
     let one = |field: &str, ours: String| Ok(vec![(field.to_owned(), ours)]);
     if ran.code != Some(0) {
@@ -101,7 +101,19 @@ fn deviations(row: &Row, ran: &product::Ran, made: &Path) -> Result<Vec<(String,
     if samples.abs_diff(due) > SAMPLES_OFF_MAX {
         all.push(("samples".to_owned(), samples.to_string()));
     }
+    let tracks = sound_tracks(made)?;
+    if row.sound.is_some() && tracks != sound_tracks(source)? {
+        all.push(("tracks".to_owned(), tracks.to_string()));
+    }
     Ok(all)
+}
+
+/// How many sound tracks ffmpeg finds.
+fn sound_tracks(file: &Path) -> Result<usize, String> {
+    let show = ["-v", "error", "-select_streams", "a", "-show_entries", "stream=index", "-of", "json"];
+    let told = film::run(Command::new("ffprobe").args(show).arg(file))?;
+    let told: serde_json::Value = serde_json::from_slice(&told).map_err(|e| e.to_string())?;
+    Ok(told["streams"].as_array().map_or(0, Vec::len))
 }
 
 /// The manifest's samples at the rate that the output has.
