@@ -64,7 +64,10 @@ impl Effects {
             Effect::Check => self.check(job).await?,
             Effect::Plan => Finding::Planned(Ok(self.plan(job).await?)),
             Effect::Compare => Finding::Compared(self.compare(job).await?),
-            Effect::Prove => Finding::Proved(Ok(self.prove(job).await?)),
+            Effect::Prove => {
+                self.check_merged(job).await?;
+                Finding::Proved(Ok(self.prove(job).await?))
+            }
             Effect::Publish => Finding::Published(publish::publish(self, job).await?),
             Effect::Close => {
                 publish::close(self, job).await?;
@@ -145,6 +148,16 @@ impl Effects {
         Ok(encoding::odd_headers(&proofs))
     }
 
+    /// News of a merge's earlier end may come behind the order to do it again: then its new end is waited for.
+    async fn check_merged(&self, job: &Job) -> Result<(), Unfinished> {
+        let plan = self.plan_of(job).await?;
+        let tasks = self.tasks(job, &merge_ids(&plan)).await?;
+        match tasks.iter().flatten().find(|task| task.settled().is_none()) {
+            Some(task) => Err(Unfinished::Later(format!("{} is being done again", task.id))),
+            None => Ok(()),
+        }
+    }
+
     async fn prove(&self, job: &Job) -> Result<Digest, Fault> {
         let plan = self.plan_of(job).await?;
         let digest = plan.digest();
@@ -208,8 +221,7 @@ impl Effects {
 
     /// Each output's proof, and where it waits to be published.
     pub(crate) async fn merges(&self, job: &Job, plan: &Plan) -> Result<Vec<(OutputProof, String)>, Fault> {
-        let ids: Vec<TaskId> = plan.outputs.iter().map(|o| TaskId::new(TaskKind::Merge, o.number)).collect();
-        let settled = self.settled(job, &ids).await?.into_iter();
+        let settled = self.settled(job, &merge_ids(plan)).await?.into_iter();
         let merged = settled.map(|(settled, id)| match (settled.outcome, settled.staged) {
             (Outcome::Merge(proof), Some(staged)) => Ok((proof, staged)),
             (
@@ -300,6 +312,10 @@ impl Effects {
         };
         (job.state.name(), fault)
     }
+}
+
+fn merge_ids(plan: &Plan) -> Vec<TaskId> {
+    plan.outputs.iter().map(|output| TaskId::new(TaskKind::Merge, output.number)).collect()
 }
 
 fn make_plan(

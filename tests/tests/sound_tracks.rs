@@ -201,7 +201,8 @@ fn matroska_and_webm_keep_all_tracks() {
 #[test]
 fn transport_streams_keep_all_tracks() {
     let (_home, made) = all_into("film.ts", &[]);
-    each_begins(&made, OFF_MAX);
+    // What would stand before its zero is left out: sound that begins there fades in, and what begins later seems early.
+    each_begins(&made, ENCODER_DELAY);
     assert_eq!(languages(&made), ["eng", "ger", "fre"], "by ISO 639-2/B, as GStreamer's muxer has them");
 }
 

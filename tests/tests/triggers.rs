@@ -169,9 +169,14 @@ async fn what_is_uploaded_becomes_a_job_once_however_often_and_however_it_is_tol
     let roles = [rig.start_coordinator("c1"), rig.start_coordinator("c2"), rig.start_worker("w")];
     let jobs = ended(&rig, 1).await;
     let job = &jobs[0];
-    let event = events.recv().await.unwrap();
+    let event = loop {
+        let event = events.recv().await.unwrap();
+        if event.key == "job.completed.news" {
+            break event;
+        }
+    };
     let body: serde_json::Value = serde_json::from_slice(&event.body).unwrap();
-    assert_eq!((event.key.as_str(), &body["data"]["trigger"]), ("job.completed.news", &"films".into()));
+    assert_eq!(body["data"]["trigger"], "films");
     assert_eq!((&body["data"]["pipeline"], &body["subject"]), (&"web@1".into(), &job.id.to_string().into()));
     assert!(matches!(job.state, JobState::Completed(_)), "{:?}", job.state);
     assert_eq!((job.generation, job.terms.tenant.as_str(), job.source.size), (1, "news", FILM.len() as u64));
