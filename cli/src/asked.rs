@@ -4,8 +4,10 @@ use framefleet_model::holds::HOLDS;
 use framefleet_model::media::Container;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::args::{FilmArgs, VideoArgs, WatermarkArgs};
+use crate::jobfile::schema::{self, Scalars};
 use crate::packaging::{AskedDash, AskedHls, AskedLadder, ByFlags};
 use crate::sound::Value;
 
@@ -34,8 +36,10 @@ pub struct AskedTerms {
     pub deadline: Option<String>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// A file or a package.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Output)]
 pub struct AskedOutput {
     pub to: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -65,13 +69,15 @@ pub struct AskedOutput {
 
 /// Settings that are all text until they are checked.
 macro_rules! texts {
-    ($(#[$doc:meta])* $name:ident { $($key:ident),* }) => {
+    ($(#[$doc:meta])* $name:ident as $called:ident { $($key:ident),* }) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
         #[serde(deny_unknown_fields)]
+        #[schema(as = $called)]
         pub struct $name {
             $(
                 #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
+                #[schema(value_type = Scalars)]
                 pub $key: Option<String>,
             )*
         }
@@ -79,15 +85,15 @@ macro_rules! texts {
 }
 texts!(
     /// Pictures of moments; several have commas between them.
-    AskedThumbnails { at, every, start, duration, size, upscale, quality }
+    AskedThumbnails as Thumbnails { at, every, start, duration, size, upscale, quality }
 );
 texts!(
     /// Sheets of pictures, and where on them players find each.
-    AskedSprites { interval, start, duration, tile, size, upscale, padding, margin, colour, format, quality }
+    AskedSprites as Sprites { interval, start, duration, tile, size, upscale, padding, margin, colour, format, quality }
 );
 texts!(
     /// A moving picture.
-    AskedGif { start, duration, pictures, fps, size, upscale, palette, dither }
+    AskedGif as Gif { start, duration, pictures, fps, size, upscale, palette, dither }
 );
 
 /// The word `none`, or settings.
@@ -276,7 +282,7 @@ fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> 
 /// Either a word, which stands for the key that is named first, or a map of these keys, each a scalar; any other key is
 /// refused by name.
 macro_rules! none_or_settings {
-    ($name:ident $word:ident { $($key:ident),* }) => {
+    ($name:ident as $called:literal, $word:ident { $($key:ident),* }) => {
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
                 struct Settings;
@@ -313,6 +319,7 @@ macro_rules! none_or_settings {
                 vec![$((stringify!($key), &self.$key)),*]
             }
         }
+        schema::word_or_settings!($name as $called, $($key),*);
         impl Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
                 to.collect_map(self.given().into_iter().filter_map(|(key, value)| Some((key, value.as_ref()?))))
@@ -320,7 +327,7 @@ macro_rules! none_or_settings {
         }
     };
 }
-none_or_settings!(AskedVideo codec {
+none_or_settings!(AskedVideo as "Video", codec {
     codec,
     preset,
     crf,
@@ -342,7 +349,7 @@ none_or_settings!(AskedVideo codec {
     range,
     depth
 });
-none_or_settings!(AskedAudio codec {
+none_or_settings!(AskedAudio as "Audio", codec {
     codec,
     tracks,
     bitrate,
@@ -353,4 +360,4 @@ none_or_settings!(AskedAudio codec {
     loudness,
     true_peak
 });
-none_or_settings!(AskedWatermark image { image, text, anchor, margin, size, opacity, colour, from, to });
+none_or_settings!(AskedWatermark as "Watermark", image { image, text, anchor, margin, size, opacity, colour, from, to });

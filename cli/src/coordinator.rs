@@ -19,6 +19,7 @@ use tracing::info;
 
 use crate::app;
 use crate::config::Config;
+use crate::jobfile::schema;
 use crate::render;
 use crate::shared::{self, Connecting, StoreCheck, WorkCheck};
 use crate::submission;
@@ -65,7 +66,8 @@ async fn serve(
     };
     let coordinator = Coordinator::new(services.fleet.clone(), media, settings);
     coordinator.clear_scratch().await;
-    let api = Api { ops: Arc::new(coordinator.ops()), read: Arc::new(submission::read), stop: stop.clone() };
+    let (ops, read) = (Arc::new(coordinator.ops()), Arc::new(submission::read));
+    let api = Api { ops, read, schemas: schema::schemas(), stop: stop.clone() };
     let served = async {
         let ended = http::serve(listener, api).await;
         ended.map_err(|e| Fault::new(FaultKind::Internal, format!("the API ended: {e}")))

@@ -9,6 +9,7 @@ use framefleet_model::pipeline::{
 };
 use framefleet_model::time::MediaTime;
 use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
 
 use crate::args::PackageArgs;
 use crate::asked::{AskedOutput, Text};
@@ -22,39 +23,47 @@ const TIME_DEFAULT: MediaTime = MediaTime::from_secs(6);
 const RUNGS: RangeInclusive<usize> = 1..=8;
 
 /// How the segments of playlists are cut, and what they are.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Hls)]
 pub struct AskedHls {
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "scalar")]
+    #[schema(value_type = Text)]
     pub time: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub segment: Option<String>,
 }
 
 /// How the segments of a manifest of DASH are cut.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Dash)]
 pub struct AskedDash {
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "scalar")]
+    #[schema(value_type = Text)]
     pub time: Option<String>,
 }
 
 /// The word `auto`, or what each variant has of its own.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
+#[schema(as = Ladder)]
 pub enum AskedLadder {
     Word(String),
     Rungs(Vec<AskedRung>),
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Rung)]
 pub struct AskedRung {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "scalar")]
+    #[schema(value_type = Text)]
     pub crf: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "scalar")]
+    #[schema(value_type = Text)]
     pub bitrate: Option<String>,
 }
 

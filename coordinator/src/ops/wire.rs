@@ -7,12 +7,13 @@ use framefleet_model::fault::{Fault, Retry, Whose};
 use framefleet_model::job::{Job, JobState};
 use framefleet_model::time::MediaTime;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::inbox::Submitted;
 use crate::letters::{Content, Letter};
 use crate::ops::{Count, JobView};
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SubmittedJson {
     pub job: String,
     /// new, joined, again, done or ended.
@@ -20,7 +21,7 @@ pub struct SubmittedJson {
 }
 
 /// A job in a list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct JobJson {
     pub id: String,
     pub generation: u32,
@@ -47,7 +48,7 @@ pub struct JobJson {
 }
 
 /// A job by itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ViewJson {
     #[serde(flatten)]
     pub job: JobJson,
@@ -63,14 +64,14 @@ pub struct ViewJson {
     pub running: Vec<RunningJson>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CountJson {
     pub done: u32,
     pub total: u32,
 }
 
 /// An attempt under way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RunningJson {
     pub task: String,
     pub worker: String,
@@ -79,7 +80,7 @@ pub struct RunningJson {
     pub position_ms: i64,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FaultJson {
     pub code: u16,
     pub name: String,
@@ -91,7 +92,7 @@ pub struct FaultJson {
     pub evidence: Vec<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ListJson {
     pub jobs: Vec<JobJson>,
     /// What to ask for as `after` to go on; absent on the last page.
@@ -99,7 +100,7 @@ pub struct ListJson {
     pub next: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LetterJson {
     pub id: String,
     pub at_ms: i64,
@@ -113,7 +114,7 @@ pub struct LetterJson {
     pub body: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WorkerJson {
     pub name: String,
     pub build: String,
@@ -125,7 +126,7 @@ pub struct WorkerJson {
 }
 
 /// An error as RFC 9457 has it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     pub r#type: String,
     pub title: String,

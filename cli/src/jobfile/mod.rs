@@ -10,19 +10,26 @@
 //! segment: { duration: 5s }
 //! ```
 
+/// How it looks, for the API's document.
+pub mod schema;
+
 use std::path::Path;
 
 use framefleet_model::fault::{Fault, FaultKind};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::asked::{Asked, AskedOutput, AskedTerms, Text};
 
 const VERSION: u32 = 1;
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-#[derive(Deserialize)]
+/// What is asked for.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct JobFile {
+pub struct JobFile {
+    /// 1.
+    #[schema(minimum = 1, maximum = 1)]
     version: u32,
     source: String,
     outputs: Vec<AskedOutput>,
@@ -37,7 +44,8 @@ struct JobFile {
     deadline: Option<Text>,
 }
 
-#[derive(Default, Deserialize)]
+/// How the film is cut.
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Segment {
     duration: Option<Text>,

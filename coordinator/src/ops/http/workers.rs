@@ -1,0 +1,24 @@
+//! Who works.
+
+use axum::extract::State;
+use axum::response::Json;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Api;
+use super::problem::Trouble;
+use crate::ops::wire::WorkerJson;
+
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(workers))
+}
+
+/// List the workers that were heard within the hour, with their slots
+#[utoipa::path(
+    get, path = "/v1/workers", tag = "workers", operation_id = "workers",
+    responses((status = 200, description = "The workers.", body = [WorkerJson])),
+    security(("token" = ["read"])),
+)]
+async fn workers(State(api): State<Api>) -> Result<Json<Vec<WorkerJson>>, Trouble> {
+    Ok(Json(api.ops.workers().await?.iter().map(WorkerJson::from).collect()))
+}
