@@ -23,10 +23,20 @@ pub struct QueueSettings {
     pub name: String,
     /// `https://<account>.mns.<region>.aliyuncs.com`
     pub endpoint: String,
+    pub signature: Signature,
     /// None: what the machine has.
     pub credentials: Option<Credentials>,
     /// How long one poll waits for a message.
     pub wait: Duration,
+}
+
+/// How requests are signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Signature {
+    /// By the key itself, for any region and at any time.
+    V2,
+    /// By a key made of it that is of use in one region on one day.
+    V4 { region: String },
 }
 
 pub struct Bridge {
@@ -45,7 +55,7 @@ impl Bridge {
         let (mut pumps, mut states) = (Vec::new(), Vec::new());
         for settings in queues {
             let keys = AlibabaKeys::of(settings.credentials.as_ref())?;
-            let queue = Queue::new((&settings.endpoint, &settings.name), keys, clock.clone())?;
+            let queue = Queue::new(settings, keys, clock.clone())?;
             let (state, is) = watch::channel(Err("not asked yet".to_owned()));
             states.push((settings.name.clone(), is));
             pumps.push(Pump {

@@ -19,7 +19,7 @@ impl Observer {
     /// Every figure is there from the start, at zero.
     pub(crate) fn new(registry: &Registry, queues: &[&str]) -> Self {
         let named = ("framefleet_bridge_messages_total", "Messages of all queues by what was done with them.");
-        let done = ["received", "published", "deleted", "expired", "handed_back"];
+        let done = ["received", "published", "deleted", "expired", "handed_back", "damaged"];
         let failed = ("framefleet_bridge_queue_failures_total", "Requests that a queue did not answer well.");
         let kinds = ["away", "throttled", "expired", "no_queue", "denied", "clock", "no_key", "refused", "unreadable"];
         let waiting = ("framefleet_bridge_queue_messages", "Messages that wait in a queue, when it was last asked.");
@@ -58,6 +58,12 @@ impl Observer {
     pub(crate) fn expired(&self, (queue, id): (&str, &str)) {
         info!(queue, message = id, "was held too long and comes again");
         self.messages.add("expired", 1);
+    }
+
+    /// It is not what was sent, by the hash that came with it.
+    pub(crate) fn damaged(&self, (queue, id): (&str, &str), times: u32) {
+        warn!(queue, message = id, received = times, "is not as it was sent, by its hash, and is left in the queue");
+        self.messages.add("damaged", 1);
     }
 
     pub(crate) fn handed_back(&self, (queue, id): (&str, &str)) {

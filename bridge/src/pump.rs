@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! receive ─▶ publish ─▶ confirmed ─▶ delete
-//!    ▲          │ not confirmed: again, and the message is kept from others meanwhile
-//!    │          └ told to stop: given back
+//!    ▲  │       │ not confirmed: again, and the message is kept from others meanwhile
+//!    │  │       └ told to stop: given back
+//!    │  └ not as it was sent, by its hash: left to be received again
 //!    └ only while the broker takes messages
 //! ```
 //!
@@ -21,7 +22,7 @@ use futures::future::join_all;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::mns::{Attributes, MnsError, Queue, Received};
+use crate::mns::{Attributes, MnsError, Queue, Received, State};
 use crate::observe::Observer;
 
 /// How often a queue is asked how much waits in it.
@@ -122,7 +123,10 @@ impl Pump {
 
     async fn hand_on(&self, messages: Vec<Received>, (visibility, halt): (Duration, &Halt)) {
         let due = self.clock.elapsed() + visibility / 2;
-        let carrying = messages.into_iter().map(|Received { id, body, handle, times }| {
+        // Left where it is: another delivery of it may be as it was sent.
+        let (whole, damaged): (Vec<_>, Vec<_>) = messages.into_iter().partition(|one| one.state == State::Whole);
+        damaged.iter().for_each(|one| self.observer.damaged((&self.name, &one.id), one.times));
+        let carrying = whole.into_iter().map(|Received { id, body, handle, times, .. }| {
             let notice = Notice { id: self.notice_id(&id), key: format!("mns.{}", self.name), body: body.into() };
             self.carry((notice, times), Held { id, handle, visibility, due }, halt)
         });

@@ -11,9 +11,8 @@ use tokio::runtime::{Builder, Runtime};
 use crate::args::Command;
 use crate::args::roles::ConfiguredArgs;
 use crate::config::{Config, Loaded, Logged, Told};
-use crate::{
-    asking, bridge, config, coordinator, doctor, exit, images, plan, probe, render, sample, sweep, transcode, worker,
-};
+use crate::roles::{bridge, coordinator, serve, sweep, worker};
+use crate::{asking, config, doctor, exit, images, plan, probe, render, sample, transcode};
 
 pub fn run(command: Command) -> ExitCode {
     match command {
@@ -31,6 +30,10 @@ pub fn run(command: Command) -> ExitCode {
         Command::Jobs(args) => exit::code_of(parent(asking::jobs(&args.command))),
         Command::Dead(args) => exit::code_of(parent(asking::dead(&args.command))),
         Command::Workers(args) => exit::code_of(parent(asking::workers(&args))),
+        Command::Serve(args) => exit::code_of(serve::asked(&args).and_then(|asked| {
+            let loaded = args.told().and_then(|told| config::load_serve(&told, &asked.work()));
+            role(loaded, &args.configured, move |config, pulse| Box::pin(serve::run((config, asked), pulse)))
+        })),
         Command::Coordinator(args) => {
             exit::code_of(role(loaded(args.told()), &args.configured, |config, _| Box::pin(coordinator::run(config))))
         }

@@ -8,14 +8,10 @@ pub mod args;
 pub mod asked;
 /// `framefleet submit`, `jobs`, `dead` and `workers`.
 pub mod asking;
-/// `framefleet bridge`.
-pub mod bridge;
 /// Which command is which function.
 pub mod commands;
 /// The configuration of a role.
 pub mod config;
-/// `framefleet coordinator`.
-pub mod coordinator;
 /// `framefleet doctor`.
 pub mod doctor;
 /// How a command ends.
@@ -48,23 +44,19 @@ pub mod progress;
 pub mod render;
 /// From what was asked to a request.
 pub mod request;
+/// The processes that stay.
+pub mod roles;
 /// `framefleet sample`.
 pub mod sample;
 /// Settings of pictures and sound, checked.
 pub mod settings;
 /// Settings of a picture's shape, checked.
 pub mod shape;
-/// What every role of a fleet is wired to.
-pub mod shared;
 /// Settings of what is done to sound, checked.
 pub mod sound;
 /// From a job file to a submission.
 pub mod submission;
-/// `framefleet sweep`.
-pub mod sweep;
 /// `framefleet transcode`.
 pub mod transcode;
 /// Watermarks, checked.
 pub mod watermark;
-/// `framefleet worker`.
-pub mod worker;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use framefleet_bridge::bridge::Signature;
 use framefleet_cli::config::keys::SECTIONS;
 use framefleet_cli::config::{
     self, Addressing, Config, Credentials, Endpoint, Flag, StoreServer, Told, Topology, manual,
@@ -294,6 +295,24 @@ fn refused_bridge(text: &str, message: &str) {
 }
 
 #[test]
+fn a_region_is_read_off_the_endpoint() {
+    let signature = |endpoint: &str, more: &str| {
+        let queue = QUEUE.replace("https://1.mns.cn-hangzhou.aliyuncs.com/", endpoint);
+        let scene = scene(&format!("[broker]\nurl = 'amqp://rabbit'\n{queue}{more}"));
+        config::load_bridge(&scene.told).unwrap().config.bridge.queues[0].signature.clone()
+    };
+    let v4 = |region: &str| Signature::V4 { region: region.to_owned() };
+    let hangzhou = "https://1.mns.cn-hangzhou.aliyuncs.com";
+    assert_eq!(signature(hangzhou, ""), Signature::V2);
+    assert_eq!(signature(hangzhou, "signature = 'v4'"), v4("cn-hangzhou"));
+    for inside in ["-internal", "-internal-vpc"] {
+        let endpoint = hangzhou.replace("hangzhou", &["shanghai", inside].concat());
+        assert_eq!(signature(&endpoint, "signature = 'v4'"), v4("cn-shanghai"));
+    }
+    assert_eq!(signature(hangzhou, "signature = 'v4'\nregion = 'other'"), v4("other"));
+}
+
+#[test]
 fn queues_are_refused_by_key() {
     refused_bridge("", "bridge.queues is not set: a bridge needs one [[bridge.queues]] at least (default)");
     refused_bridge(&format!("{QUEUE}{QUEUE}"), "bridge.queues[1].name \"films\" is there twice (DIR/f.toml)");
@@ -317,7 +336,15 @@ fn queues_are_refused_by_key() {
     refused_bridge(
         &format!("{QUEUE}color = 'x'"),
         "bridge.queues[0].color is no key of the configuration, those are: name, endpoint, http, key_id, key_id_file, secret, \
-         secret_file, token, wait (DIR/f.toml)",
+         secret_file, token, wait, signature, region (DIR/f.toml)",
+    );
+    refused_bridge(
+        &[QUEUE.replace(".mns", "").as_str(), "signature = 'v4'"].concat(),
+        "bridge.queues[0].region is not set, and signature v4 needs it: the endpoint does not say it (default)",
+    );
+    refused_bridge(
+        &format!("{QUEUE}region = 'cn-hangzhou'"),
+        "bridge.queues[0].region \"cn-hangzhou\" is of no use to signature v2 (DIR/f.toml)",
     );
     refused_bridge("[bridge]\nqueues = 3", "bridge.queues is a section, not a value (DIR/f.toml)");
 }

@@ -34,6 +34,7 @@ fn help_is_as_it_was_reviewed() {
         "probe",
         "sample",
         "doctor",
+        "serve",
         "coordinator",
         "worker",
         "bridge",

@@ -1,6 +1,7 @@
 //! The XML of queues.
 
 use framefleet_model::xml::{Element, escape};
+use md5::{Digest as _, Md5};
 
 use super::MnsError;
 
@@ -13,6 +14,16 @@ pub(crate) struct Received {
     pub(crate) handle: String,
     /// How often it was received, this time included.
     pub(crate) times: u32,
+    pub(crate) state: State,
+}
+
+/// Whether a message is as it was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// By its hash, or nothing says otherwise.
+    Whole,
+    /// Its hash is another.
+    Damaged,
 }
 
 /// What was not deleted, and why.
@@ -38,7 +49,20 @@ fn message(element: &Element) -> Result<Received, MnsError> {
         body: field("MessageBody")?,
         handle: field("ReceiptHandle")?,
         times: element.text_of("DequeueCount").and_then(|count| count.parse().ok()).unwrap_or(1),
+        state: state(element),
     })
+}
+
+/// The hash is of the body as it was sent, be there white space around it or not.
+fn state(element: &Element) -> State {
+    let Some(said) = element.text_of("MessageBodyMD5").filter(|said| !said.is_empty()) else { return State::Whole };
+    let body = element.child("MessageBody").map_or("", |body| body.text.as_str());
+    let is = |body: &str| Md5::digest(body).iter().map(|byte| format!("{byte:02X}")).collect::<String>();
+    if [body, body.trim()].iter().any(|body| is(body).eq_ignore_ascii_case(said)) {
+        State::Whole
+    } else {
+        State::Damaged
+    }
 }
 
 pub(super) fn handles(handles: &[String]) -> String {
@@ -94,6 +118,7 @@ mod tests {
             body: "SSBhbSDmtYvor5XlrZfnrKbkuLIu".into(),
             handle: "1-ODU4OTkzNDU5My0xNDMyNzI3ODI3LTItOA==".into(),
             times: 3,
+            state: State::Whole,
         };
         assert_eq!(received(message), Ok(vec![expected.clone()]));
         let many = format!("<Messages xmlns=\"http://mns.aliyuncs.com/doc/v1/\">{message}{message}</Messages>");
@@ -103,6 +128,30 @@ mod tests {
             "the queue's answer cannot be read: Message without MessageBody"
         );
         assert!(received("<Queue/>").is_err() && received("{}").is_err());
+    }
+
+    /// The sample of the SDK for Python, whose hash is of the text in base64.
+    #[test]
+    fn a_message_that_is_not_as_it_was_sent_is_seen() {
+        let told = |body: &str, md5: &str| {
+            let text = format!(
+                "<Message><MessageId>1</MessageId><ReceiptHandle>h</ReceiptHandle><MessageBody>{body}</MessageBody>{md5}</Message>"
+            );
+            received(&text).unwrap()[0].state
+        };
+        let hash =
+            Md5::digest("SSBhbSDmtYvor5XlrZfnrKbkuLIu").iter().map(|byte| format!("{byte:02X}")).collect::<String>();
+        let own = format!("<MessageBodyMD5>{hash}</MessageBodyMD5>");
+        assert_eq!(told("SSBhbSDmtYvor5XlrZfnrKbkuLIu", &own), State::Whole);
+        assert_eq!(
+            told("SSBhbSDmtYvor5XlrZfnrKbkuLIu", &own.to_lowercase().replace("messagebodymd5", "MessageBodyMD5")),
+            State::Whole
+        );
+        assert_eq!(told("any", &own), State::Damaged);
+        assert_eq!(told("SSBhbSDmtYvor5XlrZfnrKbkuLIv", &own), State::Damaged);
+        assert_eq!(told("any", ""), State::Whole, "nobody says otherwise");
+        // The well-known hash of nothing.
+        assert_eq!(told("", "<MessageBodyMD5>D41D8CD98F00B204E9800998ECF8427E</MessageBodyMD5>"), State::Whole);
     }
 
     #[test]

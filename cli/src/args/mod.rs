@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use asking::{DeadArgs, JobsArgs, SubmitArgs, WorkersArgs};
 use images::{GifArgs, SpritesArgs, ThumbnailsArgs};
-use roles::{BridgeArgs, CoordinatorArgs, RecoverArgs, SweepArgs, WorkerArgs};
+use roles::{BridgeArgs, CoordinatorArgs, RecoverArgs, ServeArgs, SweepArgs, WorkerArgs};
 
 /// Transcodes films in parallel segments, joins them exactly, and proves it.
 #[derive(Debug, Parser)]
@@ -47,6 +47,8 @@ pub enum Command {
     Sample(SampleArgs),
     /// Say which plugins and encoders are here, and what to install
     Doctor(DoctorArgs),
+    /// Take jobs and do them, all in this process, without any server
+    Serve(ServeArgs),
     /// Take jobs, cut them, have them encoded by workers, and join the results
     Coordinator(CoordinatorArgs),
     /// Do the tasks of a fleet's jobs

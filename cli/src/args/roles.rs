@@ -57,6 +57,33 @@ pub struct BridgeArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    pub configured: ConfiguredArgs,
+    /// Keep jobs, segments and all else in DIR [default: $XDG_STATE_HOME/framefleet/serve]
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// Append every event to FILE, a line of JSON each
+    #[arg(long, value_name = "FILE")]
+    pub events: Option<PathBuf>,
+    /// Where the API answers [coordinator.listen]
+    #[arg(long, value_name = "ADDR:PORT", help_heading = "Settings")]
+    pub listen: Option<String>,
+    /// Where probes and metrics answer [coordinator.ops_listen]
+    #[arg(long, value_name = "ADDR:PORT", help_heading = "Settings")]
+    pub ops_listen: Option<String>,
+    /// Tasks of a class at once, such as light=1,standard=auto [worker.slots]
+    #[arg(long, value_name = "CLASS=N,...", help_heading = "Settings")]
+    pub slots: Option<String>,
+    /// What leases and logs call this process [coordinator.name]
+    #[arg(long, value_name = "NAME", help_heading = "Settings")]
+    pub name: Option<String>,
+    /// From the first signal to stop until the process ends [coordinator.grace]
+    #[arg(long, value_name = "DUR", help_heading = "Settings")]
+    pub grace: Option<String>,
+}
+
+#[derive(Debug, Args)]
 pub struct RecoverArgs {
     #[command(flatten)]
     pub configured: ConfiguredArgs,
@@ -133,13 +160,20 @@ impl CoordinatorArgs {
 impl WorkerArgs {
     pub fn told(&self) -> Result<Told, Fault> {
         let mut flags = self.process.flags("worker");
-        for slot in self.slots.iter().flat_map(|slots| slots.split(',')) {
-            let (class, count) = slot.split_once('=').ok_or_else(|| {
-                refused(format!("worker.slots {slot:?} is not CLASS=N, such as light=1 (flag --slots)"))
-            })?;
-            flags.extend(flag("--slots", &format!("worker.slots.{class}"), &Some(count.to_owned())));
-        }
+        flags.extend(slots(&self.slots)?);
         self.configured.told(flags)
+    }
+}
+
+impl ServeArgs {
+    pub fn told(&self) -> Result<Told, Fault> {
+        let flags = [
+            flag("--listen", "coordinator.listen", &self.listen),
+            flag("--ops-listen", "coordinator.ops_listen", &self.ops_listen),
+            flag("--name", "coordinator.name", &self.name),
+            flag("--grace", "coordinator.grace", &self.grace),
+        ];
+        self.configured.told(flags.into_iter().flatten().chain(slots(&self.slots)?).collect())
     }
 }
 
@@ -188,6 +222,16 @@ impl ProcessArgs {
         ];
         flags.into_iter().flatten().collect()
     }
+}
+
+fn slots(given: &Option<String>) -> Result<Vec<Flag>, Fault> {
+    let all = given.iter().flat_map(|slots| slots.split(',')).map(|slot| {
+        let (class, count) = slot
+            .split_once('=')
+            .ok_or_else(|| refused(format!("worker.slots {slot:?} is not CLASS=N, such as light=1 (flag --slots)")))?;
+        Ok(flag("--slots", &format!("worker.slots.{class}"), &Some(count.to_owned())))
+    });
+    Ok(all.collect::<Result<Vec<_>, Fault>>()?.into_iter().flatten().collect())
 }
 
 fn flag(name: &'static str, key: &str, value: &Option<String>) -> Option<Flag> {

@@ -13,12 +13,15 @@ use framefleet_model::fault::Fault;
 use super::layers::Merged;
 use super::raw::{Raw, RawBridge, RawCoordinator, RawLimits, RawTelemetry, RawWorker};
 use super::reading::{Reading, text};
+use super::triggers::Places;
 use super::{
-    BridgeConfig, BridgeRole, Config, CoordinatorConfig, LimitsConfig, ScratchBound, WorkerConfig, queues, servers,
-    triggers,
+    BridgeConfig, BridgeRole, Config, CoordinatorConfig, LimitsConfig, ScratchBound, ServeRole, WorkerConfig, queues,
+    servers, triggers,
 };
 
 const AUTO: &str = "auto";
+/// What whoever starts one process for themselves may do with it: what they may do without it.
+const EVERY_FILE: &str = "file:///";
 const MERGE_SLOTS_MAX: u32 = 64;
 const SLOTS_MAX: u32 = 256;
 const SECOND: Duration = Duration::from_secs(1);
@@ -49,8 +52,31 @@ pub(super) fn config(merged: &Merged) -> Result<Config, Fault> {
         telemetry: telemetry_of(&reading, &telemetry)?,
         limits,
     };
-    let triggers = triggers::of(&reading, (&pipelines, &triggers), &config)?;
+    let places = Places { work: &config.work, storage: &config.storage, folders: &config.folders };
+    let triggers = triggers::of(&reading, (&pipelines, &triggers), places)?;
     Ok(Config { triggers: triggers.into(), ..config })
+}
+
+/// `work` is where the process keeps its work objects.
+pub(super) fn serve_role(merged: &Merged, work: &str) -> Result<ServeRole, Fault> {
+    let Raw { storage, pipelines, triggers, coordinator, worker, telemetry, limits, .. } = merged.raw()?;
+    let reading = Reading { merged };
+    let (storage, mut folders) = servers::storage(&reading, &storage)?;
+    if storage.is_empty() && folders.is_empty() {
+        folders.push(EVERY_FILE.to_owned());
+    }
+    let limits = limits_of(&reading, &limits)?;
+    let places = Places { work, storage: &storage, folders: &folders };
+    let triggers = triggers::of(&reading, (&pipelines, &triggers), places)?.into();
+    Ok(ServeRole {
+        triggers,
+        coordinator: coordinator_of(&reading, &coordinator, &limits)?,
+        worker: worker_of(&reading, &worker)?,
+        telemetry: telemetry_of(&reading, &telemetry)?,
+        storage,
+        folders,
+        limits,
+    })
 }
 
 pub(super) fn bridge_role(merged: &Merged) -> Result<BridgeRole, Fault> {

@@ -318,7 +318,7 @@ const BRIDGE: [Key; 3] = [
     open("name", "\"\"", "text", "What logs call this process; the host's name where nothing is set."),
 ];
 
-const QUEUES: [Key; 9] = [
+const QUEUES: [Key; 11] = [
     open("name", "\"\"", "name", "The queue's name, which the notices' routing keys end with."),
     open("endpoint", "\"\"", "URL", "The server, as https://<account>.mns.<region>.aliyuncs.com."),
     open("http", "\"tls\"", "tls or plain", "Whether the endpoint is reached by https:// or, as `plain`, by http://."),
@@ -334,6 +334,13 @@ const QUEUES: [Key; 9] = [
     open("secret_file", "\"\"", "path", "A file that holds `secret`, instead of it."),
     secret("token", "The security token of a temporary access key."),
     open("wait", "\"20s\"", "duration, 1s to 30s", "How long one request waits for a message."),
+    open(
+        "signature",
+        "\"v2\"",
+        "v2 or v4",
+        "How requests are signed: `v4` by a key that is of use in one region on one day.",
+    ),
+    open("region", "\"\"", "name", "The region that `v4` signs for; that of the endpoint's host where nothing is set."),
 ];
 
 const TELEMETRY: [Key; 2] = [

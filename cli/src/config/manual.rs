@@ -6,7 +6,8 @@ const HEAD: &str = "\
 # Configuration of a fleet
 
 `framefleet coordinator`, `worker` and `bridge` read one configuration, in five layers, the later over the earlier; a \
-bridge needs `[broker]` and `[bridge]` alone:
+bridge needs `[broker]` and `[bridge]` alone, and `framefleet serve` has store, broker, work objects and scratch folders of \
+its own:
 
 1. the defaults below,
 2. `/etc/framefleet/framefleet.toml`, if it is there,

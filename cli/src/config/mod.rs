@@ -28,6 +28,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use framefleet_bridge::bridge::Signature;
 use framefleet_common::adapters::blob::url;
 use framefleet_common::ports::broker::Class;
 use framefleet_common::process::telemetry::Telemetry;
@@ -54,6 +55,19 @@ pub struct Config {
     pub coordinator: CoordinatorConfig,
     pub worker: WorkerConfig,
     pub bridge: BridgeConfig,
+    pub telemetry: Telemetry,
+    pub limits: LimitsConfig,
+}
+
+/// What one process with everything needs: its store, its broker and its work objects are its own.
+#[derive(Clone, Debug)]
+pub struct ServeRole {
+    pub storage: Vec<StorageConfig>,
+    /// All of this machine's where no storage is set up.
+    pub folders: Vec<String>,
+    pub triggers: Arc<[Trigger]>,
+    pub coordinator: CoordinatorConfig,
+    pub worker: WorkerConfig,
     pub telemetry: Telemetry,
     pub limits: LimitsConfig,
 }
@@ -199,6 +213,7 @@ pub struct QueueConfig {
     pub name: String,
     /// `https://…` or `http://…`, without a slash at its end.
     pub endpoint: String,
+    pub signature: Signature,
     pub credentials: Credentials,
     pub wait: Duration,
 }
@@ -217,6 +232,12 @@ pub trait Logged {
 }
 
 impl Logged for Config {
+    fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
+    }
+}
+
+impl Logged for ServeRole {
     fn telemetry(&self) -> &Telemetry {
         &self.telemetry
     }
@@ -245,9 +266,15 @@ impl StorageConfig {
     }
 }
 
-impl Config {
+/// What keys that leave it to the machine come to here.
+struct Here<'a> {
+    coordinator: &'a CoordinatorConfig,
+    worker: &'a WorkerConfig,
+}
+
+impl Here<'_> {
     fn meaning(&self, path: &str, text: &str) -> Option<String> {
-        let worker = &self.worker;
+        let worker = self.worker;
         match (path, text) {
             ("coordinator.name", "") => Some(self.coordinator.name.clone()),
             ("worker.name", "") => Some(worker.name.clone()),
@@ -272,7 +299,17 @@ pub struct Loaded<C> {
 pub fn load(told: &Told) -> Result<Loaded<Config>, Fault> {
     let merged = Merged::of(told)?;
     let config = checked::config(&merged)?;
-    let effective = effective::text(&merged, &|path, text| config.meaning(path, text));
+    let here = Here { coordinator: &config.coordinator, worker: &config.worker };
+    let effective = effective::text(&merged, &|path, text| here.meaning(path, text));
+    Ok(Loaded { config, effective })
+}
+
+/// For one process with everything, whose work objects lie at `work`.
+pub fn load_serve(told: &Told, work: &str) -> Result<Loaded<ServeRole>, Fault> {
+    let merged = Merged::of(told)?;
+    let config = checked::serve_role(&merged, work)?;
+    let here = Here { coordinator: &config.coordinator, worker: &config.worker };
+    let effective = effective::text(&merged, &|path, text| here.meaning(path, text));
     Ok(Loaded { config, effective })
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use framefleet_bridge::bridge::Signature;
 use framefleet_model::fault::Fault;
 use reqwest::Url;
 
@@ -32,6 +33,7 @@ pub(super) fn queues(reading: &Reading<'_>, raw: &[RawQueue]) -> Result<Vec<Queu
         all.push(QueueConfig {
             name,
             endpoint: endpoint(reading, (&section, raw))?,
+            signature: signature(reading, (&section, raw))?,
             credentials: access.read(reading, &section)?,
             wait: reading.duration(text(&key("wait"), &raw.wait), WAIT_MIN..=WAIT_MAX)?,
         });
@@ -57,4 +59,28 @@ fn endpoint(reading: &Reading<'_>, (section, raw): (&str, &RawQueue)) -> Result<
         return Err(refuse(format!("is not {form}")));
     }
     Ok(raw.endpoint.trim_end_matches('/').to_owned())
+}
+
+fn signature(reading: &Reading<'_>, (section, raw): (&str, &RawQueue)) -> Result<Signature, Fault> {
+    let (key, region) = (format!("{section}.signature"), format!("{section}.region"));
+    match (reading.one_of(text(&key, &raw.signature), [("v2", 2), ("v4", 4)])?, raw.region.as_str()) {
+        (2, "") => Ok(Signature::V2),
+        (2, set) => Err(reading.refuse(text(&region, set), "is of no use to signature v2")),
+        (_, "") => match region_of(&raw.endpoint) {
+            Some(region) => Ok(Signature::V4 { region }),
+            None => {
+                Err(reading.refuse_key(&region, "is not set, and signature v4 needs it: the endpoint does not say it"))
+            }
+        },
+        (_, set) => Ok(Signature::V4 { region: reading.word(text(&region, set))? }),
+    }
+}
+
+/// `https://1234567890.mns.cn-hangzhou-internal.aliyuncs.com` is in `cn-hangzhou`.
+fn region_of(endpoint: &str) -> Option<String> {
+    let url = Url::parse(endpoint).ok()?;
+    let (_, rest) = url.host_str()?.split_once(".mns.")?;
+    let region = rest.strip_suffix(".aliyuncs.com")?;
+    let region = region.strip_suffix("-vpc").unwrap_or(region);
+    Some(region.strip_suffix("-internal").unwrap_or(region).to_owned())
 }

@@ -149,6 +149,8 @@ pub(super) struct RawQueue {
     pub(super) secret_file: String,
     pub(super) token: String,
     pub(super) wait: String,
+    pub(super) signature: String,
+    pub(super) region: String,
 }
 
 #[derive(Deserialize)]

@@ -14,9 +14,9 @@ use framefleet_model::trigger::pipeline::{Pipeline, PipelineId};
 use framefleet_model::trigger::template::{Template, Variable};
 use framefleet_model::trigger::{Canary, Place, Trigger, rules};
 
+use super::StorageConfig;
 use super::raw::{RawPipeline, RawTrigger};
 use super::reading::{Reading, text};
-use super::{Config, StorageConfig};
 use crate::asked::{Asked, AskedOutput};
 use crate::images;
 use crate::location::Reach;
@@ -32,10 +32,18 @@ const SAMPLE_FOLDER: &str = "s3://outputs/";
 
 type Pipelines = BTreeMap<PipelineId, Arc<Pipeline>>;
 
+/// Where sources and outputs may lie, and where they may not.
+#[derive(Clone, Copy)]
+pub(super) struct Places<'a> {
+    pub(super) work: &'a str,
+    pub(super) storage: &'a [StorageConfig],
+    pub(super) folders: &'a [String],
+}
+
 pub(super) fn of(
     reading: &Reading<'_>,
     (pipelines, triggers): (&[RawPipeline], &[RawTrigger]),
-    config: &Config,
+    places: Places<'_>,
 ) -> Result<Vec<Trigger>, Fault> {
     let mut known = Pipelines::new();
     for (at, raw) in pipelines.iter().enumerate() {
@@ -45,11 +53,11 @@ pub(super) fn of(
             return Err(reading.refuse_key(&format!("pipelines[{at}].version"), format!("makes a second {id}")));
         }
     }
-    let entry = |(at, raw)| Entry { reading, at, raw, known: &known, config }.checked();
+    let entry = |(at, raw)| Entry { reading, at, raw, known: &known, places }.checked();
     let triggers = triggers.iter().enumerate().map(entry).collect::<Result<Vec<Trigger>, _>>()?;
     let conflict =
         |conflict: rules::Conflict| reading.refuse_key("triggers", format!("contradict each other: {conflict}"));
-    rules::check(&triggers, &config.work).map_err(conflict)?;
+    rules::check(&triggers, places.work).map_err(conflict)?;
     Ok(triggers)
 }
 
@@ -103,7 +111,7 @@ struct Entry<'a> {
     at: usize,
     raw: &'a RawTrigger,
     known: &'a Pipelines,
-    config: &'a Config,
+    places: Places<'a>,
 }
 
 impl Entry<'_> {
@@ -158,7 +166,7 @@ impl Entry<'_> {
     fn within_storage(&self, key: &str, value: &str, below: &str) -> Result<(), Fault> {
         let refuse = |why: &str| Err(self.refuse(key, value, why));
         let covered = if below.starts_with("file://") {
-            let folders = self.config.folders.iter().filter_map(|folder| url::to_path(folder).ok());
+            let folders = self.places.folders.iter().filter_map(|folder| url::to_path(folder).ok());
             let path = url::to_path(below).map_err(|fault| self.refuse(key, value, fault.message))?;
             folders.into_iter().any(|folder| path.starts_with(folder))
         } else {
@@ -167,7 +175,7 @@ impl Entry<'_> {
             let holds =
                 |prefix: &str| prefix.is_empty() || below.starts_with(&[prefix, "/"].concat()) || below == prefix;
             let is = |storage: &StorageConfig| (storage.provider, &storage.bucket) == (provider, &bucket);
-            self.config.storage.iter().any(|storage| is(storage) && holds(&storage.prefix))
+            self.places.storage.iter().any(|storage| is(storage) && holds(&storage.prefix))
         };
         if covered { Ok(()) } else { refuse("lies in no [[storage]], or not all that would be taken does") }
     }

@@ -157,8 +157,8 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use axum::Router;
-    use axum::extract::State;
-    use axum::http::Uri;
+    use axum::extract::{Request, State};
+    use axum::http::StatusCode;
     use reqsign_core::StaticEnv;
 
     use super::*;
@@ -195,19 +195,41 @@ mod tests {
         Service { url, asked }
     }
 
-    async fn give(State(given): State<Given>, uri: Uri) -> Result<String, axum::http::StatusCode> {
+    async fn give(State(given): State<Given>, request: Request) -> Result<String, StatusCode> {
+        if request.uri().path().starts_with("/latest/")
+            && let Some(said) = of_machine(&request)
+        {
+            return said;
+        }
         let number = given.asked.fetch_add(1, Ordering::SeqCst);
-        let seconds = given.seconds.get(number).ok_or(axum::http::StatusCode::SERVICE_UNAVAILABLE)?;
+        let seconds = given.seconds.get(number).ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
         let end = Timestamp::now() + Duration::from_secs(*seconds);
         let end = end.format_rfc3339_zulu();
         let fields = format!(
             "\"AccessKeyId\": \"id-{number}\", \"AccessKeySecret\": \"s\", \"SecurityToken\": \"t\", \"Expiration\": \"{end}\""
         );
-        Ok(if uri.query().is_some_and(|query| query.contains("AssumeRoleWithOIDC")) {
+        Ok(if request.uri().query().is_some_and(|query| query.contains("AssumeRoleWithOIDC")) {
             format!("{{\"Credentials\": {{{fields}}}}}")
         } else {
             format!("{{\"Code\": \"Success\", {fields}}}")
         })
+    }
+
+    /// What the service of an ECS machine says before it gives keys: it wants a token, and is asked for the role's name.
+    fn of_machine(request: &Request) -> Option<Result<String, StatusCode>> {
+        let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+        let below = request.uri().path().strip_prefix("/latest/meta-data/ram/security-credentials/");
+        match (request.method().as_str(), request.uri().path(), below) {
+            ("PUT", "/latest/api/token", _) if header("x-aliyun-ecs-metadata-token-ttl-seconds").is_some() => {
+                Some(Ok("a-token".to_owned()))
+            }
+            ("GET", _, Some(_)) if header("x-aliyun-ecs-metadata-token") != Some("a-token") => {
+                Some(Err(StatusCode::FORBIDDEN))
+            }
+            ("GET", _, Some("")) => Some(Ok("the-role".to_owned())),
+            ("GET", _, Some("the-role")) => None,
+            _ => Some(Err(StatusCode::NOT_FOUND)),
+        }
     }
 
     #[tokio::test]
@@ -245,6 +267,22 @@ mod tests {
             ("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true"),
         ]);
         assert_eq!(keys.get().await, Ok(key("id-0", "s", Some("t"))));
+    }
+
+    #[tokio::test]
+    async fn an_ecs_machines_role_is_asked_for_with_a_token() {
+        let service = service(&[3600]).await;
+        let at = |more: (&str, &str)| {
+            machine(&[("ALIBABA_CLOUD_ECS_METADATA_SERVICE_ENDPOINT", service.url.as_str()), more])
+        };
+        let without = at(("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true")).get().await.unwrap_err();
+        assert!(without.starts_with("no access key of Alibaba Cloud"), "{without}");
+        assert!(at(("ALIBABA_CLOUD_ECS_METADATA", "another-role")).get().await.is_err());
+        assert_eq!(service.asked.load(Ordering::SeqCst), 0);
+        let keys = at(("ALIBABA_CLOUD_IMDSV1_DISABLED", "true"));
+        assert_eq!(keys.get().await, Ok(key("id-0", "s", Some("t"))));
+        assert_eq!(keys.get().await, Ok(key("id-0", "s", Some("t"))));
+        assert_eq!(service.asked.load(Ordering::SeqCst), 1, "kept");
     }
 
     #[tokio::test]

@@ -6,6 +6,8 @@
 //! ```
 
 mod queue;
+/// How requests are signed.
+pub mod signatures;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -17,9 +19,12 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot, watch};
 
 use self::queue::Queue;
+use self::signatures::Version;
 
 pub const KEY_ID: &str = "test-key";
 pub const SECRET: &str = "test-secret";
+/// That the newer signature is of.
+pub const REGION: &str = "test-region";
 
 /// Ends with its value.
 pub struct Mns {
@@ -46,6 +51,7 @@ struct Shared {
     /// Requests of these kinds wait.
     held: watch::Sender<Vec<Asked>>,
     seen: Mutex<BTreeMap<Asked, usize>>,
+    signed: Mutex<BTreeMap<Version, usize>>,
     /// What a request must carry besides its signature.
     token: Mutex<Option<String>>,
 }
@@ -68,6 +74,7 @@ impl Mns {
             faults: Mutex::default(),
             held: watch::Sender::new(Vec::new()),
             seen: Mutex::default(),
+            signed: Mutex::default(),
             token: Mutex::default(),
         });
         let (stop, stopped) = oneshot::channel();
@@ -140,6 +147,16 @@ impl Mns {
     /// How many requests of this kind came.
     pub fn seen(&self, asked: Asked) -> usize {
         lock(&self.shared.seen).get(&asked).copied().unwrap_or_default()
+    }
+
+    /// How many requests were signed so, and well.
+    pub fn signed(&self, version: Version) -> usize {
+        lock(&self.shared.signed).get(&version).copied().unwrap_or_default()
+    }
+
+    /// Of every message a letter is another the next so many times that it is given out.
+    pub fn garble(&self, queue: &str, times: u32) {
+        lock(&self.shared.queues).get_mut(queue).expect("a queue of these").garble(times);
     }
 
     /// From now on requests must carry this security token.

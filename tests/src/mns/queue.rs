@@ -6,6 +6,8 @@ pub(super) struct Queue {
     pub(super) visibility: Duration,
     messages: Vec<Message>,
     sent: usize,
+    /// So often is each message given out as another.
+    garbled: u32,
 }
 
 struct Message {
@@ -20,6 +22,8 @@ struct Message {
 pub(super) struct Given {
     pub(super) id: String,
     pub(super) body: String,
+    /// What it was when it came.
+    pub(super) sent: String,
     pub(super) handle: String,
     pub(super) times: u32,
 }
@@ -29,7 +33,7 @@ pub(super) struct Void;
 
 impl Queue {
     pub(super) fn new(visibility: Duration) -> Self {
-        Self { visibility, messages: Vec::new(), sent: 0 }
+        Self { visibility, messages: Vec::new(), sent: 0, garbled: 0 }
     }
 
     pub(super) fn send(&mut self, body: String) -> String {
@@ -49,13 +53,16 @@ impl Queue {
 
     pub(super) fn receive(&mut self, most: usize) -> Vec<Given> {
         let until = Instant::now() + self.visibility;
+        let garbled = self.garbled;
         let free = self.messages.iter_mut().filter(|message| message.is_free());
         free.take(most)
             .map(|message| {
                 message.times += 1;
                 let handle = fresh_handle();
                 message.held = Some((until, handle.clone()));
-                Given { id: message.id.clone(), body: message.body.clone(), handle, times: message.times }
+                let sent = message.body.clone();
+                let body = if message.times <= garbled { [&sent, "x"].concat() } else { sent.clone() };
+                Given { id: message.id.clone(), body, sent, handle, times: message.times }
             })
             .collect()
     }
@@ -76,6 +83,10 @@ impl Queue {
         let next = fresh_handle();
         message.held = Some((Instant::now() + visibility, next.clone()));
         Ok(next)
+    }
+
+    pub(super) fn garble(&mut self, times: u32) {
+        self.garbled = times;
     }
 
     pub(super) fn expire(&mut self) {

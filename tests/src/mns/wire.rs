@@ -6,21 +6,19 @@ use std::time::{Duration, SystemTime};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use framefleet_model::percent;
 use framefleet_model::xml::{Element, escape};
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha1::Sha1;
+use md5::{Digest as _, Md5};
 
 use super::queue::{Given, Queue};
-use super::{Asked, KEY_ID, SECRET, Shared, lock};
+use super::{Asked, Shared, lock, signatures};
 
 const NAMESPACE: &str = "http://mns.aliyuncs.com/doc/v1/";
 const SKEW_MAX: Duration = Duration::from_secs(15 * 60);
 const BATCH_MAX: usize = 16;
 const BODY_BYTES_MAX: usize = 64 << 10;
 
-type Refused = (u16, String);
+pub(super) type Refused = (u16, String);
 
 /// A request taken apart.
 struct Taken {
@@ -50,7 +48,8 @@ async fn perform(shared: &Shared, request: Request) -> Result<(u16, String), Ref
     let body = axum::body::to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| refused(400, "InvalidArgument"))?;
     let resource = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
     let token = lock(&shared.token).clone();
-    check(&parts.method, (&resource, &parts.headers), token.as_deref())?;
+    let signed = check(&parts.method, (&resource, &parts.headers), token.as_deref())?;
+    *lock(&shared.signed).entry(signed).or_default() += 1;
     let taken = Taken::of(&parts.method, &resource, String::from_utf8_lossy(&body).into_owned())?;
     *lock(&shared.seen).entry(taken.asked).or_default() += 1;
     let mut held = shared.held.subscribe();
@@ -80,7 +79,9 @@ impl Taken {
             _ => return Err(unknown()),
         };
         let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-        let query = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        // The newer signature has values in code; the older has them as they are, and none has a % in it.
+        let plain = |value: &str| percent::decode(value).and_then(|bytes| String::from_utf8(bytes).ok());
+        let query = pairs.filter_map(|(name, value)| Some((name.to_owned(), plain(value)?))).collect();
         Ok(Self { asked, queue, query, body })
     }
 
@@ -94,7 +95,11 @@ impl Taken {
     }
 }
 
-fn check(method: &Method, (resource, headers): (&str, &HeaderMap), token: Option<&str>) -> Result<(), Refused> {
+fn check(
+    method: &Method,
+    (resource, headers): (&str, &HeaderMap),
+    token: Option<&str>,
+) -> Result<signatures::Version, Refused> {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let date = httpdate::parse_http_date(header("date")).map_err(|_| refused(400, "InvalidDateHeader"))?;
     let now = SystemTime::now();
@@ -105,26 +110,11 @@ fn check(method: &Method, (resource, headers): (&str, &HeaderMap), token: Option
     if header("x-mns-version") != "2015-06-06" {
         return Err(refused(400, "InvalidVersion"));
     }
-    let said = header("authorization").strip_prefix("MNS ").and_then(|said| said.split_once(':'));
-    let (key, signature) = said.ok_or_else(|| refused(400, "InvalidAuthorizationHeader"))?;
-    if key != KEY_ID {
-        return Err(refused(403, "InvalidAccessKeyId"));
-    }
-    let own = headers.iter().filter(|(name, _)| name.as_str().starts_with("x-mns-"));
-    let mut own: Vec<String> =
-        own.map(|(name, value)| format!("{name}:{}\n", value.to_str().unwrap_or_default())).collect();
-    own.sort();
-    let (md5, content_type, date) = (header("content-md5"), header("content-type"), header("date"));
-    let text = format!("{method}\n{md5}\n{content_type}\n{date}\n{}{resource}", own.concat());
-    let mut mac = Hmac::<Sha1>::new_from_slice(SECRET.as_bytes()).map_err(|_| refused(500, "InternalError"))?;
-    mac.update(text.as_bytes());
-    if BASE64.encode(mac.finalize().into_bytes()) != signature {
-        return Err(refused(403, "SignatureDoesNotMatch"));
-    }
+    let signed = signatures::check(method, resource, headers)?;
     if token.is_some_and(|token| header("security-token") != token) {
         return Err(refused(403, "InvalidSecurityToken"));
     }
-    Ok(())
+    Ok(signed)
 }
 
 fn attributes(shared: &Shared, taken: &Taken) -> Result<(u16, String), Refused> {
@@ -169,10 +159,11 @@ async fn receive(shared: &Shared, taken: &Taken) -> Result<(u16, String), Refuse
 }
 
 fn message(given: &Given) -> String {
-    let Given { id, body, handle, times } = given;
+    let Given { id, body, handle, times, sent } = given;
+    let md5: String = Md5::digest(sent).iter().map(|byte| format!("{byte:02X}")).collect();
     format!(
-        "<Message><MessageId>{id}</MessageId><MessageBodyMD5>C5DD56A39F5F7BB8B3337C6D11B6D8C7</MessageBodyMD5>\
-         <MessageBody>{}</MessageBody><EnqueueTime>1250700979248</EnqueueTime><FirstDequeueTime>1250700779318</FirstDequeueTime>\
+        "<Message><MessageId>{id}</MessageId><MessageBodyMD5>{md5}</MessageBodyMD5><MessageBody>{}</MessageBody>\
+         <EnqueueTime>1250700979248</EnqueueTime><FirstDequeueTime>1250700779318</FirstDequeueTime>\
          <NextVisibleTime>1250700799348</NextVisibleTime><DequeueCount>{times}</DequeueCount><Priority>8</Priority>\
          <ReceiptHandle>{}</ReceiptHandle></Message>",
         escape(body),
@@ -224,6 +215,6 @@ fn response(status: u16, text: String) -> Response<Body> {
     built.expect("a status and a type that exist")
 }
 
-fn refused(status: u16, code: &str) -> Refused {
+pub(super) fn refused(status: u16, code: &str) -> Refused {
     (status, code.to_owned())
 }

@@ -20,6 +20,8 @@ pub mod fleet;
 pub mod jobs;
 /// One process.
 pub mod role;
+/// One process with everything.
+pub mod serve;
 /// The services behind a fleet.
 pub mod servers;
 /// What must hold when all is over.

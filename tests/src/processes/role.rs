@@ -15,6 +15,8 @@ pub enum Kind {
     Coordinator,
     Worker,
     Bridge,
+    /// All in one process.
+    Serve,
 }
 
 /// How a process is started, and again after it died.
@@ -24,8 +26,9 @@ pub struct Launch {
     pub name: String,
     pub config: PathBuf,
     pub log: PathBuf,
+    /// Of one process with everything, its state folder.
     pub scratch: PathBuf,
-    /// The API of a coordinator.
+    /// The API of a coordinator, or of one process with everything.
     pub api: u16,
     pub ops: u16,
     pub flags: Vec<String>,
@@ -145,10 +148,12 @@ impl Launch {
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).arg("--config").arg(&self.config).args(["--name", &self.name]);
         command.args(["--ops-listen", &address(self.ops)]);
-        if self.kind != Kind::Bridge {
-            command.arg("--scratch").arg(&self.scratch);
+        match self.kind {
+            Kind::Coordinator | Kind::Worker => drop(command.arg("--scratch").arg(&self.scratch)),
+            Kind::Serve => drop(command.arg("--state-dir").arg(&self.scratch)),
+            Kind::Bridge => {}
         }
-        if self.kind == Kind::Coordinator {
+        if matches!(self.kind, Kind::Coordinator | Kind::Serve) {
             command.args(["--listen", &address(self.api)]);
         }
         command.args(&self.flags).envs(self.env.iter().cloned()).env("NO_COLOR", "1").stdin(Stdio::null());
@@ -162,6 +167,7 @@ impl Launch {
             Kind::Coordinator => "coordinator",
             Kind::Worker => "worker",
             Kind::Bridge => "bridge",
+            Kind::Serve => "serve",
         }
     }
 

@@ -4,7 +4,7 @@ use super::post;
 use super::rabbit::Rabbit;
 use super::redis::RedisServer;
 use super::relay::Relay;
-use super::s3::{KEY_ID, S3Server, SECRET, Trouble};
+use super::s3::{HOSTED_BUCKET, KEY_ID, Manners, S3Server, SECRET, Trouble};
 use std::path::PathBuf;
 
 use tokio::runtime::Runtime;
@@ -204,6 +204,35 @@ impl Buckets {
     /// Uploads that were begun and neither completed nor given up.
     pub fn uploads(&self) -> usize {
         self.0.uploads()
+    }
+}
+
+/// The same server with the manners and refusals of Alibaba's OSS, and its one bucket.
+pub struct OssBucket(S3Server);
+
+impl OssBucket {
+    pub const NAME: &str = HOSTED_BUCKET;
+
+    pub fn start() -> Self {
+        let server = S3Server::start();
+        server.bucket(Self::NAME);
+        server.set_manners(Manners::Oss);
+        Self(server)
+    }
+
+    /// Its `[[storage]]`.
+    pub fn settings(&self) -> String {
+        format!(
+            "[[storage]]\nurl = \"oss://{}\"\nendpoint = \"{}\"\nregion = \"cn-hangzhou\"\nkey_id = \"{KEY_ID}\"\n\
+             secret = \"{SECRET}\"\nhttp = \"plain\"\n",
+            Self::NAME,
+            self.0.endpoint()
+        )
+    }
+
+    /// Where an object lies on disk.
+    pub fn path(&self, key: &str) -> PathBuf {
+        self.0.path(&[Self::NAME, "/", key].concat())
     }
 }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 use framefleet_model::event::{
     BucketName, Claims, Format, Provider, Upload, UploadKey, UploadKind, WallTime, decode, encode,
 };
-use framefleet_tests::mns::{Asked, KEY_ID, Mns, SECRET};
+use framefleet_tests::mns::signatures::Version;
+use framefleet_tests::mns::{Asked, KEY_ID, Mns, REGION, SECRET};
 use framefleet_tests::processes::fleet::{Fleet, Special};
 use framefleet_tests::processes::role::Kind;
 use framefleet_tests::processes::servers::{Alarm, Servers};
@@ -187,6 +188,45 @@ fn a_queue_that_fails_is_told_of_and_asked_again() {
     let failures =
         |kind: &str| fleet.figure("b", &format!("framefleet_bridge_queue_failures_total{{kind=\"{kind}\"}}"));
     assert_eq!((failures("away"), failures("throttled"), failures("denied")), (3, 2, 0));
+}
+
+/// By the newer signature, with a handle of letters that a query has in code.
+#[test]
+fn requests_by_the_newer_signature_do_the_same() {
+    let servers = Servers::start();
+    let mns = Mns::start(&["films"], 2 * SECOND);
+    let mut fleet = Fleet::new(&servers, "newer");
+    let lines = format!("{}\nsignature = \"v4\"\nregion = \"{REGION}\"", access(SECRET));
+    fleet.configure(&mns.settings(&lines));
+    mns.hold(&[Asked::Delete]);
+    tell(&mns, "films", 0..20);
+    fleet.add(Kind::Bridge, "b");
+    until("they are to be deleted", || mns.seen(Asked::Delete) > 0);
+    mns.hold(&[]);
+    until("all are handed on", || mns.left("films") == 0);
+    servers.sound_alarm(Alarm::On);
+    tell(&mns, "films", 20..21);
+    until("it is held on to", || mns.seen(Asked::Extend) > 1);
+    servers.sound_alarm(Alarm::Off);
+    until("it is handed on as well", || mns.left("films") == 0);
+    assert_all(&taken(&servers, "newer"), 21);
+    assert_eq!(mns.signed(Version::V2), 0);
+    assert_eq!(fleet.figure("b", "framefleet_bridge_queue_failures_total{kind=\"denied\"}"), 0);
+}
+
+#[test]
+fn a_message_that_is_not_as_it_was_sent_is_left_until_it_is() {
+    let servers = Servers::start();
+    let mns = Mns::start(&["films"], SECOND);
+    let mut fleet = fleet(&servers, "garbled", &mns);
+    mns.garble("films", 2);
+    tell(&mns, "films", 0..3);
+    fleet.add(Kind::Bridge, "b");
+    until("all are handed on", || mns.left("films") == 0);
+    assert_all(&taken(&servers, "garbled"), 3);
+    until("it has counted them", || done(&fleet, "deleted") == 3);
+    assert_eq!((done(&fleet, "damaged"), done(&fleet, "published")), (6, 3));
+    assert!(fleet.role("b").log().contains("is not as it was sent"), "{}", fleet.role("b").log());
 }
 
 #[test]

@@ -2,3 +2,4 @@
 #![expect(clippy::unwrap_used, reason = "a test program")]
 
 mod bridge;
+mod jobs;

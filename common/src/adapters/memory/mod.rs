@@ -2,5 +2,7 @@
 
 /// Hints by class and events by subscription.
 pub mod broker;
+/// The same, with a file of what the world is told.
+pub mod journal;
 /// The store that keeps nothing: for tests and simulation only.
 pub mod store;

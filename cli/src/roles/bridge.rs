@@ -15,7 +15,7 @@ use prometheus::Registry;
 use tracing::info;
 
 use crate::config::{BridgeRole, QueueConfig};
-use crate::shared;
+use crate::roles::shared;
 
 struct BrokerCheck(Arc<AmqpBroker>);
 
@@ -71,6 +71,7 @@ fn settings_of(queue: &QueueConfig) -> QueueSettings {
     QueueSettings {
         name: queue.name.clone(),
         endpoint: queue.endpoint.clone(),
+        signature: queue.signature.clone(),
         credentials: shared::credentials_of(&queue.credentials),
         wait: queue.wait,
     }

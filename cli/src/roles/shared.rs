@@ -1,5 +1,5 @@
-//! What every role of a fleet is wired to: Redis, RabbitMQ, the storages. The adapters of a fleet are named here, in
-//! `coordinator.rs`, in `worker.rs` and in `bridge.rs`, and nowhere else.
+//! What every role of a fleet is wired to: Redis, RabbitMQ, the storages. The adapters of a fleet are named in this folder
+//! and nowhere else.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -98,7 +98,7 @@ impl Connecting {
         (clock, classes): (Arc<dyn Clock>, Vec<Class>),
         stop: &CancellationToken,
     ) -> Result<Option<Services>, Fault> {
-        let (storages, work) = storages_of(config)?;
+        let (storages, work) = storages_of((&config.storage, &config.folders), &config.work)?;
         let Some(store) = self.store(config, &clock, stop).await? else { return Ok(None) };
         let broker = AmqpBroker::start(&broker_of(&config.broker, classes), clock.clone());
         let broker = Arc::new(broker.map_err(|e| Fault::new(FaultKind::Settings, e.to_string()))?);
@@ -231,7 +231,7 @@ pub async fn another_store(config: &Config, clock: Arc<dyn Clock>) -> Result<Red
 
 /// The store and the storages alone.
 pub async fn without_broker(config: &Config, clock: Arc<dyn Clock>) -> Result<Fleet, Fault> {
-    let (storages, work) = storages_of(config)?;
+    let (storages, work) = storages_of((&config.storage, &config.folders), &config.work)?;
     let store = Arc::new(another_store(config, clock.clone()).await?);
     let mint: Mint = Arc::new(|| Nonce::from_bytes(rand::random()));
     Ok(Fleet { store, broker: Arc::new(MemoryBroker::default()), clock, storages, work, mint })
@@ -269,18 +269,18 @@ pub fn broker_of(broker: &BrokerConfig, classes: Vec<Class>) -> AmqpSettings {
 }
 
 /// Where films and outputs may lie, and the work store, which is the fleet's own.
-fn storages_of(config: &Config) -> Result<(Storages, Root), Fault> {
+pub fn storages_of((buckets, folders): (&[StorageConfig], &[String]), work: &str) -> Result<(Storages, Root), Fault> {
     let settings = || {
-        let buckets = config.storage.iter().map(storage_of);
-        buckets.chain(config.folders.iter().cloned().map(folder)).collect::<Vec<_>>()
+        let buckets = buckets.iter().map(storage_of);
+        buckets.chain(folders.iter().cloned().map(folder)).collect::<Vec<_>>()
     };
     // A folder of work objects needs no entry of its own; a bucket is reached as its entry says.
-    let work = if config.work.starts_with("file://") {
-        Storages::new(vec![folder(config.work.clone())])?
+    let root = if work.starts_with("file://") {
+        Storages::new(vec![folder(work.to_owned())])?
     } else {
         Storages::new(settings())?
     };
-    Ok((Storages::with_closed(settings(), &config.work)?, work.root(&config.work)?))
+    Ok((Storages::with_closed(settings(), work)?, root.root(work)?))
 }
 
 fn folder(url: String) -> StorageSettings {

@@ -9,8 +9,9 @@ use framefleet_model::fault::Fault;
 
 use crate::args::roles::SweepArgs;
 use crate::config::Config;
+use crate::render;
+use crate::roles::shared;
 use crate::settings::refused;
-use crate::{render, shared};
 
 /// What is swept, checked.
 pub struct Asked {

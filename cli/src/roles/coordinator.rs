@@ -9,7 +9,6 @@ use framefleet_common::ports::clock::Clock;
 use framefleet_common::process::drain::Drain;
 use framefleet_common::process::probes::{Check, Probes};
 use framefleet_coordinator::coordinator::{Coordinator, CoordinatorSettings};
-use framefleet_coordinator::ops::http::{self, Api};
 use framefleet_coordinator::recover::{self, Recovered};
 use framefleet_model::fault::{Fault, FaultKind};
 use prometheus::Registry;
@@ -19,10 +18,9 @@ use tracing::info;
 
 use crate::app;
 use crate::config::Config;
-use crate::jobfile::schema;
 use crate::render;
-use crate::shared::{self, Connecting, StoreCheck, WorkCheck};
-use crate::submission;
+use crate::roles::api;
+use crate::roles::shared::{self, Connecting, StoreCheck, WorkCheck};
 
 pub async fn run(config: Config) -> Result<(), Fault> {
     let clock: Arc<dyn Clock> = Arc::new(HostClock::start());
@@ -66,13 +64,7 @@ async fn serve(
     };
     let coordinator = Coordinator::new(services.fleet.clone(), media, settings);
     coordinator.clear_scratch().await;
-    let (ops, read) = (Arc::new(coordinator.ops()), Arc::new(submission::read));
-    let api = Api { ops, read, schemas: schema::schemas(), stop: stop.clone() };
-    let served = async {
-        let ended = http::serve(listener, api).await;
-        ended.map_err(|e| Fault::new(FaultKind::Internal, format!("the API ended: {e}")))
-    };
-    let (served, ()) = tokio::join!(served, coordinator.run(stop.clone()));
+    let (served, ()) = tokio::join!(api::serve(&coordinator, listener, &stop), coordinator.run(stop.clone()));
     drop(coordinator);
     served
 }

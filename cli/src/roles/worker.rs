@@ -2,6 +2,7 @@
 //!
 //! Heartbeats have a thread, a runtime and a connection of their own: nothing that a slot does can hold them up.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -22,8 +23,8 @@ use tokio::sync::watch;
 use tracing::info;
 
 use crate::app;
-use crate::config::{Config, ScratchBound};
-use crate::shared::{self, BrokerCheck, Connecting, StoreCheck, WorkCheck};
+use crate::config::{Config, ScratchBound, WorkerConfig};
+use crate::roles::shared::{self, BrokerCheck, Connecting, StoreCheck, WorkCheck};
 
 const MIB: u64 = 1 << 20;
 
@@ -83,7 +84,7 @@ async fn serve(
         beat: config.limits.beat,
         lease: config.limits.lease,
         limits: SourceLimits::DEFAULT,
-        capacity: capacity(config),
+        capacity: capacity((&config.worker, &config.worker.scratch)),
         build: env!("CARGO_PKG_VERSION").to_owned(),
         metrics,
         pulse: Some(Pulse {
@@ -102,11 +103,12 @@ async fn serve(
     Ok(())
 }
 
-fn capacity(config: &Config) -> Need {
+/// What all tasks of a worker may use together, its scratch being in this folder.
+pub fn capacity((config, scratch): (&WorkerConfig, &Path)) -> Need {
     let mib = |bytes: u64| u32::try_from(bytes / MIB).unwrap_or(u32::MAX);
-    let scratch_mib = match config.worker.scratch_bytes_max {
-        ScratchBound::Free => framefleet_worker::slots::scratch_mib(&config.worker.scratch),
+    let scratch_mib = match config.scratch_bytes_max {
+        ScratchBound::Free => framefleet_worker::slots::scratch_mib(scratch),
         ScratchBound::Bytes(bytes) => mib(bytes),
     };
-    Need { memory_mib: mib(config.worker.memory_bytes_max), scratch_mib }
+    Need { memory_mib: mib(config.memory_bytes_max), scratch_mib }
 }

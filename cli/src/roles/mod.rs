@@ -1,0 +1,16 @@
+//! The processes that stay: each is wired together here, in one file for each.
+
+/// A coordinator's API.
+pub mod api;
+/// `framefleet bridge`.
+pub mod bridge;
+/// `framefleet coordinator`.
+pub mod coordinator;
+/// `framefleet serve`.
+pub mod serve;
+/// What every role of a fleet is wired to.
+pub mod shared;
+/// `framefleet sweep`.
+pub mod sweep;
+/// `framefleet worker`.
+pub mod worker;
