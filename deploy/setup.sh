@@ -12,7 +12,8 @@ build="build-essential pkg-config libgstreamer1.0-dev libgstreamer-plugins-base1
 run="gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
      gstreamer1.0-plugins-ugly gstreamer1.0-libav gstreamer1.0-x fonts-dejavu-core"
 # the servers are started by tests that need them, each in a folder and on ports of its own
-tests="ffmpeg openssl strace python3 python3-venv redis-server redis-sentinel rabbitmq-server"
+tests="ffmpeg openssl strace python3 python3-venv redis-server redis-sentinel rabbitmq-server
+     amqp-tools curl"
 
 packages="$build $run"
 case "${1:-}" in

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use framefleet_common::process::tls;
+use framefleet_coordinator::ops::planned::PlannedJson;
 use framefleet_coordinator::ops::wire::{JobJson, LetterJson, ListJson, Problem, SubmittedJson, ViewJson, WorkerJson};
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::pipeline::OnExisting;
@@ -17,11 +18,13 @@ use crate::location::Reach;
 use crate::render::{self, Table};
 use crate::request::check;
 use crate::settings::{refused, whole};
-use crate::{images, jobfile, render::print};
+use crate::{images, jobfile, planned, render::print};
 
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 /// A coordinator answers at once, or its store does not.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(60);
+/// A coordinator gives up before.
+const PLAN_TIME_MAX: Duration = Duration::from_secs(330);
 const JOBS_LISTED: std::ops::RangeInclusive<u32> = 1..=1000;
 /// Between two tries to go on following a job.
 const FOLLOW_PAUSE: Duration = Duration::from_secs(1);
@@ -32,6 +35,11 @@ const LINE_BYTES_MAX: usize = 1 << 20;
 pub async fn submit(args: &SubmitArgs) -> Result<(), Fault> {
     let asked = asked(args)?;
     let server = Server::of(&args.server)?;
+    if args.dry_run {
+        let asked = server.request(Method::POST, "v1/plans").timeout(PLAN_TIME_MAX).body(jobfile::to_json(&asked));
+        let planned: PlannedJson = server.ask(asked).await?;
+        return print(args.server.output, &planned, planned::table);
+    }
     let mut sent = server.request(Method::POST, "v1/jobs").body(jobfile::to_json(&asked));
     if let Some(key) = &args.terms.key {
         sent = sent.header("idempotency-key", key);
@@ -260,13 +268,13 @@ fn shown(view: &ViewJson) -> String {
 }
 
 /// A coordinator, somewhere.
-struct Server {
+pub(crate) struct Server {
     client: reqwest::Client,
     base: reqwest::Url,
 }
 
 impl Server {
-    fn of(args: &ServerArgs) -> Result<Self, Fault> {
+    pub(crate) fn of(args: &ServerArgs) -> Result<Self, Fault> {
         let base = args.server.trim_end_matches('/').to_owned() + "/";
         let base = reqwest::Url::parse(&base).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
         let base = base.ok_or_else(|| refused(format!("server {:?} is no http:// or https:// URL", args.server)))?;
@@ -276,7 +284,7 @@ impl Server {
         Ok(Self { client, base })
     }
 
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, self.url(path)).timeout(ANSWER_TIME_MAX)
     }
 
@@ -304,7 +312,7 @@ impl Server {
         Err(Fault::new(kind.copied().unwrap_or(FaultKind::Internal), problem.detail))
     }
 
-    async fn ask<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Fault> {
+    pub(crate) async fn ask<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Fault> {
         self.send(request).await?.json().await.map_err(|e| odd(causes(&e)))
     }
 }
@@ -325,7 +333,7 @@ fn hex_id(id: &str) -> Result<String, Fault> {
     if fits { Ok(id.to_owned()) } else { Err(refused(format!("{id:?} is no job id: 32 hexadecimal digits"))) }
 }
 
-fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     text.bytes()
         .map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") })
         .collect()

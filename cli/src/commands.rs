@@ -12,7 +12,7 @@ use crate::args::Command;
 use crate::args::roles::ConfiguredArgs;
 use crate::config::{Config, Loaded, Logged, Told};
 use crate::roles::{bridge, coordinator, serve, sweep, worker};
-use crate::{asking, config, doctor, exit, images, plan, probe, render, sample, transcode};
+use crate::{asking, config, doctor, exit, images, pipelines, plan, probe, render, sample, transcode};
 
 pub fn run(command: Command) -> ExitCode {
     match command {
@@ -28,6 +28,7 @@ pub fn run(command: Command) -> ExitCode {
         Command::Probe(args) => exit::code_of(parent(probe::run(&args))),
         Command::Submit(args) => exit::code_of(parent(asking::submit(&args))),
         Command::Jobs(args) => exit::code_of(parent(asking::jobs(&args.command))),
+        Command::Pipelines(args) => exit::code_of(parent(pipelines::run(&args.command))),
         Command::Dead(args) => exit::code_of(parent(asking::dead(&args.command))),
         Command::Workers(args) => exit::code_of(parent(asking::workers(&args))),
         Command::Serve(args) => exit::code_of(serve::asked(&args).and_then(|asked| {

@@ -28,6 +28,8 @@ pub mod location;
 pub mod made;
 /// Packages for players, as they are asked for.
 pub mod packaging;
+/// `framefleet pipelines`.
+pub mod pipelines;
 /// `framefleet plan`.
 pub mod plan;
 /// A plan as it is shown.

@@ -40,6 +40,7 @@ fn help_is_as_it_was_reviewed() {
         "bridge",
         "submit",
         "jobs",
+        "pipelines",
         "dead",
         "workers",
         "recover",

@@ -13,6 +13,7 @@ use framefleet_model::trigger::Trigger;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use prometheus::Registry;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::arrivals::Arrivals;
@@ -27,6 +28,7 @@ use crate::merge::MergeSlot;
 use crate::observe::Observer;
 use crate::ops::fleet::FleetOps;
 use crate::outbox::Outbox;
+use crate::preview::{PREVIEWS_MAX, Previews};
 use crate::repair::Repair;
 use crate::sweeper::Sweeper;
 use crate::uploads::Uploads;
@@ -61,18 +63,32 @@ pub struct Coordinator {
     settings: CoordinatorSettings,
     health: Health,
     observer: Observer,
+    /// Of all previews, whoever asks for them.
+    preview_turns: Arc<Semaphore>,
 }
 
 impl Coordinator {
     pub fn new(fleet: Fleet, media: Arc<dyn Media>, settings: CoordinatorSettings) -> Self {
         let classes: Vec<&str> = settings.classes.iter().map(Class::as_str).collect();
         let observer = Observer::new(&settings.metrics, &classes);
-        Self { fleet, media, settings, health: Health::new(observer.clone()), observer }
+        let preview_turns = Arc::new(Semaphore::new(PREVIEWS_MAX));
+        Self { fleet, media, settings, health: Health::new(observer.clone()), observer, preview_turns }
     }
 
     /// What users ask of a fleet.
     pub fn ops(&self) -> FleetOps {
-        FleetOps::new(self.effects(), self.inbox())
+        FleetOps::new(self.effects(), self.inbox(), self.previews())
+    }
+
+    fn previews(&self) -> Previews {
+        Previews {
+            inbox: self.inbox(),
+            media: self.media.clone(),
+            clock: self.fleet.clock.clone(),
+            mint: self.fleet.mint.clone(),
+            scratch: self.settings.scratch.join("previews"),
+            turns: self.preview_turns.clone(),
+        }
     }
 
     fn bucket_sweep(&self) -> BucketSweep {

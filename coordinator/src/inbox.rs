@@ -246,7 +246,7 @@ impl Inbox {
     }
 
     /// The source as it is now; a source that changes under its job fails it.
-    async fn source_facts(&self, url: &str) -> Result<SourceFacts, Fault> {
+    pub(crate) async fn source_facts(&self, url: &str) -> Result<SourceFacts, Fault> {
         let facts = self.storages.object(url, Side::Source)?.facts().await?;
         if facts.size == 0 {
             return Err(Fault::new(FaultKind::Corrupt, format!("source {url} is empty: 0 bytes")));

@@ -44,6 +44,8 @@ mod outbox;
 mod owners;
 /// Uploads that wait.
 mod parked;
+/// A plan before there is any job.
+pub mod preview;
 /// Destinations, looked at first and filled last.
 mod publish;
 /// A lost store is built anew.

@@ -8,6 +8,8 @@ pub mod beeps;
 pub mod bench;
 /// Small clips that many tests share.
 pub mod clip;
+/// A cloud on one's own machine.
+pub mod cloud;
 /// A folder of real media and what is known of it.
 pub mod corpus;
 /// The list of cases that covers them.

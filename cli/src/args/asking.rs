@@ -1,5 +1,9 @@
 //! The command lines of those who ask a coordinator.
 
+#![allow(rustdoc::broken_intra_doc_links, reason = "brackets name tables of the configuration in what --help prints")]
+
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
 use super::{FilmArgs, Format};
@@ -14,6 +18,9 @@ pub struct SubmitArgs {
     /// Stay until the job is over, and end as it did
     #[arg(long)]
     pub wait: bool,
+    /// Show the plan that the job would get, and submit nothing
+    #[arg(long, conflicts_with = "wait")]
+    pub dry_run: bool,
     #[command(flatten)]
     pub terms: TermsArgs,
     #[command(flatten)]
@@ -88,6 +95,40 @@ pub struct OneArgs {
     /// The id
     #[arg(value_name = "ID")]
     pub id: String,
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct PipelinesArgs {
+    #[command(subcommand)]
+    pub command: PipelinesCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PipelinesCommand {
+    /// List the pipelines that a coordinator knows, every version of each
+    List(WorkersArgs),
+    /// Show all versions of a pipeline, or one of them
+    Show(NamedArgs),
+    /// Say whether a coordinator would take pipelines and triggers beside its own
+    Validate(ValidateArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct NamedArgs {
+    /// The name, or name@version
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ValidateArgs {
+    /// [[pipelines]] and [[triggers]] as a .toml file, or the same as YAML or JSON
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
     #[command(flatten)]
     pub server: ServerArgs,
 }

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use asking::{DeadArgs, JobsArgs, SubmitArgs, WorkersArgs};
+use asking::{DeadArgs, JobsArgs, PipelinesArgs, SubmitArgs, WorkersArgs};
 use images::{GifArgs, SpritesArgs, ThumbnailsArgs};
 use roles::{BridgeArgs, CoordinatorArgs, RecoverArgs, ServeArgs, SweepArgs, WorkerArgs};
 
@@ -60,6 +60,8 @@ pub enum Command {
     Submit(SubmitArgs),
     /// Look at a coordinator's jobs, cancel them, begin them anew
     Jobs(JobsArgs),
+    /// Look at a coordinator's pipelines, and whether it would take others
+    Pipelines(PipelinesArgs),
     /// Look at what was given up, and try it again
     Dead(DeadArgs),
     /// Say which workers are there

@@ -11,6 +11,7 @@ use framefleet_coordinator::bucket_sweep::Pace;
 use framefleet_model::fault::Fault;
 
 use super::layers::Merged;
+use super::pipelines::Rules;
 use super::raw::{Raw, RawBridge, RawCoordinator, RawLimits, RawTelemetry, RawWorker};
 use super::reading::{Reading, text};
 use super::triggers::Places;
@@ -46,6 +47,7 @@ pub(super) fn config(merged: &Merged) -> Result<Config, Fault> {
         storage,
         folders,
         triggers: Arc::default(),
+        rules: Arc::default(),
         coordinator: coordinator_of(&reading, &coordinator, &limits)?,
         worker: worker_of(&reading, &worker)?,
         bridge: bridge_of(&reading, &bridge)?,
@@ -54,7 +56,8 @@ pub(super) fn config(merged: &Merged) -> Result<Config, Fault> {
     };
     let places = Places { work: &config.work, storage: &config.storage, folders: &config.folders };
     let triggers = triggers::of(&reading, (&pipelines, &triggers), places)?;
-    Ok(Config { triggers: triggers.into(), ..config })
+    let rules = Arc::new(Rules::of(merged, &triggers, places));
+    Ok(Config { triggers: triggers.into(), rules, ..config })
 }
 
 /// `work` is where the process keeps its work objects.
@@ -67,9 +70,11 @@ pub(super) fn serve_role(merged: &Merged, work: &str) -> Result<ServeRole, Fault
     }
     let limits = limits_of(&reading, &limits)?;
     let places = Places { work, storage: &storage, folders: &folders };
-    let triggers = triggers::of(&reading, (&pipelines, &triggers), places)?.into();
+    let triggers = triggers::of(&reading, (&pipelines, &triggers), places)?;
+    let rules = Arc::new(Rules::of(merged, &triggers, places));
     Ok(ServeRole {
-        triggers,
+        triggers: triggers.into(),
+        rules,
         coordinator: coordinator_of(&reading, &coordinator, &limits)?,
         worker: worker_of(&reading, &worker)?,
         telemetry: telemetry_of(&reading, &telemetry)?,

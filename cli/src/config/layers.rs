@@ -80,6 +80,15 @@ impl Merged {
         }
         layers.push(environment(&told.environment));
         layers.push(flags(&told.flags));
+        Self::of_layers(layers)
+    }
+
+    /// The defaults, and beside them these tables.
+    pub(super) fn of_tables(tables: Map<String, Value>) -> Result<Self, Fault> {
+        Self::of_layers(vec![defaults(), Layer(tables)])
+    }
+
+    fn of_layers(layers: Vec<Layer>) -> Result<Self, Fault> {
         let merged = layers.into_iter().fold(::config::Config::builder(), |built, layer| built.add_source(layer));
         let merged = merged.build().and_then(|merged| merged.collect()).map_err(|e| refused(e.to_string()))?;
         let mut values = merged;
@@ -120,7 +129,7 @@ impl Merged {
         Some(&table.get(key)?.kind)
     }
 
-    fn tables(&self, section: &str) -> &[Value] {
+    pub(super) fn tables(&self, section: &str) -> &[Value] {
         let (outer, inner) = section.split_once('.').map_or((section, None), |(outer, inner)| (outer, Some(inner)));
         let found = self.values.get(outer).and_then(|value| match (&value.kind, inner) {
             (ValueKind::Table(table), Some(inner)) => table.get(inner),
@@ -313,7 +322,7 @@ fn known(path: &str, leaf: &Leaf) -> Result<(), Fault> {
 }
 
 /// A parser's words without the lines that it quotes, which may hold secrets.
-fn unquoted(text: &str) -> String {
+pub(super) fn unquoted(text: &str) -> String {
     let quotes = |line: &&str| !line.trim().is_empty() && !line.contains(" | ") && !line.trim_end().ends_with('|');
     text.lines().filter(quotes).map(str::trim).collect::<Vec<_>>().join(": ")
 }

@@ -15,6 +15,8 @@ pub mod keys;
 mod layers;
 /// docs/CONFIG.md.
 pub mod manual;
+/// Pipelines as they are shown, and rules that are looked at.
+pub mod pipelines;
 mod queues;
 mod raw;
 mod reading;
@@ -39,6 +41,7 @@ use framefleet_model::trigger::Trigger;
 
 use layers::Merged;
 pub use layers::{Flag, Told};
+use pipelines::Rules;
 use secret::{Secret, ServerUrl};
 
 #[derive(Clone, Debug)]
@@ -52,6 +55,8 @@ pub struct Config {
     pub folders: Vec<String>,
     /// Those that may stand beside one another.
     pub triggers: Arc<[Trigger]>,
+    /// The same as they are written, with their pipelines.
+    pub rules: Arc<Rules>,
     pub coordinator: CoordinatorConfig,
     pub worker: WorkerConfig,
     pub bridge: BridgeConfig,
@@ -66,6 +71,7 @@ pub struct ServeRole {
     /// All of this machine's where no storage is set up.
     pub folders: Vec<String>,
     pub triggers: Arc<[Trigger]>,
+    pub rules: Arc<Rules>,
     pub coordinator: CoordinatorConfig,
     pub worker: WorkerConfig,
     pub telemetry: Telemetry,

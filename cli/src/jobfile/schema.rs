@@ -11,13 +11,17 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::JobFile;
 use crate::asked::Text;
+use crate::config::pipelines::AskedRules;
 
 /// A scalar, or a list of them.
 pub struct Scalars;
 
 /// A job file and all that it is made of.
 pub fn schemas() -> Vec<NamedSchema> {
-    let mut schemas = vec![(JobFile::name().into_owned(), JobFile::schema())];
+    let mut schemas = vec![
+        (JobFile::name().into_owned(), JobFile::schema()),
+        (AskedRules::name().into_owned(), AskedRules::schema()),
+    ];
     JobFile::schemas(&mut schemas);
     schemas
 }

@@ -8,12 +8,23 @@ use framefleet_model::fault::{Fault, FaultKind};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::pipelines::Rules;
 use crate::jobfile::schema;
 use crate::submission;
 
 /// Until told to stop.
-pub async fn serve(coordinator: &Coordinator, listener: TcpListener, stop: &CancellationToken) -> Result<(), Fault> {
-    let (ops, read) = (Arc::new(coordinator.ops()), Arc::new(submission::read));
-    let ended = http::serve(listener, Api { ops, read, schemas: schema::schemas(), stop: stop.clone() }).await;
+pub async fn serve(
+    (coordinator, rules): (&Coordinator, &Arc<Rules>),
+    listener: TcpListener,
+    stop: &CancellationToken,
+) -> Result<(), Fault> {
+    let api = Api {
+        ops: Arc::new(coordinator.ops()),
+        read: Arc::new(submission::read),
+        pipelines: rules.clone(),
+        schemas: schema::schemas(),
+        stop: stop.clone(),
+    };
+    let ended = http::serve(listener, api).await;
     ended.map_err(|e| Fault::new(FaultKind::Internal, format!("the API ended: {e}")))
 }

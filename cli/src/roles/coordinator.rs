@@ -64,7 +64,8 @@ async fn serve(
     };
     let coordinator = Coordinator::new(services.fleet.clone(), media, settings);
     coordinator.clear_scratch().await;
-    let (served, ()) = tokio::join!(api::serve(&coordinator, listener, &stop), coordinator.run(stop.clone()));
+    let (served, ()) =
+        tokio::join!(api::serve((&coordinator, &config.rules), listener, &stop), coordinator.run(stop.clone()));
     drop(coordinator);
     served
 }

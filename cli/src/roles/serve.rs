@@ -33,6 +33,7 @@ use tracing::info;
 
 use crate::args::roles::ServeArgs;
 use crate::config::ServeRole;
+use crate::config::pipelines::Rules;
 use crate::roles::{api, shared, worker};
 use crate::{app, folders};
 
@@ -49,6 +50,7 @@ pub struct Asked {
 struct Crew {
     coordinator: Coordinator,
     worker: Worker,
+    rules: Arc<Rules>,
 }
 
 /// Whether what must be kept can be.
@@ -80,6 +82,7 @@ pub async fn run((config, asked): (ServeRole, Asked), pulse: &Runtime) -> Result
     let crew = Crew {
         coordinator: Coordinator::new(fleet.clone(), media.clone(), coordinator(&config, (&asked.state, &metrics))),
         worker: Worker::new(fleet.clone(), media, worker_settings(&config, (&asked.state, &metrics), (&fleet, pulse))),
+        rules: config.rules.clone(),
     };
     let state = StateCheck { store: fleet.store.clone(), work: fleet.work.clone() };
     let probes = Probes { registry: metrics, checks: vec![Arc::new(state)], draining: drain.stop(), clock };
@@ -99,7 +102,7 @@ impl Crew {
         // The folder is ours, so nobody is at work on what an earlier life left.
         self.coordinator.adopt().await?;
         let stop = halt.stop.clone();
-        let served = api::serve(&self.coordinator, listener, &stop);
+        let served = api::serve((&self.coordinator, &self.rules), listener, &stop);
         let (served, (), ()) = tokio::join!(served, self.coordinator.run(stop.clone()), self.worker.run(halt));
         self.worker.leave().await;
         info!("serve has put down what it held and ends; the next goes on from there");

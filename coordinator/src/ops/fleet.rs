@@ -14,6 +14,7 @@ use framefleet_model::id::{Digest, JobId, TaskId};
 use framefleet_model::job::{Job, JobState, Report, Tally};
 use framefleet_model::key::ObjectKey;
 use framefleet_model::ledger::Ledger;
+use framefleet_model::pipeline::Request;
 use framefleet_model::plan::Plan;
 use framefleet_model::time::{MediaTime, StoreTime};
 use tokio::sync::Mutex;
@@ -22,6 +23,7 @@ use crate::effects::{Effects, internal};
 use crate::inbox::{Inbox, Submission, Submitted};
 use crate::letters::{self, Content, Letter};
 use crate::ops::{Count, JobView, Listed, Ops, Page, Running};
+use crate::preview::{Preview, Previews};
 
 /// How long a lost wake-up can delay a watcher.
 const POLL: Duration = Duration::from_millis(500);
@@ -36,6 +38,7 @@ const PAGE_MAX: usize = 1000;
 pub struct FleetOps {
     effects: Effects,
     inbox: Inbox,
+    previews: Previews,
     /// The plan last shown: plans are immutable, and watchers ask again and again.
     plan: Mutex<Option<(JobId, Digest, Arc<Plan>)>>,
 }
@@ -47,8 +50,8 @@ struct Found {
 }
 
 impl FleetOps {
-    pub(crate) fn new(effects: Effects, inbox: Inbox) -> Self {
-        Self { effects, inbox, plan: Mutex::default() }
+    pub(crate) fn new(effects: Effects, inbox: Inbox, previews: Previews) -> Self {
+        Self { effects, inbox, previews, plan: Mutex::default() }
     }
 
     async fn job(&self, id: &JobId) -> Result<Option<Found>, Fault> {
@@ -234,6 +237,10 @@ impl Ops for FleetOps {
         }
         let text = format!("the store forgot {TELLINGS_MAX} times that job {id} is to be cancelled");
         Err(Fault::new(FaultKind::StoreAway, text))
+    }
+
+    async fn preview(&self, request: &Request) -> Result<Preview, Fault> {
+        self.previews.preview(request).await
     }
 
     async fn plan(&self, id: &JobId) -> Result<Option<Plan>, Fault> {

@@ -4,6 +4,10 @@
 pub mod fleet;
 /// The operations over HTTP.
 pub mod http;
+/// Pipelines as users see them.
+pub mod pipelines;
+/// A plan as programs are shown it.
+pub mod planned;
 /// What is asked and answered over HTTP, as JSON.
 pub mod wire;
 
@@ -14,12 +18,14 @@ use framefleet_model::fault::Fault;
 use framefleet_model::id::{JobId, TaskId};
 use framefleet_model::job::{Closing, Job};
 use framefleet_model::ledger::Ledger;
+use framefleet_model::pipeline::Request;
 use framefleet_model::plan::Plan;
 use framefleet_model::task::Progress;
 use framefleet_model::time::{MediaTime, StoreTime};
 
 use crate::inbox::{Submission, Submitted};
 use crate::letters::Letter;
+use crate::preview::Preview;
 
 #[async_trait]
 pub trait Ops: Send + Sync {
@@ -39,6 +45,9 @@ pub trait Ops: Send + Sync {
 
     /// Begins the next generation of a job that failed or was cancelled.
     async fn retry(&self, id: &JobId) -> Result<Submitted, Fault>;
+
+    /// The plan that a job of this request would get, without any job.
+    async fn preview(&self, request: &Request) -> Result<Preview, Fault>;
 
     /// The plan of a job that has one.
     async fn plan(&self, id: &JobId) -> Result<Option<Plan>, Fault>;

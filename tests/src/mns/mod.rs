@@ -67,6 +67,10 @@ struct Fault {
 impl Mns {
     /// Messages that were received are hidden for `visibility`.
     pub fn start(queues: &[&str], visibility: Duration) -> Self {
+        Self::start_at(([127, 0, 0, 1], 0).into(), queues, visibility)
+    }
+
+    pub fn start_at(at: SocketAddr, queues: &[&str], visibility: Duration) -> Self {
         let queues = queues.iter().map(|name| ((*name).to_owned(), Queue::new(visibility))).collect();
         let shared = Arc::new(Shared {
             queues: Mutex::new(queues),
@@ -83,7 +87,7 @@ impl Mns {
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
-                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+                let listener = tokio::net::TcpListener::bind(at).await.expect("a free port");
                 bound.send(listener.local_addr().expect("bound")).expect("awaited");
                 tokio::select! {
                     served = axum::serve(listener, app) => served.expect("it serves for ever"),

@@ -1,7 +1,7 @@
 //! The operations over HTTP.
 //!
 //! ```text
-//!            routes: jobs · watching · dead · workers ──▶ Ops
+//!            routes: jobs · watching · plans · pipelines · dead · workers ──▶ Ops
 //! document ◀── made of the routes themselves: what /openapi.json says is what is served
 //! problem  ◀── every error, as problem+json (RFC 9457) with the fault's code
 //! asked    ── what a request says, or a problem
@@ -13,6 +13,8 @@ mod asked;
 mod dead;
 mod document;
 mod jobs;
+mod pipelines;
+mod plans;
 mod problem;
 mod watching;
 mod workers;
@@ -31,6 +33,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::inbox::Submission;
 use crate::ops::Ops;
+use crate::ops::pipelines::Pipelines;
 
 use problem::{Trouble, refused};
 
@@ -46,6 +49,7 @@ pub type NamedSchema = (String, RefOr<Schema>);
 pub struct Api {
     pub ops: Arc<dyn Ops>,
     pub read: ReadJob,
+    pub pipelines: Arc<dyn Pipelines>,
     /// Of what `read` reads: `JobFile`, and what it is made of.
     pub schemas: Vec<NamedSchema>,
     /// Ends what would otherwise go on for as long as somebody watches.
@@ -76,6 +80,8 @@ fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(document::head())
         .merge(jobs::routes())
         .merge(watching::routes())
+        .merge(plans::routes())
+        .merge(pipelines::routes())
         .merge(dead::routes())
         .merge(workers::routes())
         .merge(document::routes())
