@@ -336,7 +336,7 @@ fn queues_are_refused_by_key() {
     refused_bridge(
         &format!("{QUEUE}color = 'x'"),
         "bridge.queues[0].color is no key of the configuration, those are: name, endpoint, http, key_id, key_id_file, secret, \
-         secret_file, token, wait, signature, region (DIR/f.toml)",
+         secret_file, token, token_file, wait, signature, region (DIR/f.toml)",
     );
     refused_bridge(
         &[QUEUE.replace(".mns", "").as_str(), "signature = 'v4'"].concat(),

@@ -77,7 +77,7 @@ impl Coordinator {
 
     /// What users ask of a fleet.
     pub fn ops(&self) -> FleetOps {
-        FleetOps::new(self.effects(), self.inbox(), self.previews())
+        FleetOps::new(self.effects(), (self.inbox(), self.uploads()), self.previews())
     }
 
     fn previews(&self) -> Previews {

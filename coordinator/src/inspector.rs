@@ -54,9 +54,11 @@ impl Inspector {
             };
             let now = self.now().await.map_err(Interrupted::Store)?;
             let letter = letters::of_message(&found, now);
-            let txn = letters::put(Txn::new(Shard::GLOBAL), &letter);
+            let others = letters::crowded_out(&*self.store, &letter).await.map_err(Interrupted::Store)?;
+            let txn = letters::put_over(Txn::new(Shard::GLOBAL), &letter, &others);
             self.store.commit(txn).await.map_err(Interrupted::Store)?;
             self.observer.buried(&letter.id, &found.queue);
+            self.observer.crowded_out(others.len());
             found.receipt.ack().await.map_err(Interrupted::Broker)?;
         }
     }

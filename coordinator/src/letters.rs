@@ -1,7 +1,8 @@
 //! Dead letters: what was given up, with what was seen of it, kept until somebody deals with it.
 //!
 //! A task that is dead for a reason of ours leaves a letter in its job's shard, in the transaction that fails the job.
-//! A message that nobody could use leaves one that belongs to no job.
+//! A message that nobody could use leaves one that belongs to no job. Of those, only so many are kept: others can make as many
+//! as they like.
 
 use framefleet_common::ports::broker::{DeadLetter, Told};
 use framefleet_common::ports::rows;
@@ -16,8 +17,14 @@ use serde::{Deserialize, Serialize};
 const LETTER_VERSION: u32 = 1;
 /// As much of a message's body as a person can look at.
 const BODY_CHARS_MAX: usize = 4096;
+/// As much of a reason, which may tell of a message's every record.
+const REASON_CHARS_MAX: usize = 1024;
+/// As many letters of messages are kept, the youngest.
+pub(crate) const MESSAGES_MAX: usize = 1000;
+/// More than are beyond it, unless others wrote at the same moment.
+const BEYOND_MAX: usize = 64;
 /// What letters of objects call where they came from.
-const UPLOADS: &str = "uploads";
+pub(crate) const OBJECTS: &str = "objects";
 const LETTERS_PER_SHARD: usize = 1024;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,12 +68,14 @@ pub(crate) fn of_told(told: &Told, reason: String, at: StoreTime) -> Letter {
 
 /// The letter of an object that no job can be made of.
 pub(crate) fn of_object(url: &str, reason: String, at: StoreTime) -> Letter {
-    message((UPLOADS, url), (url.as_bytes(), url.len() as u64), (reason, at))
+    message((OBJECTS, url), (url.as_bytes(), url.len() as u64), (reason, at))
 }
 
 fn message((queue, id): (&str, &str), (body, bytes): (&[u8], u64), (reason, at): (String, StoreTime)) -> Letter {
     let name = Digest::of(&[id.as_bytes(), queue.as_bytes(), body].concat());
-    let body: String = String::from_utf8_lossy(body).chars().take(BODY_CHARS_MAX).collect();
+    let cut = |text: &str, chars: usize| text.chars().take(chars).collect::<String>();
+    let body = cut(&String::from_utf8_lossy(body), BODY_CHARS_MAX);
+    let reason = cut(&reason, REASON_CHARS_MAX);
     let content = Content::Message { queue: queue.to_owned(), reason, body, bytes };
     Letter { version: LETTER_VERSION, id: name.as_str()[..32].to_owned(), at, content }
 }
@@ -85,6 +94,20 @@ pub(crate) fn put(txn: Txn, letter: &Letter) -> Txn {
         &letter.id,
         letter.at.ms(),
     )
+}
+
+/// The oldest letters of messages, which one more leaves no room for.
+pub(crate) async fn crowded_out(store: &dyn Store, by: &Letter) -> Result<Vec<String>, StoreError> {
+    let scan = Scan::all(rows::dead(Shard::GLOBAL), MESSAGES_MAX + BEYOND_MAX);
+    let others = store.scan(scan).await?.entries.into_iter().map(|entry| entry.member).filter(|id| *id != by.id);
+    let others: Vec<String> = others.collect();
+    let beyond = (others.len() + 1).saturating_sub(MESSAGES_MAX);
+    Ok(others.into_iter().take(beyond).collect())
+}
+
+/// Puts a message's letter in the place of others.
+pub(crate) fn put_over(txn: Txn, letter: &Letter, others: &[String]) -> Txn {
+    others.iter().fold(put(txn, letter), |txn, id| remove(txn, id))
 }
 
 pub(crate) fn remove(txn: Txn, id: &str) -> Txn {

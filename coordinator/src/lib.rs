@@ -52,6 +52,8 @@ mod publish;
 pub mod recover;
 /// Indexes and mailboxes that lost something are mended.
 mod repair;
+/// A letter's message is read once more.
+mod rereading;
 /// Which shards are looked at next.
 mod rounds;
 /// Outputs on their way to their destination.

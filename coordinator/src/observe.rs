@@ -63,7 +63,7 @@ impl Observer {
             swept: Counters::new(
                 registry,
                 ("framefleet_swept_total", "What time alone did."),
-                ("what", &["task", "attempts", "job", "index"]),
+                ("what", &["task", "attempts", "job", "index", "letter"]),
             ),
             uploads: Counters::new(
                 registry,
@@ -153,6 +153,11 @@ impl Observer {
     pub(crate) fn buried(&self, letter: &str, what: &str) {
         self.dead_letters.inc();
         error!(letter, what, "given up: see `framefleet dead show`");
+    }
+
+    /// The oldest letters of messages went, for there are too many.
+    pub(crate) fn crowded_out(&self, count: usize) {
+        self.swept.add("letter", count as u64);
     }
 
     pub(crate) fn swept(&self, what: &str) {

@@ -178,7 +178,7 @@ impl Uploads {
         Ok(())
     }
 
-    async fn park(&self, parked: Parked, due: StoreTime) -> Result<(), Fault> {
+    pub(crate) async fn park(&self, parked: Parked, due: StoreTime) -> Result<(), Fault> {
         self.observer.upload("parked");
         let row = rows::parked(&parked.url);
         self.kept(&row, |txn| parked.put(txn, due)).await.map_err(Fault::from)
@@ -196,8 +196,11 @@ impl Uploads {
     }
 
     async fn put_letter(&self, letter: &letters::Letter) -> Result<(), StoreError> {
-        self.kept(&rows::letter(Shard::GLOBAL, &letter.id), |txn| letters::put(txn, letter)).await?;
+        let others = letters::crowded_out(&*self.arrivals.inbox.store, letter).await?;
+        let row = rows::letter(Shard::GLOBAL, &letter.id);
+        self.kept(&row, |txn| letters::put_over(txn, letter, &others)).await?;
         self.observer.buried(&letter.id, "upload");
+        self.observer.crowded_out(others.len());
         Ok(())
     }
 

@@ -145,7 +145,7 @@ pub enum DeadCommand {
     List(WorkersArgs),
     /// Show a dead letter with its evidence
     Show(OneArgs),
-    /// Begin the job that it stopped anew, and throw the letter away
+    /// Begin the job that it stopped anew, or read its message again, and throw the letter away
     Retry(OneArgs),
     /// Throw the letter away
     Drop(OneArgs),

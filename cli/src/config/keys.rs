@@ -130,7 +130,7 @@ const BROKER: [Key; 4] = [
 const WORK: [Key; 1] =
     [open("url", "\"\"", "URL", "The folder, as file:///… on every machine, s3://bucket/… or oss://bucket/….")];
 
-const STORAGE: [Key; 10] = [
+const STORAGE: [Key; 11] = [
     open(
         "url",
         "\"\"",
@@ -160,6 +160,7 @@ const STORAGE: [Key; 10] = [
     secret("secret", "The secret of the access key."),
     open("secret_file", "\"\"", "path", "A file that holds `secret`, instead of it."),
     secret("token", "The session token of a temporary access key."),
+    open("token_file", "\"\"", "path", "A file that holds `token`, instead of it."),
     open(
         "addressing",
         "\"auto\"",
@@ -318,7 +319,7 @@ const BRIDGE: [Key; 3] = [
     open("name", "\"\"", "text", "What logs call this process; the host's name where nothing is set."),
 ];
 
-const QUEUES: [Key; 11] = [
+const QUEUES: [Key; 12] = [
     open("name", "\"\"", "name", "The queue's name, which the notices' routing keys end with."),
     open("endpoint", "\"\"", "URL", "The server, as https://<account>.mns.<region>.aliyuncs.com."),
     open("http", "\"tls\"", "tls or plain", "Whether the endpoint is reached by https:// or, as `plain`, by http://."),
@@ -333,6 +334,7 @@ const QUEUES: [Key; 11] = [
     secret("secret", "The secret of the access key."),
     open("secret_file", "\"\"", "path", "A file that holds `secret`, instead of it."),
     secret("token", "The security token of a temporary access key."),
+    open("token_file", "\"\"", "path", "A file that holds `token`, instead of it."),
     open("wait", "\"20s\"", "duration, 1s to 30s", "How long one request waits for a message."),
     open(
         "signature",

@@ -28,8 +28,8 @@ pub(super) fn queues(reading: &Reading<'_>, raw: &[RawQueue]) -> Result<Vec<Queu
         if all.iter().any(|other| other.name == name) {
             return Err(reading.refuse(text(&name_key, &raw.name), "is there twice"));
         }
-        let RawQueue { key_id, key_id_file, secret, secret_file, token, .. } = raw;
-        let access = AccessKey { id: (key_id, key_id_file), secret: (secret, secret_file), token };
+        let RawQueue { key_id, key_id_file, secret, secret_file, token, token_file, .. } = raw;
+        let access = AccessKey { id: (key_id, key_id_file), secret: (secret, secret_file), token: (token, token_file) };
         all.push(QueueConfig {
             name,
             endpoint: endpoint(reading, (&section, raw))?,

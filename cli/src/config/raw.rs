@@ -64,6 +64,7 @@ pub(super) struct RawStorage {
     pub(super) secret: String,
     pub(super) secret_file: String,
     pub(super) token: String,
+    pub(super) token_file: String,
     pub(super) addressing: String,
     pub(super) http: String,
 }
@@ -148,6 +149,7 @@ pub(super) struct RawQueue {
     pub(super) secret: String,
     pub(super) secret_file: String,
     pub(super) token: String,
+    pub(super) token_file: String,
     pub(super) wait: String,
     pub(super) signature: String,
     pub(super) region: String,

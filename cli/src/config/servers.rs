@@ -181,9 +181,10 @@ impl Entry<'_> {
     }
 
     fn credentials(&self) -> Result<Credentials, Fault> {
-        let RawStorage { key_id, key_id_file, secret, secret_file, token, .. } = self.raw;
+        let RawStorage { key_id, key_id_file, secret, secret_file, token, token_file, .. } = self.raw;
         let section = format!("storage[{}]", self.at);
-        AccessKey { id: (key_id, key_id_file), secret: (secret, secret_file), token }.read(self.reading, &section)
+        let access = AccessKey { id: (key_id, key_id_file), secret: (secret, secret_file), token: (token, token_file) };
+        access.read(self.reading, &section)
     }
 }
 
@@ -191,7 +192,7 @@ impl Entry<'_> {
 pub(super) struct AccessKey<'a> {
     pub(super) id: (&'a str, &'a str),
     pub(super) secret: (&'a str, &'a str),
-    pub(super) token: &'a str,
+    pub(super) token: (&'a str, &'a str),
 }
 
 impl AccessKey<'_> {
@@ -200,9 +201,9 @@ impl AccessKey<'_> {
             let (key, key_file) = (format!("{section}.{name}"), format!("{section}.{name}_file"));
             reading.or_file(text(&key, own), text(&key_file, file))
         };
-        let (id, secret) = (read("key_id", self.id)?, read("secret", self.secret)?);
+        let (id, secret, token) = (read("key_id", self.id)?, read("secret", self.secret)?, read("token", self.token)?);
         let refuse = |name: &str, why: &str| Err(reading.refuse_key(&format!("{section}.{name}"), why));
-        match (id.as_str(), secret.as_str(), self.token) {
+        match (id.as_str(), secret.as_str(), token.as_str()) {
             ("", "", "") => Ok(Credentials::Machine),
             ("", _, _) => refuse("key_id", "is not set, and its secret or token is"),
             (_, "", _) => refuse("secret", "is not set, and its key_id is"),

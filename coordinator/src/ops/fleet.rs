@@ -24,6 +24,7 @@ use crate::inbox::{Inbox, Submission, Submitted};
 use crate::letters::{self, Content, Letter};
 use crate::ops::{Count, JobView, Listed, Ops, Page, Running};
 use crate::preview::{Preview, Previews};
+use crate::uploads::Uploads;
 
 /// How long a lost wake-up can delay a watcher.
 const POLL: Duration = Duration::from_millis(500);
@@ -38,6 +39,7 @@ const PAGE_MAX: usize = 1000;
 pub struct FleetOps {
     effects: Effects,
     inbox: Inbox,
+    uploads: Uploads,
     previews: Previews,
     /// The plan last shown: plans are immutable, and watchers ask again and again.
     plan: Mutex<Option<(JobId, Digest, Arc<Plan>)>>,
@@ -50,8 +52,8 @@ struct Found {
 }
 
 impl FleetOps {
-    pub(crate) fn new(effects: Effects, inbox: Inbox, previews: Previews) -> Self {
-        Self { effects, inbox, previews, plan: Mutex::default() }
+    pub(crate) fn new(effects: Effects, (inbox, uploads): (Inbox, Uploads), previews: Previews) -> Self {
+        Self { effects, inbox, uploads, previews, plan: Mutex::default() }
     }
 
     async fn job(&self, id: &JobId) -> Result<Option<Found>, Fault> {
@@ -176,13 +178,10 @@ impl Ops for FleetOps {
         match &letter.content {
             Content::Task { job, .. } => {
                 self.inbox.retry(job).await?;
-                self.drop_letter(id).await
             }
-            Content::Message { reason, .. } => {
-                let text = format!("letter {id} is a message that nobody could use ({reason}): it can only be dropped");
-                Err(Fault::new(FaultKind::Settings, text))
-            }
+            Content::Message { .. } => self.uploads.read_again(&letter).await?,
         }
+        self.drop_letter(id).await
     }
 
     async fn drop_letter(&self, id: &str) -> Result<(), Fault> {

@@ -3,3 +3,4 @@
 
 mod bridge;
 mod jobs;
+mod secrets;
