@@ -65,17 +65,23 @@ pub(super) fn serve_role(merged: &Merged, work: &str) -> Result<ServeRole, Fault
     let Raw { storage, pipelines, triggers, coordinator, worker, telemetry, limits, .. } = merged.raw()?;
     let reading = Reading { merged };
     let (storage, mut folders) = servers::storage(&reading, &storage)?;
+    let limits = limits_of(&reading, &limits)?;
+    let coordinator = coordinator_of(&reading, &coordinator, &limits)?;
     if storage.is_empty() && folders.is_empty() {
+        if !coordinator.listen.ip().is_loopback() {
+            // Whoever asks from elsewhere is somebody else, whatever they may ask for.
+            let why = "is not on loopback, and no [[storage]] says which files others may use";
+            return Err(reading.refuse_key("coordinator.listen", why));
+        }
         folders.push(EVERY_FILE.to_owned());
     }
-    let limits = limits_of(&reading, &limits)?;
     let places = Places { work, storage: &storage, folders: &folders };
     let triggers = triggers::of(&reading, (&pipelines, &triggers), places)?;
     let rules = Arc::new(Rules::of(merged, &triggers, places));
     Ok(ServeRole {
         triggers: triggers.into(),
         rules,
-        coordinator: coordinator_of(&reading, &coordinator, &limits)?,
+        coordinator,
         worker: worker_of(&reading, &worker)?,
         telemetry: telemetry_of(&reading, &telemetry)?,
         storage,

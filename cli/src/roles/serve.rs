@@ -49,9 +49,12 @@ pub struct Asked {
 /// The parts of a fleet, all of which are here.
 struct Crew {
     coordinator: Coordinator,
-    worker: Worker,
+    worker: Arc<Worker>,
     rules: Arc<Rules>,
 }
+
+/// Whether the worker has room to begin anything.
+struct RoomCheck(Arc<Worker>);
 
 /// Whether what must be kept can be.
 struct StateCheck {
@@ -81,11 +84,16 @@ pub async fn run((config, asked): (ServeRole, Asked), pulse: &Runtime) -> Result
     let media: Arc<dyn Media> = Arc::new(app::media().await?);
     let crew = Crew {
         coordinator: Coordinator::new(fleet.clone(), media.clone(), coordinator(&config, (&asked.state, &metrics))),
-        worker: Worker::new(fleet.clone(), media, worker_settings(&config, (&asked.state, &metrics), (&fleet, pulse))),
+        worker: Arc::new(Worker::new(
+            fleet.clone(),
+            media,
+            worker_settings(&config, (&asked.state, &metrics), (&fleet, pulse)),
+        )),
         rules: config.rules.clone(),
     };
     let state = StateCheck { store: fleet.store.clone(), work: fleet.work.clone() };
-    let probes = Probes { registry: metrics, checks: vec![Arc::new(state)], draining: drain.stop(), clock };
+    let checks: Vec<Arc<dyn Check>> = vec![Arc::new(state), Arc::new(RoomCheck(crew.worker.clone()))];
+    let probes = Probes { registry: metrics, checks, draining: drain.stop(), clock };
     let probes = probes.bind(config.coordinator.ops_listen).await?;
     let address = config.coordinator.listen;
     let refused = |e| Fault::new(FaultKind::Settings, format!("listen {address} cannot be listened on: {e}"));
@@ -165,6 +173,17 @@ fn worker_settings(
             runtime: pulse.handle().clone(),
             every: config.limits.beat,
         }),
+    }
+}
+
+#[async_trait]
+impl Check for RoomCheck {
+    fn name(&self) -> &str {
+        "scratch"
+    }
+
+    async fn check(&self) -> Result<String, String> {
+        self.0.readiness().map(|()| String::new())
     }
 }
 
