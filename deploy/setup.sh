@@ -13,7 +13,7 @@ run="gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstr
      gstreamer1.0-plugins-ugly gstreamer1.0-libav gstreamer1.0-x fonts-dejavu-core"
 # the servers are started by tests that need them, each in a folder and on ports of its own
 tests="ffmpeg openssl strace python3 python3-venv redis-server redis-sentinel rabbitmq-server
-     amqp-tools curl"
+     amqp-tools curl postgresql"
 
 packages="$build $run"
 case "${1:-}" in
@@ -45,9 +45,18 @@ install_packages() {
     }
     echo "installing:$missing"
     as_root apt-get -q update
+    # nor does PostgreSQL make a cluster of the machine's own
+    clusters=/etc/postgresql-common/createcluster.d/framefleet.conf
+    case $missing in
+    *postgresql*)
+        as_root mkdir -p "${clusters%/*}"
+        echo 'create_main_cluster = false' | as_root tee "$clusters" >/dev/null
+        ;;
+    esac
     # in run level 1 a package does not start its service: tests bring up servers of their own
     # shellcheck disable=SC2086
     as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -q install -y --no-install-recommends $missing
+    as_root rm -f "$clusters"
 }
 
 check_cargo() {

@@ -25,10 +25,13 @@ use framefleet_common::process::machine;
 use framefleet_coordinator::bucket_sweep::Pace;
 use framefleet_coordinator::coordinator::{Coordinator, CoordinatorSettings};
 use framefleet_coordinator::ops::fleet::FleetOps;
+use framefleet_coordinator::steps::run::Stepping;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::Nonce;
 use framefleet_model::plan::SourceFacts;
+use framefleet_model::step::life::Patience;
 use framefleet_model::task::{Need, SourceLimits, object};
+use framefleet_steps::targets::Targets;
 use framefleet_worker::slots::{Worker, WorkerSettings};
 use prometheus::Registry;
 use tokio_util::sync::CancellationToken;
@@ -121,6 +124,8 @@ fn coordinator(fleet: &Fleet, media: &Arc<dyn Media>, (crew, scratch): (Crew, Pa
         keep_attempts: FOR_EVER,
         triggers: Arc::default(),
         pace: Pace::default(),
+        // A job that has any is refused: nobody has a name here.
+        steps: Stepping { targets: Arc::new(Targets::default()), patience: Patience::USUAL },
         keep_jobs: FOR_EVER,
         metrics: Registry::default(),
     };

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use framefleet_common::process::tls;
 use framefleet_coordinator::ops::planned::PlannedJson;
-use framefleet_coordinator::ops::wire::{JobJson, LetterJson, ListJson, Problem, SubmittedJson, ViewJson, WorkerJson};
+use framefleet_coordinator::ops::wire::{
+    JobJson, LetterJson, ListJson, Problem, StepJson, SubmittedJson, ViewJson, WorkerJson,
+};
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::pipeline::OnExisting;
 use futures::StreamExt as _;
@@ -264,7 +266,19 @@ fn shown(view: &ViewJson) -> String {
     for running in &view.running {
         text.push_str(&format!("running   {} on {}\n", running.task, running.worker));
     }
+    view.steps.iter().for_each(|step| text.push_str(&shown_step(step)));
     text
+}
+
+fn shown_step(step: &StepJson) -> String {
+    let StepJson { generation, name, state, tries, next_ms, ended_ms, error } = step;
+    let when = match (next_ms, ended_ms) {
+        (Some(next), _) => format!(", next {}", render::moment(*next)),
+        (None, Some(ended)) => format!(" {}", render::moment(*ended)),
+        (None, None) => String::new(),
+    };
+    let error = error.as_ref().map(|error| format!(": {}", render::printable(error))).unwrap_or_default();
+    format!("step      {name} (generation {generation}) {state}{when}, {tries} tries{error}\n")
 }
 
 /// A coordinator, somewhere.

@@ -11,6 +11,7 @@ use framefleet_model::pipeline::{
 use framefleet_model::terms::{Priority, Tenant, Terms};
 use framefleet_model::time::MediaTime;
 
+use crate::asked::steps as asked_steps;
 use crate::asked::{Asked, AskedOutput, AskedTerms, OVERWRITE};
 use crate::images;
 use crate::location::{Location, Reach};
@@ -48,6 +49,7 @@ pub fn check(asked: &Asked, (on_existing, reach): (OnExisting, Reach)) -> Result
             named("on_existing", text, [("fail", OnExisting::Fail), (OVERWRITE, OnExisting::Replace)], &[])
         })?
         .unwrap_or(on_existing),
+        steps: asked_steps::check(&asked.steps)?,
     };
     packaging::check(&request)?;
     Ok(Checked { request, terms: terms(&asked.terms)?, source, outputs })

@@ -4,16 +4,18 @@ use framefleet_coordinator::inbox::{Origin, Submission};
 use framefleet_model::fault::Fault;
 use framefleet_model::pipeline::OnExisting;
 
+use crate::asked::steps::Names;
 use crate::jobfile;
 use crate::location::Reach;
 use crate::request::{Checked, check};
 use crate::settings::refused;
 
-/// What came over the network.
-pub fn read(bytes: &[u8]) -> Result<Submission, Fault> {
+/// What came over the network; steps speak to those alone that have a name here.
+pub fn read(bytes: &[u8], names: &Names) -> Result<Submission, Fault> {
     let text = std::str::from_utf8(bytes).map_err(|e| refused(format!("job file: {e}")))?;
     let asked = jobfile::parse(text).map_err(|why| refused(format!("job file: {why}")))?;
     let Checked { request, terms, .. } = check(&asked, (OnExisting::Fail, Reach::Elsewhere))?;
+    names.know(&request.steps)?;
     Ok(Submission { request, terms, key: None, origin: Origin::Caller, cause: None })
 }
 
@@ -27,12 +29,13 @@ mod tests {
     fn a_job_file_from_elsewhere_names_urls_and_may_have_terms() {
         let submission = read(
             b"version: 1\nsource: s3://in/a.mov\noutputs: [{ to: 's3://out/{stem}.mp4' }]\ntenant: news\ndeadline: 2h\n",
+            &Names::default(),
         )
         .unwrap();
         assert_eq!(submission.request.outputs[0].to, "s3://out/a.mp4");
         assert_eq!(submission.terms.deadline_ms, Some(7_200_000));
         assert_eq!((submission.terms.tenant.as_str(), submission.terms.priority), ("news", Priority::Normal));
-        let refused = |text: &str| read(text.as_bytes()).unwrap_err().message;
+        let refused = |text: &str| read(text.as_bytes(), &Names::default()).unwrap_err().message;
         assert!(refused("version: 1\nsource: a.mov\noutputs: [{ to: b.mp4 }]\n").contains("is no URL"));
         let late = refused("version: 1\nsource: s3://in/a.mov\noutputs: [{ to: s3://out/b.mp4 }]\ndeadline: 0s\n");
         assert!(late.contains("deadline"), "{late}");

@@ -18,6 +18,7 @@ use framefleet_model::pipeline::OnExisting;
 
 use crate::app::{Crew, Embedded, Film};
 use crate::args::{Format, PlaceArgs, TranscodeArgs};
+use crate::asked::steps::Names;
 use crate::asked::{Asked, OVERWRITE};
 use crate::location::Reach;
 use crate::made::{Made, Unmade, table};
@@ -69,6 +70,8 @@ async fn make(mut asked: Asked, manner: Manner<'_>) -> Result<Made, Fault> {
         asked.on_existing = Some(OVERWRITE.to_owned());
     }
     let checked = check(&asked, (OnExisting::Fail, Reach::Here))?;
+    // Here is nobody that they could speak to.
+    Names::default().know(&checked.request.steps)?;
     let crew = Crew { workers: workers(manner.workers)?, outputs: checked.outputs.len() };
     preflight::source(checked.source.path())?;
     let facts = Film::open(&checked.source).await?.facts(&checked.source);

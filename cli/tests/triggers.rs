@@ -85,7 +85,7 @@ fn triggers_that_contradict_each_other_are_refused_with_both_names() {
 /// What is another in the text, and how it is then refused.
 type Row = (&'static str, &'static str, &'static str);
 
-const OF_PIPELINES: [Row; 7] = [
+const OF_PIPELINES: [Row; 8] = [
     (
         "{stem}.mp4",
         "{name}.mp4",
@@ -109,8 +109,13 @@ const OF_PIPELINES: [Row; 7] = [
     ),
     (
         "segment_duration = '5s'",
-        "steps = [{ kind = 'webhook' }]",
-        "pipelines[0].steps names {\"kind\":\"webhook\"}, and this build knows no step",
+        "steps = [{ webhook = { name = 'who' } }]",
+        "pipelines[0].steps step webhook who speaks to \"who\", and [[webhooks]] names: none",
+    ),
+    (
+        "segment_duration = '5s'",
+        "steps = [{ webhook = { name = 'a' }, sql = { database = 'b' } }]",
+        "pipelines[0].steps a step is one of webhook, sql and cdn_prefetch: no more, no less",
     ),
     (
         "segment_duration = '5s'",
@@ -190,6 +195,56 @@ fn refusals_name_key_value_and_what_would_do() {
     assert!(with("crf = 20", "cfr = 20").contains("cfr"));
     let forgotten = with("segment_duration = '5s'", "[coordinator]\nsweep_overlap = '30d'");
     assert!(forgotten.starts_with("coordinator.sweep_overlap \"30d\" is not within 1m to"), "{forgotten}");
+}
+
+const TARGETS: &str = "
+    [[webhooks]]\nname = 'studio'\nurl = 'https://hunter2:hunter2@studio.example/hunter2?hunter2'
+    secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'\nother_secret = 'whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'
+    [[databases]]\nname = 'records'\nurl = 'postgres://fleet:hunter2@db/media?password=hunter2'
+    [[cdns]]\nname = 'films'\norigin = 'oss://made/web'\nurl = 'https://films.example/w/'\nkey_id = 'k'\nsecret = 'hunter2'
+    [egress]\nallow = ['10.2.0.0/16']
+";
+const STEPS: &str = "steps = [{ webhook = { name = 'studio', events = ['failed'] } }, { sql = { database = 'records' } }, \
+    { cdn_prefetch = { cdn = 'films' } }]";
+
+#[test]
+fn a_pipelines_steps_come_with_each_job_and_their_targets_are_not_shown() {
+    let text = [&PIPELINE.replace("segment_duration = '5s'", STEPS), TRIGGER, TARGETS].concat();
+    let loaded = config::load(&told(&text).1).unwrap();
+    let key = UploadKey::new("in/a.mov").unwrap();
+    let trigger = &loaded.config.triggers[0];
+    let source = SourceFacts { url: trigger.url(&key), size: 1, version: "e".to_owned() };
+    let wish = trigger.wish(&Found { source, modified: WallTime::parse("2026-11-27T00:00:00Z").unwrap() }).unwrap();
+    let steps: Vec<String> = wish.request.steps.iter().map(ToString::to_string).collect();
+    assert_eq!(steps, ["webhook studio", "sql records", "cdn_prefetch films"]);
+    let targets = &loaded.config.targets;
+    assert_eq!((targets.webhooks[0].keys.len(), targets.cdns[0].origin.as_str()), (2, "oss://made/web/"));
+    for shown in [loaded.effective.clone(), format!("{:?}", loaded.config)] {
+        assert!(!shown.contains("hunter2") && !shown.contains("whsec_"), "{shown}");
+        assert!(shown.contains("studio") && shown.contains("films.example"), "{shown}");
+    }
+}
+
+#[test]
+fn targets_are_refused_by_key_and_never_quoted() {
+    let rows = [
+        ("https://hunter2", "http://hunter2", "webhooks[0].url is no https://host/…, as http = \"tls\" wants it"),
+        ("secret = 'whsec_M", "secret = 'hunter2_M", "webhooks[0].secret is not whsec_ and base64 of 24 to 64 bytes"),
+        ("'studio'", "'the studio'", "webhooks[0].name \"the studio\" is not 1 to 64 of A-Z, a-z, 0-9, -, _ and ."),
+        ("'postgres://", "'mysql://", "databases[0].url begins with mysql://, not with postgres:// or postgresql://"),
+        ("oss://made/web", "made/web", "cdns[0].origin \"made/web\" begins with none of: oss, s3, file"),
+        ("10.2.0.0/16", "10.2.3.0/16", "egress.allow \"10.2.3.0/16\" is no network such as 10.2.0.0/16 or fd12::/32"),
+        ("[egress]", "[steps]\ntries = 0\n[egress]", "steps.tries 0 is not within 1 to 100"),
+        ("[egress]", "[steps]\nlongest_wait = '1s'\n[egress]", "steps.longest_wait \"1s\" is not within 10s to 1d"),
+    ];
+    for (from, to, expect) in rows {
+        let refused = refusal(&TARGETS.replace(from, to));
+        assert_eq!(refused, format!("{expect} (DIR/f.toml)"), "{to}");
+    }
+    let twice = refusal(&[TARGETS, "[[databases]]\nname = 'records'\nurl = 'postgres://db/x'\n"].concat());
+    assert_eq!(twice, "databases[1].name \"records\" is there twice (DIR/f.toml)");
+    let unsigned = refusal("[[webhooks]]\nname = 'a'\nurl = 'https://a'\n");
+    assert!(unsigned.starts_with("webhooks[0].secret is not set"), "{unsigned}");
 }
 
 #[test]

@@ -30,10 +30,11 @@ use crate::ops::fleet::FleetOps;
 use crate::outbox::Outbox;
 use crate::preview::{PREVIEWS_MAX, Previews};
 use crate::repair::Repair;
+use crate::steps::run::{StepRunner, Stepping};
 use crate::sweeper::Sweeper;
 use crate::uploads::Uploads;
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct CoordinatorSettings {
     /// How the board names it.
     pub name: String,
@@ -53,6 +54,8 @@ pub struct CoordinatorSettings {
     /// What makes a job of an upload.
     pub triggers: Arc<[Trigger]>,
     pub pace: Pace,
+    /// Whom steps speak to, and how patiently.
+    pub steps: Stepping,
     /// Where it counts what happens.
     pub metrics: Registry,
 }
@@ -116,7 +119,7 @@ impl Coordinator {
     pub async fn run(&self, stop: CancellationToken) {
         let (engine, outbox, sweeper) = (self.engine(), self.outbox(), self.sweeper());
         let (dispatcher, inspector) = (self.dispatcher(), self.inspector());
-        let (uploads, bucket_sweep) = (self.uploads(), self.bucket_sweep());
+        let (uploads, bucket_sweep, steps) = (self.uploads(), self.bucket_sweep(), self.step_runner());
         let slots: Vec<MergeSlot> = (0..self.settings.merge_slots).map(|number| self.merge_slot(number)).collect();
         let merges: FuturesUnordered<_> = slots.iter().map(|slot| slot.run(stop.clone())).collect();
         tokio::join!(
@@ -127,6 +130,7 @@ impl Coordinator {
             inspector.run(stop.clone()),
             uploads.run(stop.clone()),
             bucket_sweep.run(stop.clone()),
+            steps.run(stop.clone()),
             merges.collect::<Vec<()>>(),
         );
     }
@@ -193,6 +197,12 @@ impl Coordinator {
             classes: self.settings.classes.clone(),
             observer: self.observer.clone(),
         }
+    }
+
+    fn step_runner(&self) -> StepRunner {
+        let Fleet { store, work, clock, mint, .. } = self.fleet.clone();
+        let (stepping, observer) = (self.settings.steps.clone(), self.observer.clone());
+        StepRunner { store, work, clock, mint, stepping, observer }
     }
 
     fn merge_slot(&self, number: usize) -> MergeSlot {

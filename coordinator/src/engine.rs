@@ -41,10 +41,11 @@ use futures::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::effects::{Effects, Unfinished};
+use crate::events::JobEvent;
 use crate::flow::{self, Decision, Effect, News, TaskChange};
 use crate::observe::Observer;
 use crate::rounds::{Rounds, until};
-use crate::{letters, outbox};
+use crate::{letters, outbox, steps};
 
 /// A waiting job is looked at again after this, called for or not.
 const RECHECK_MS: i64 = 30_000;
@@ -183,7 +184,9 @@ impl Engine {
         }
         let Some(mut txn) = self.change_tasks(txn, &seen.job, &decision).await? else { return Ok(()) };
         for announcement in &decision.outbox {
-            txn = txn.append(&rows::outbox(shard), outbox::message(&decision.job, announcement, seen.now));
+            let event = JobEvent::of(&decision.job, announcement, seen.now);
+            txn = steps::begin(txn, &decision.job, (announcement, &event));
+            txn = txn.append(&rows::outbox(shard), outbox::message(event));
         }
         if let Some(read) = read {
             txn = txn.ack(&rows::mailbox(id), read);

@@ -175,7 +175,7 @@ fn data<'a>(job: &'a Job, announcement: &'a Announcement, now: StoreTime) -> Dat
 }
 
 fn output(delivered: &Delivered) -> Output<'_> {
-    let Delivered { plan, proof, videos, audios } = delivered;
+    let Delivered { plan, proof, videos, audios, files: _ } = delivered;
     Output {
         url: &plan.to,
         container: plan.container.name(),
@@ -211,7 +211,7 @@ fn audio(rendition: &AudioRendition) -> Audio<'_> {
 }
 
 /// RFC 3339, in UTC.
-fn moment(at: StoreTime) -> String {
+pub(crate) fn moment(at: StoreTime) -> String {
     let known = DateTime::from_timestamp_millis(at.ms()).unwrap_or_default();
     known.to_rfc3339_opts(SecondsFormat::Millis, true)
 }

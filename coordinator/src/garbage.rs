@@ -4,7 +4,7 @@
 //! objects only if they were there before it was seen to stand so still: what its next generation makes is younger.
 
 use framefleet_common::adapters::blob::root::Stored;
-use framefleet_common::ports::rows::{self, TaskRef};
+use framefleet_common::ports::rows::{self, StepRef, TaskRef};
 use framefleet_common::ports::store::{Commit, Shard, StoreError, Version};
 use framefleet_common::ports::txn::Txn;
 use framefleet_model::board::Task;
@@ -16,8 +16,10 @@ use framefleet_model::plan::Plan;
 use framefleet_model::time::StoreTime;
 
 use crate::effects::Effects;
-use crate::{owners, staging};
+use crate::{owners, staging, steps};
 
+/// A job whose steps are not all over is remembered for so long at a time.
+const STEPS_MS: i64 = 3_600_000;
 /// Rows that are removed in one transaction.
 const ROWS_PER_TXN: usize = 256;
 
@@ -86,7 +88,7 @@ pub(crate) async fn sweep(effects: &Effects, (id, now): (&JobId, StoreTime), kee
 }
 
 /// An ended job that nobody needs to know of any more: its rows, its claim to its final keys, all its objects.
-pub(crate) async fn forget(effects: &Effects, id: &JobId) -> Result<(), Fault> {
+pub(crate) async fn forget(effects: &Effects, (id, now): (&JobId, StoreTime)) -> Result<(), Fault> {
     let shard = Shard::of(id);
     let unlisted = Txn::new(shard).index_remove(&rows::retired(shard), id.as_str());
     let Some((job, version)) = load(effects, id).await? else {
@@ -94,6 +96,13 @@ pub(crate) async fn forget(effects: &Effects, id: &JobId) -> Result<(), Fault> {
     };
     if job.state.closing() != Some(Closing::Closed) {
         return Ok(effects.store.commit(unlisted).await.map(drop::<Commit>)?);
+    }
+    let steps = steps::of_job(&*effects.store, id).await?;
+    if steps.iter().any(|step| step.due().is_some()) {
+        let later = now.after_ms(STEPS_MS).ms();
+        let txn = Txn::new(shard).expect(&rows::job_row(id), version);
+        let txn = txn.index_set(&rows::retired(shard), id.as_str(), later);
+        return Ok(effects.store.commit(txn).await.map(drop::<Commit>)?);
     }
     if let Ok(request) = effects.request(&job).await {
         let urls: Vec<&str> = request.outputs.iter().map(|output| output.to.as_str()).collect();
@@ -103,7 +112,8 @@ pub(crate) async fn forget(effects: &Effects, id: &JobId) -> Result<(), Fault> {
         return Ok(());
     }
     let old = objects(effects, id, |_| Keep::No).await?;
-    let txn = unlisted
+    let without_steps = steps.iter().fold(unlisted, |txn, step| rows::remove_step(txn, &StepRef::of(step)));
+    let txn = without_steps
         .expect(&rows::job_row(id), version)
         .delete(&rows::job_row(id))
         .index_remove(&rows::jobs(shard), id.as_str())
@@ -130,7 +140,9 @@ enum Keep {
 /// What tells of a job for as long as it is remembered.
 fn is_kept(key: &ObjectKey) -> Keep {
     match key.place {
-        Place::Request | Place::Plan(_) | Place::Ledger(_) | Place::End => Keep::Yes,
+        Place::Request | Place::Plan(_) | Place::Ledger(_) | Place::End | Place::Steps(_) | Place::StepDone { .. } => {
+            Keep::Yes
+        }
         Place::Index(_) | Place::Attempt { .. } => Keep::No,
     }
 }

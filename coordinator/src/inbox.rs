@@ -24,6 +24,7 @@ use framefleet_model::time::StoreTime;
 use framefleet_model::trigger::Cause;
 use framefleet_model::watermark::{IMAGE_BYTES_MAX, Mark};
 
+use crate::events::JobEvent;
 use crate::flow::Announcement;
 use crate::outbox;
 
@@ -171,6 +172,7 @@ impl Inbox {
 
     /// `false`: somebody else was faster, or the store forgot.
     async fn accept(&self, job: &Job, request: &Request, row: Option<&Row>) -> Result<bool, Fault> {
+        let job = &job.clone().with_steps(request.steps.clone());
         let Job { id, generation, created, source, terms, cause, .. } = job.clone();
         let request = request.clone();
         let accepted = Accepted { version: JOB_VERSION, id, generation, created, source, terms, cause, request };
@@ -184,7 +186,7 @@ impl Inbox {
             .index_remove(&rows::garbage(shard), job.id.as_str())
             .index_remove(&rows::retired(shard), job.id.as_str())
             .index_set(&rows::turns(shard), job.id.as_str(), job.created.ms())
-            .append(&rows::outbox(shard), outbox::message(job, &Announcement::Accepted, job.created));
+            .append(&rows::outbox(shard), outbox::message(JobEvent::of(job, &Announcement::Accepted, job.created)));
         if self.store.commit(txn).await? == Commit::Conflict {
             return Ok(false);
         }

@@ -1,8 +1,8 @@
 //! Dead letters: what was given up, with what was seen of it, kept until somebody deals with it.
 //!
 //! A task that is dead for a reason of ours leaves a letter in its job's shard, in the transaction that fails the job.
-//! A message that nobody could use leaves one that belongs to no job. Of those, only so many are kept: others can make as many
-//! as they like.
+//! A step that is given up leaves one there, too, in the transaction that gives it up. A message that nobody could use leaves
+//! one that belongs to no job. Of those, only so many are kept: others can make as many as they like.
 
 use framefleet_common::ports::broker::{DeadLetter, Told};
 use framefleet_common::ports::rows;
@@ -11,6 +11,7 @@ use framefleet_common::ports::txn::Txn;
 use framefleet_model::fault::{Fault, Whose};
 use framefleet_model::id::{Digest, JobId, TaskId};
 use framefleet_model::job::{Job, JobState};
+use framefleet_model::step::life::{StepRow, Tried};
 use framefleet_model::time::StoreTime;
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +41,8 @@ pub struct Letter {
 pub enum Content {
     /// A task that was given up, and its job with it.
     Task { job: JobId, generation: u32, task: TaskId, fault: Fault },
+    /// A step that nobody could be brought to take.
+    Step { job: JobId, generation: u32, number: u32, step: String, tried: Vec<Tried> },
     /// A message that nobody could use.
     Message { queue: String, reason: String, body: String, bytes: u64 },
 }
@@ -52,6 +55,14 @@ pub(crate) fn of_job(job: &Job) -> Option<Letter> {
     let id = format!("{}-{}", job.id, job.generation);
     let content = Content::Task { job: job.id.clone(), generation: job.generation, task, fault: end.fault.clone() };
     Some(Letter { version: LETTER_VERSION, id, at: end.at, content })
+}
+
+/// The letter of a step that was given up.
+pub(crate) fn of_step(row: &StepRow, at: StoreTime) -> Letter {
+    let (job, generation, number) = (row.job.clone(), row.generation, row.number);
+    let id = format!("{job}-{generation}-step-{number}");
+    let content = Content::Step { job, generation, number, step: row.step.to_string(), tried: row.tried.clone() };
+    Letter { version: LETTER_VERSION, id, at, content }
 }
 
 /// The letter of a message: the same message leaves the same letter, however often it is read.
@@ -82,7 +93,7 @@ fn message((queue, id): (&str, &str), (body, bytes): (&[u8], u64), (reason, at):
 
 pub(crate) fn shard(letter: &Letter) -> Shard {
     match &letter.content {
-        Content::Task { job, .. } => Shard::of(job),
+        Content::Task { job, .. } | Content::Step { job, .. } => Shard::of(job),
         Content::Message { .. } => Shard::GLOBAL,
     }
 }

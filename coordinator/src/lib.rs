@@ -58,6 +58,8 @@ mod rereading;
 mod rounds;
 /// Outputs on their way to their destination.
 mod staging;
+/// What happens once a job has ended.
+pub mod steps;
 /// What time alone does.
 mod sweeper;
 /// Messages that tell of uploads are read.

@@ -6,6 +6,7 @@ use framefleet_common::process::metrics::{self, Counters, Gauges};
 use framefleet_model::fault::{Fault, Whose};
 use framefleet_model::id::{JobId, TaskId};
 use framefleet_model::job::{IndexStep, Job, JobState};
+use framefleet_model::step::life::{StepRow, Tried};
 use prometheus::{IntCounter, IntGauge, Registry};
 use tracing::{debug, error, info, warn};
 
@@ -24,6 +25,7 @@ pub(crate) struct Observer {
     uploads: Counters,
     sweeps: Counters,
     sweep_objects: Counters,
+    steps: Counters,
     demand: Gauges,
     demand_merges: IntGauge,
 }
@@ -31,6 +33,9 @@ pub(crate) struct Observer {
 /// Of an upload, the first for each that was told of, the others for what became of it; `malformed` is of messages.
 const UPLOADS: [&str; 9] =
     ["received", "other", "matched", "unmatched", "duplicate", "refused", "gone", "parked", "malformed"];
+
+/// What comes of a try at a step.
+const STEPS: [&str; 5] = ["done", "part", "failed", "early", "dead"];
 
 impl Observer {
     /// Every figure is there from the start, at zero. `classes` are those that are hinted.
@@ -79,6 +84,11 @@ impl Observer {
                 registry,
                 ("framefleet_bucket_sweep_objects_total", "Objects that sweeps saw, and what became of each."),
                 ("what", &["listed", "refused", "known", "unsettled", "submitted"]),
+            ),
+            steps: Counters::new(
+                registry,
+                ("framefleet_steps_total", "Tries at steps of ended jobs by what came of them."),
+                ("outcome", &STEPS),
             ),
             demand: Gauges::new(
                 registry,
@@ -202,6 +212,17 @@ impl Observer {
     pub(crate) fn swept_up(&self, job: &JobId, (trigger, source): (&str, &str)) {
         self.sweep_saw("submitted", 1);
         info!(%job, trigger, source, "sweep found what nobody told of");
+    }
+
+    pub(crate) fn stepped(&self, row: &StepRow, outcome: &str) {
+        self.steps.add(outcome, 1);
+        let (job, step, generation) = (&row.job, &row.step, row.generation);
+        match (outcome, row.tried.last()) {
+            ("failed" | "early" | "dead", Some(Tried { why, .. })) => {
+                warn!(%job, generation, %step, outcome, why, "step came to nothing");
+            }
+            _ => info!(%job, generation, %step, outcome, "step went on"),
+        }
     }
 
     pub(crate) fn leftover(&self, job: &JobId, fault: &Fault) {

@@ -10,13 +10,10 @@ use framefleet_common::ports::clock::Clock;
 use framefleet_common::ports::rows;
 use framefleet_common::ports::store::{Peek, Shard, Store, StoreError};
 use framefleet_common::ports::txn::Txn;
-use framefleet_model::job::Job;
-use framefleet_model::time::StoreTime;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::events::JobEvent;
-use crate::flow::Announcement;
 use crate::observe::Observer;
 use crate::rounds::Rounds;
 
@@ -32,8 +29,8 @@ struct Message {
 }
 
 /// An event as it lies in the outbox.
-pub(crate) fn message(job: &Job, announcement: &Announcement, now: StoreTime) -> Vec<u8> {
-    let JobEvent { id, key, body } = JobEvent::of(job, announcement, now);
+pub(crate) fn message(event: JobEvent) -> Vec<u8> {
+    let JobEvent { id, key, body } = event;
     rows::to_bytes(&Message { version: 1, id, key, body })
 }
 

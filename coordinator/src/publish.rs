@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::effects::Effects;
 use crate::flow::{Delivered, Unpublished, completing};
 use crate::garbage::{self, Fate};
-use crate::{owners, staging};
+use crate::{owners, staging, steps};
 
 /// Gives every output its final name; the caller has seen that the store keeps the job's state. What stands there already
 /// with the same content was put there by a coordinator that died before it could say so.
@@ -24,7 +24,7 @@ pub(crate) async fn publish(effects: &Effects, job: &Job) -> Result<Result<Vec<D
     for (output, (proof, staged)) in plan.outputs.iter().zip(effects.merges(job, &plan).await?) {
         let staging = staging::parse(&staged, &output.to)?;
         match staging::publish(effects, &staging, on_existing).await? {
-            Published::Stands => delivered.push(completing::delivered(&plan, output, proof)),
+            Published::Stands => delivered.push(completing::delivered(&plan, output, (proof, staging.files()))),
             Published::Gone => gone.push(TaskId::new(TaskKind::Merge, output.number)),
         }
     }
@@ -57,6 +57,7 @@ pub(crate) async fn close(effects: &Effects, job: &Job) -> Result<(), Fault> {
         | JobState::Merging(_)
         | JobState::Publishing(_) => {}
     }
+    steps::note(effects, job).await?;
     let (state, fault) = Effects::end_of(job);
     let end = json!({ "version": 1, "job": job.id, "generation": job.generation, "state": state, "fault": fault });
     effects.put(&ObjectKey::end(&job.id), rows::to_bytes(&end)).await

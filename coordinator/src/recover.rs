@@ -23,6 +23,7 @@ use framefleet_model::job::{Accepted, Cancelled, Closing, Completed, Failed, Job
 use framefleet_model::key::{ObjectKey, Place, RESULT_FILE};
 use framefleet_model::ledger::Ledger;
 use framefleet_model::pipeline::OnExisting;
+use framefleet_model::step::life::{StepRow, StepState};
 use framefleet_model::task::Account;
 use framefleet_model::terms::Tenant;
 use framefleet_model::time::StoreTime;
@@ -66,6 +67,9 @@ struct Found {
     results: BTreeMap<TaskId, Vec<Nonce>>,
     request: bool,
     end: bool,
+    /// Generations that had steps.
+    steps: Vec<u32>,
+    steps_done: Vec<(u32, u32)>,
 }
 
 /// Builds what a lost store knew.
@@ -109,9 +113,11 @@ async fn job(effects: &Effects, id: &JobId, recovered: &mut Recovered) -> Result
     let now = loaded.now;
     let Accepted { generation, created, source, terms, cause, .. } = accepted.clone();
     let job = Job { generation, ..Job::new(id.clone(), source, created) }.on(terms).because_of(cause);
+    let job = job.with_steps(accepted.request.steps.clone());
     if let Some(state) = ended(effects, &job, (&found, now)).await? {
         recovered.ended += 1;
-        return put(effects, &Job { state, ..job }, now).await;
+        let steps = steps(effects, (&found, now), id, |of| of <= generation).await?;
+        return put(effects, &Job { state, ..job }, (&steps, now)).await;
     }
     recovered.settled += settle(effects, id, &found).await?;
     if may_have_published(effects, &accepted, &found).await? {
@@ -120,7 +126,9 @@ async fn job(effects: &Effects, id: &JobId, recovered: &mut Recovered) -> Result
         effects.put(&ObjectKey::request(id), rows::to_bytes(&Accepted { request, ..accepted })).await?;
     }
     recovered.resumed += 1;
-    put(effects, &job, now).await
+    // Its own it gets at its end.
+    let steps = steps(effects, (&found, now), id, |of| of < generation).await?;
+    put(effects, &job, (&steps, now)).await
 }
 
 async fn look(effects: &Effects, id: &JobId) -> Result<Found, Fault> {
@@ -137,6 +145,8 @@ async fn look(effects: &Effects, id: &JobId) -> Result<Found, Fault> {
                 Place::Attempt { task, nonce, file } if file.as_str() == RESULT_FILE => {
                     found.results.entry(task).or_default().push(nonce);
                 }
+                Place::Steps(generation) => found.steps.push(generation),
+                Place::StepDone { generation, number } => found.steps_done.push((generation, number)),
                 Place::Attempt { .. } | Place::Index(_) => {}
             }
         }
@@ -219,13 +229,38 @@ async fn may_have_published(effects: &Effects, accepted: &Accepted, found: &Foun
     Ok(true)
 }
 
-async fn put(effects: &Effects, job: &Job, now: StoreTime) -> Result<(), Fault> {
+/// Steps of generations that had ended, as they stood then; what has been noted since is done.
+async fn steps(
+    effects: &Effects,
+    (found, now): (&Found, StoreTime),
+    id: &JobId,
+    has_ended: impl Fn(u32) -> bool,
+) -> Result<Vec<StepRow>, Fault> {
+    let mut steps = Vec::new();
+    for generation in found.steps.iter().copied().filter(|generation| has_ended(*generation)) {
+        let key = ObjectKey::steps(id, generation);
+        let bytes = effects.get(&key).await?;
+        let odd = |e| internal(format!("{key} does not parse: {e}"));
+        let noted: Vec<StepRow> = serde_json::from_slice(&bytes).map_err(odd)?;
+        let is_done = |step: &StepRow| found.steps_done.contains(&(generation, step.number));
+        steps.extend(noted.into_iter().map(|step| match step.state {
+            _ if is_done(&step) => step.done(now),
+            StepState::Done { .. } | StepState::Waiting { .. } => step,
+            // Its letter is lost with the store.
+            StepState::Dead { .. } => step.again(now),
+        }));
+    }
+    Ok(steps)
+}
+
+async fn put(effects: &Effects, job: &Job, (steps, now): (&[StepRow], StoreTime)) -> Result<(), Fault> {
     let shard = Shard::of(&job.id);
     let id = job.id.as_str();
     let txn = Txn::new(shard)
         .create(&rows::job_row(&job.id), rows::to_bytes(job))
         .index_set(&rows::jobs(shard), id, rows::age(job.created))
         .index_set(&rows::turns(shard), id, now.ms());
+    let txn = steps.iter().fold(txn, rows::put_step);
     // A conflict: somebody has asked for it meanwhile.
     Ok(effects.store.commit(txn).await.map(drop::<Commit>)?)
 }

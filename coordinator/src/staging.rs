@@ -49,6 +49,14 @@ enum Written {
     One(Staged),
 }
 
+impl Staging {
+    /// URLs of everything that is published, the one that leads to the others first.
+    pub(crate) fn files(&self) -> Vec<String> {
+        let leading = self.staged.iter().rev().map(|at| &at.url);
+        leading.chain(&self.members).cloned().collect()
+    }
+}
+
 /// The name of an attempt's folder beside the output, as it stands in a URL.
 pub(crate) fn folder(to: &str, nonce: &Nonce) -> Result<String, Fault> {
     url::marked(to, &nonce.as_str()[..NONCE_LETTERS])

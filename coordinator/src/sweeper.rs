@@ -123,8 +123,8 @@ impl Sweeper {
             }
             self.observer.swept("attempts");
         }
-        for (id, _) in self.jobs_due(&retired).await? {
-            if let Err(fault) = garbage::forget(&self.effects, &id).await {
+        for (id, now) in self.jobs_due(&retired).await? {
+            if let Err(fault) = garbage::forget(&self.effects, (&id, now)).await {
                 self.observer.leftover(&id, &fault);
                 continue;
             }

@@ -215,7 +215,7 @@ async fn what_nobody_wants_is_let_go_and_what_nobody_can_read_leaves_a_letter() 
         .iter()
         .map(|letter| match &letter.content {
             Content::Message { reason, .. } => reason.clone(),
-            Content::Task { .. } => panic!("{letter:?}"),
+            Content::Task { .. } | Content::Step { .. } => panic!("{letter:?}"),
         })
         .collect();
     assert_eq!(reasons.len(), hostile.len() + 2, "{reasons:#?}");

@@ -17,7 +17,7 @@ use super::reading::{Reading, text};
 use super::triggers::Places;
 use super::{
     BridgeConfig, BridgeRole, Config, CoordinatorConfig, LimitsConfig, ScratchBound, ServeRole, WorkerConfig, queues,
-    servers, triggers,
+    servers, targets, triggers,
 };
 
 const AUTO: &str = "auto";
@@ -35,9 +35,12 @@ const GRACE_MIN: Duration = Duration::from_secs(20);
 const BEATS_IN_A_LEASE: u32 = 3;
 
 pub(super) fn config(merged: &Merged) -> Result<Config, Fault> {
-    let Raw { store, broker, work, storage, pipelines, triggers, coordinator, worker, bridge, telemetry, limits } =
-        merged.raw()?;
+    let raw = merged.raw()?;
     let reading = Reading { merged };
+    let targets = targets::of(&reading, &raw)?;
+    let Raw {
+        store, broker, work, storage, pipelines, triggers, coordinator, worker, bridge, telemetry, limits, ..
+    } = raw;
     let (storage, folders) = servers::storage(&reading, &storage)?;
     let limits = limits_of(&reading, &limits)?;
     let config = Config {
@@ -48,13 +51,15 @@ pub(super) fn config(merged: &Merged) -> Result<Config, Fault> {
         folders,
         triggers: Arc::default(),
         rules: Arc::default(),
+        targets,
         coordinator: coordinator_of(&reading, &coordinator, &limits)?,
         worker: worker_of(&reading, &worker)?,
         bridge: bridge_of(&reading, &bridge)?,
         telemetry: telemetry_of(&reading, &telemetry)?,
         limits,
     };
-    let places = Places { work: &config.work, storage: &config.storage, folders: &config.folders };
+    let names = config.targets.names();
+    let places = Places { work: &config.work, storage: &config.storage, folders: &config.folders, names: &names };
     let triggers = triggers::of(&reading, (&pipelines, &triggers), places)?;
     let rules = Arc::new(Rules::of(merged, &triggers, places));
     Ok(Config { triggers: triggers.into(), rules, ..config })
@@ -62,8 +67,10 @@ pub(super) fn config(merged: &Merged) -> Result<Config, Fault> {
 
 /// `work` is where the process keeps its work objects.
 pub(super) fn serve_role(merged: &Merged, work: &str) -> Result<ServeRole, Fault> {
-    let Raw { storage, pipelines, triggers, coordinator, worker, telemetry, limits, .. } = merged.raw()?;
+    let raw = merged.raw()?;
     let reading = Reading { merged };
+    let targets = targets::of(&reading, &raw)?;
+    let Raw { storage, pipelines, triggers, coordinator, worker, telemetry, limits, .. } = raw;
     let (storage, mut folders) = servers::storage(&reading, &storage)?;
     let limits = limits_of(&reading, &limits)?;
     let coordinator = coordinator_of(&reading, &coordinator, &limits)?;
@@ -75,12 +82,14 @@ pub(super) fn serve_role(merged: &Merged, work: &str) -> Result<ServeRole, Fault
         }
         folders.push(EVERY_FILE.to_owned());
     }
-    let places = Places { work, storage: &storage, folders: &folders };
+    let names = targets.names();
+    let places = Places { work, storage: &storage, folders: &folders, names: &names };
     let triggers = triggers::of(&reading, (&pipelines, &triggers), places)?;
     let rules = Arc::new(Rules::of(merged, &triggers, places));
     Ok(ServeRole {
         triggers: triggers.into(),
         rules,
+        targets,
         coordinator,
         worker: worker_of(&reading, &worker)?,
         telemetry: telemetry_of(&reading, &telemetry)?,

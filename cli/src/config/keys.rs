@@ -1,6 +1,8 @@
 //! Every key of the configuration, once: its default, its unit and the sentence that says what it is. The layer of
 //! defaults, docs/CONFIG.md and what `--check-config` prints are made of this table.
 
+use super::target_keys;
+
 /// A table of the file, such as `[store]`.
 #[derive(Debug)]
 pub struct Section {
@@ -36,15 +38,15 @@ pub enum Secrecy {
     Nothing,
 }
 
-const fn open(name: &'static str, default: &'static str, unit: &'static str, what: &'static str) -> Key {
+pub(super) const fn open(name: &'static str, default: &'static str, unit: &'static str, what: &'static str) -> Key {
     Key { name, default, unit, what, secrecy: Secrecy::Open }
 }
 
-const fn url(name: &'static str, what: &'static str) -> Key {
+pub(super) const fn url(name: &'static str, what: &'static str) -> Key {
     Key { name, default: "\"\"", unit: "URL", what, secrecy: Secrecy::Url }
 }
 
-const fn secret(name: &'static str, what: &'static str) -> Key {
+pub(super) const fn secret(name: &'static str, what: &'static str) -> Key {
     Key { name, default: "\"\"", unit: "text", what, secrecy: Secrecy::Nothing }
 }
 
@@ -68,7 +70,7 @@ pub fn find(path: &str) -> Option<&'static Key> {
     section.keys.iter().find(|key| key.name == name)
 }
 
-pub const SECTIONS: [Section; 12] = [
+pub const SECTIONS: [Section; 17] = [
     Section { name: "store", what: "Redis, which holds the truth.", count: Count::One, keys: &STORE },
     Section { name: "broker", what: "RabbitMQ, which carries hints and events.", count: Count::One, keys: &BROKER },
     Section { name: "work", what: "Where segments and other results are kept.", count: Count::One, keys: &WORK },
@@ -92,6 +94,11 @@ pub const SECTIONS: [Section; 12] = [
         count: Count::Any,
         keys: &TRIGGERS,
     },
+    target_keys::WEBHOOKS,
+    target_keys::DATABASES,
+    target_keys::CDNS,
+    target_keys::STEPS,
+    target_keys::EGRESS,
     Section { name: "coordinator", what: "The role `coordinator`.", count: Count::One, keys: &COORDINATOR },
     Section { name: "worker", what: "The role `worker`.", count: Count::One, keys: &WORKER },
     Section { name: "bridge", what: "The role `bridge`.", count: Count::One, keys: &BRIDGE },
@@ -180,7 +187,12 @@ const PIPELINES: [Key; 9] = [
         "tables",
         "As in a job file, but `to` is a name below the trigger's `output`, such as `{stem}.mp4` or `{date}/{stem}/index.m3u8`.",
     ),
-    open("steps", "[]", "tables", "What happens around outputs; this build knows none and refuses any."),
+    open(
+        "steps",
+        "[]",
+        "tables",
+        "What happens once a job has ended, as in a job file: `{ webhook = { name = \"studio\" } }` and others (docs/STEPS.md).",
+    ),
     open("segment_duration", "\"\"", "duration, auto or none", "As `segment.duration` of a job file."),
     open("damaged", "\"\"", "fail or keep", "As in a job file."),
     open("from", "\"\"", "duration", "As in a job file."),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! defaults < file < environment < flags ──▶ Merged ──▶ Raw ──▶ Config, or what a bridge needs of it
-//!   keys          layers.rs                            raw.rs   checked.rs, servers.rs, queues.rs, triggers.rs
+//!   keys          layers.rs                            raw.rs   checked.rs, servers.rs, queues.rs, targets.rs, triggers.rs
 //! ```
 //!
 //! One file serves all roles of a machine. Unknown keys are refused wherever they stand; a refusal names the key, the
@@ -23,6 +23,9 @@ mod reading;
 /// What must not be seen.
 pub mod secret;
 mod servers;
+mod target_keys;
+/// Those that steps speak to.
+pub mod targets;
 mod triggers;
 
 use std::net::SocketAddr;
@@ -43,6 +46,7 @@ use layers::Merged;
 pub use layers::{Flag, Told};
 use pipelines::Rules;
 use secret::{Secret, ServerUrl};
+use targets::TargetsConfig;
 
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -57,6 +61,7 @@ pub struct Config {
     pub triggers: Arc<[Trigger]>,
     /// The same as they are written, with their pipelines.
     pub rules: Arc<Rules>,
+    pub targets: TargetsConfig,
     pub coordinator: CoordinatorConfig,
     pub worker: WorkerConfig,
     pub bridge: BridgeConfig,
@@ -72,6 +77,7 @@ pub struct ServeRole {
     pub folders: Vec<String>,
     pub triggers: Arc<[Trigger]>,
     pub rules: Arc<Rules>,
+    pub targets: TargetsConfig,
     pub coordinator: CoordinatorConfig,
     pub worker: WorkerConfig,
     pub telemetry: Telemetry,

@@ -15,6 +15,7 @@ use super::keys;
 use super::layers::Merged;
 use super::reading::Reading;
 use super::triggers::{self, Places};
+use crate::asked::steps::Names;
 use crate::settings::refused;
 
 const PIPELINES: &str = "pipelines";
@@ -31,6 +32,7 @@ pub struct Rules {
     work: String,
     storage: Vec<StorageConfig>,
     folders: Vec<String>,
+    names: Names,
 }
 
 /// Rules that are looked at: tables as in a configuration.
@@ -52,9 +54,15 @@ impl Rules {
         let pipelines = tables(PIPELINES);
         let mut known: Vec<PipelineJson> = pipelines.iter().map(|table| shown(table, triggers)).collect();
         known.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
-        let Places { work, storage, folders } = places;
+        let Places { work, storage, folders, names } = places;
         let (storage, folders) = (storage.to_vec(), folders.to_vec());
-        Self { known, pipelines, triggers: tables(TRIGGERS), work: work.to_owned(), storage, folders }
+        let (work, names) = (work.to_owned(), names.clone());
+        Self { known, pipelines, triggers: tables(TRIGGERS), work, storage, folders, names }
+    }
+
+    /// Whom steps may speak to.
+    pub fn names(&self) -> &Names {
+        &self.names
     }
 
     /// Those that were asked about first, so that they are called by their own numbers.
@@ -73,7 +81,8 @@ impl Rules {
     fn check(&self, asked: &AskedRules) -> Result<(), Fault> {
         let merged = Merged::of_tables(self.with(asked))?;
         let raw = merged.raw()?;
-        let places = Places { work: &self.work, storage: &self.storage, folders: &self.folders };
+        let Self { work, storage, folders, names, .. } = self;
+        let places = Places { work, storage, folders, names };
         triggers::of(&Reading { merged: &merged }, (&raw.pipelines, &raw.triggers), places).map(drop)
     }
 }

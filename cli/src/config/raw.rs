@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::asked::AskedOutput;
+use crate::asked::steps::AskedStep;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -18,6 +19,14 @@ pub(super) struct Raw {
     pub(super) pipelines: Vec<RawPipeline>,
     #[serde(default)]
     pub(super) triggers: Vec<RawTrigger>,
+    #[serde(default)]
+    pub(super) webhooks: Vec<RawWebhook>,
+    #[serde(default)]
+    pub(super) databases: Vec<RawDatabase>,
+    #[serde(default)]
+    pub(super) cdns: Vec<RawCdn>,
+    pub(super) steps: RawSteps,
+    pub(super) egress: RawEgress,
     pub(super) coordinator: RawCoordinator,
     pub(super) worker: RawWorker,
     pub(super) bridge: RawBridge,
@@ -75,7 +84,7 @@ pub(super) struct RawPipeline {
     pub(super) name: String,
     pub(super) version: String,
     pub(super) outputs: Vec<AskedOutput>,
-    pub(super) steps: Vec<serde_json::Value>,
+    pub(super) steps: Vec<AskedStep>,
     pub(super) segment_duration: String,
     pub(super) damaged: String,
     pub(super) from: String,
@@ -100,6 +109,61 @@ pub(super) struct RawTrigger {
     pub(super) priority: String,
     pub(super) deadline: String,
     pub(super) output: String,
+}
+
+/// Complete once the layers have filled in its defaults, as the next two.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawWebhook {
+    pub(super) name: String,
+    pub(super) url: String,
+    pub(super) url_file: String,
+    pub(super) http: String,
+    pub(super) secret: String,
+    pub(super) secret_file: String,
+    pub(super) other_secret: String,
+    pub(super) other_secret_file: String,
+    pub(super) timeout: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawDatabase {
+    pub(super) name: String,
+    pub(super) url: String,
+    pub(super) url_file: String,
+    pub(super) migrate: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawCdn {
+    pub(super) name: String,
+    pub(super) endpoint: String,
+    pub(super) http: String,
+    pub(super) key_id: String,
+    pub(super) key_id_file: String,
+    pub(super) secret: String,
+    pub(super) secret_file: String,
+    pub(super) token: String,
+    pub(super) token_file: String,
+    pub(super) origin: String,
+    pub(super) url: String,
+    pub(super) area: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSteps {
+    pub(super) tries: i64,
+    pub(super) first_wait: String,
+    pub(super) longest_wait: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawEgress {
+    pub(super) allow: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -198,6 +262,11 @@ mod tests {
             taken::<RawStorage>(),
             taken::<RawPipeline>(),
             taken::<RawTrigger>(),
+            taken::<RawWebhook>(),
+            taken::<RawDatabase>(),
+            taken::<RawCdn>(),
+            taken::<RawSteps>(),
+            taken::<RawEgress>(),
             taken::<RawCoordinator>(),
             taken::<RawWorker>(),
             taken::<RawBridge>(),

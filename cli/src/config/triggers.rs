@@ -17,6 +17,7 @@ use framefleet_model::trigger::{Canary, Place, Trigger, rules};
 use super::StorageConfig;
 use super::raw::{RawPipeline, RawTrigger};
 use super::reading::{Reading, text};
+use crate::asked::steps::{self as asked_steps, Names};
 use crate::asked::{Asked, AskedOutput};
 use crate::images;
 use crate::location::Reach;
@@ -32,12 +33,13 @@ const SAMPLE_FOLDER: &str = "s3://outputs/";
 
 type Pipelines = BTreeMap<PipelineId, Arc<Pipeline>>;
 
-/// Where sources and outputs may lie, and where they may not.
+/// Where sources and outputs may lie, where they may not, and whom steps may speak to.
 #[derive(Clone, Copy)]
 pub(super) struct Places<'a> {
     pub(super) work: &'a str,
     pub(super) storage: &'a [StorageConfig],
     pub(super) folders: &'a [String],
+    pub(super) names: &'a Names,
 }
 
 pub(super) fn of(
@@ -47,7 +49,7 @@ pub(super) fn of(
 ) -> Result<Vec<Trigger>, Fault> {
     let mut known = Pipelines::new();
     for (at, raw) in pipelines.iter().enumerate() {
-        let pipeline = pipeline(reading, (at, raw))?;
+        let pipeline = pipeline((reading, places.names), (at, raw))?;
         let id = pipeline.id().clone();
         if known.insert(id.clone(), Arc::new(pipeline)).is_some() {
             return Err(reading.refuse_key(&format!("pipelines[{at}].version"), format!("makes a second {id}")));
@@ -61,12 +63,9 @@ pub(super) fn of(
     Ok(triggers)
 }
 
-fn pipeline(reading: &Reading<'_>, (at, raw): (usize, &RawPipeline)) -> Result<Pipeline, Fault> {
+fn pipeline((reading, names): (&Reading<'_>, &Names), (at, raw): (usize, &RawPipeline)) -> Result<Pipeline, Fault> {
     let key = |name: &str| format!("pipelines[{at}].{name}");
     let id = PipelineId::new(&raw.name, &raw.version).map_err(|e| reading.refuse_key(&key("name"), e))?;
-    if let Some(step) = raw.steps.first() {
-        return Err(reading.refuse_key(&key("steps"), format!("names {step}, and this build knows no step")));
-    }
     let refuse = |why: String| reading.refuse_key(&key("outputs"), why);
     let set = |value: &String| Some(value.clone()).filter(|value| !value.is_empty());
     let asked = Asked {
@@ -78,6 +77,7 @@ fn pipeline(reading: &Reading<'_>, (at, raw): (usize, &RawPipeline)) -> Result<P
         to: set(&raw.to),
         on_existing: set(&raw.on_existing),
         terms: Default::default(),
+        steps: Vec::new(),
     };
     for output in &raw.outputs {
         // What is wrong with the name itself is said of it as it was written.
@@ -87,6 +87,9 @@ fn pipeline(reading: &Reading<'_>, (at, raw): (usize, &RawPipeline)) -> Result<P
     let checked = check(&asked, (OnExisting::Replace, Reach::Elsewhere)).map_err(|fault| refuse(fault.message))?;
     let mut request = checked.request;
     request.source = String::new();
+    let of_steps = |fault: Fault| reading.refuse_key(&key("steps"), fault.message);
+    request.steps = asked_steps::check(&raw.steps).map_err(of_steps)?;
+    names.know(&request.steps).map_err(of_steps)?;
     for (output, raw) in request.outputs.iter_mut().zip(&raw.outputs) {
         output.to = images::first(raw).map_err(|fault| refuse(fault.message))?;
     }

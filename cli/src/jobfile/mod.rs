@@ -19,6 +19,7 @@ use framefleet_model::fault::{Fault, FaultKind};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use crate::asked::steps::AskedStep;
 use crate::asked::{Asked, AskedOutput, AskedTerms, Text};
 
 const VERSION: u32 = 1;
@@ -42,6 +43,8 @@ pub struct JobFile {
     tenant: Option<String>,
     priority: Option<String>,
     deadline: Option<Text>,
+    #[serde(default)]
+    steps: Vec<AskedStep>,
 }
 
 /// How the film is cut.
@@ -79,6 +82,7 @@ pub fn parse(text: &str) -> Result<Asked, String> {
         to: file.to.map(|text| text.0),
         on_existing: file.on_existing,
         terms: AskedTerms { tenant: file.tenant, priority: file.priority, deadline: file.deadline.map(|text| text.0) },
+        steps: file.steps,
     })
 }
 
@@ -102,6 +106,8 @@ pub fn to_json(asked: &Asked) -> Vec<u8> {
     put("tenant", text(&asked.terms.tenant));
     put("priority", text(&asked.terms.priority));
     put("deadline", text(&asked.terms.deadline));
+    let steps = Some(&asked.steps).filter(|steps| !steps.is_empty());
+    put("steps", steps.and_then(|steps| serde_json::to_value(steps).ok()));
     serde_json::to_vec(&file).expect("a job file has only string keys")
 }
 

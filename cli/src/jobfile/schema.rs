@@ -93,6 +93,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
+    use crate::asked::steps::{AskedPrefetch, AskedSql, AskedStep, AskedWebhook};
     use crate::asked::{AskedAudio, AskedGif, AskedOutput, AskedSprites, AskedThumbnails, AskedVideo, AskedWatermark};
     use crate::jobfile::Segment;
     use crate::packaging::{AskedDash, AskedHls, AskedRung};
@@ -128,6 +129,10 @@ mod tests {
         check::<AskedHls>();
         check::<AskedDash>();
         check::<AskedRung>();
+        check::<AskedStep>();
+        check::<AskedWebhook>();
+        check::<AskedSql>();
+        check::<AskedPrefetch>();
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use framefleet_coordinator::coordinator::Coordinator;
-use framefleet_coordinator::ops::http::{self, Api};
+use framefleet_coordinator::ops::http::{self, Api, ReadJob};
 use framefleet_model::fault::{Fault, FaultKind};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -18,9 +18,11 @@ pub async fn serve(
     listener: TcpListener,
     stop: &CancellationToken,
 ) -> Result<(), Fault> {
+    let names = rules.names().clone();
+    let read: ReadJob = Arc::new(move |bytes| submission::read(bytes, &names));
     let api = Api {
         ops: Arc::new(coordinator.ops()),
-        read: Arc::new(submission::read),
+        read,
         pipelines: rules.clone(),
         schemas: schema::schemas(),
         stop: stop.clone(),

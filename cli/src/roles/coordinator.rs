@@ -47,7 +47,7 @@ async fn serve(
 ) -> Result<(), Fault> {
     let media: Arc<dyn Media> = Arc::new(app::media().await?);
     let classes: Vec<Class> = config.classes();
-    let connected = connecting.connect(config, (clock, classes.clone()), &stop).await?;
+    let connected = connecting.connect(config, (clock.clone(), classes.clone()), &stop).await?;
     let Some(services) = connected else { return Ok(()) };
     let settings = CoordinatorSettings {
         name: config.coordinator.name.clone(),
@@ -60,6 +60,7 @@ async fn serve(
         keep_jobs: config.limits.keep_jobs,
         triggers: config.triggers.clone(),
         pace: config.coordinator.pace,
+        steps: shared::stepping_of(&config.targets, &clock)?,
         metrics,
     };
     let coordinator = Coordinator::new(services.fleet.clone(), media, settings);

@@ -82,8 +82,9 @@ pub async fn run((config, asked): (ServeRole, Asked), pulse: &Runtime) -> Result
     // Before anything else: another may have it, and then nothing here is ours.
     let fleet = fleet(&config, &asked, clock.clone())?;
     let media: Arc<dyn Media> = Arc::new(app::media().await?);
+    let settings = coordinator(&config, (&asked.state, &metrics), &clock)?;
     let crew = Crew {
-        coordinator: Coordinator::new(fleet.clone(), media.clone(), coordinator(&config, (&asked.state, &metrics))),
+        coordinator: Coordinator::new(fleet.clone(), media.clone(), settings),
         worker: Arc::new(Worker::new(
             fleet.clone(),
             media,
@@ -132,12 +133,16 @@ fn fleet(config: &ServeRole, asked: &Asked, clock: Arc<dyn Clock>) -> Result<Fle
     Ok(Fleet { store, broker, clock, work, storages, mint: Arc::new(|| Nonce::from_bytes(rand::random())) })
 }
 
-fn coordinator(config: &ServeRole, (state, metrics): (&Path, &Registry)) -> CoordinatorSettings {
+fn coordinator(
+    config: &ServeRole,
+    (state, metrics): (&Path, &Registry),
+    clock: &Arc<dyn Clock>,
+) -> Result<CoordinatorSettings, Fault> {
     let mut classes = vec![Class::light(), Class::standard(), Class::long()];
     classes.extend(config.worker.slots.iter().map(|(class, _)| class.clone()));
     classes.sort_unstable();
     classes.dedup();
-    CoordinatorSettings {
+    Ok(CoordinatorSettings {
         name: config.coordinator.name.clone(),
         merge_slots: config.coordinator.merge_slots,
         classes,
@@ -148,8 +153,9 @@ fn coordinator(config: &ServeRole, (state, metrics): (&Path, &Registry)) -> Coor
         keep_jobs: config.limits.keep_jobs,
         triggers: config.triggers.clone(),
         pace: config.coordinator.pace,
+        steps: shared::stepping_of(&config.targets, clock)?,
         metrics: metrics.clone(),
-    }
+    })
 }
 
 fn worker_settings(

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use framefleet_common::adapters::amqp::{AmqpBroker, AmqpSettings, Declare};
 use framefleet_common::adapters::blob::root::Root;
 use framefleet_common::adapters::blob::storages::{self, Http, StorageSettings, Storages};
+use framefleet_common::adapters::egress::Egress;
 use framefleet_common::adapters::memory::broker::MemoryBroker;
 use framefleet_common::adapters::redis::RedisStore;
 use framefleet_common::adapters::redis::readiness::Readiness;
@@ -21,13 +22,19 @@ use framefleet_common::process::drain::Drain;
 use framefleet_common::process::metrics;
 use framefleet_common::process::probes::{BoundProbes, Check};
 use framefleet_common::process::shutdown::{Ended, signals};
+use framefleet_coordinator::steps::run::Stepping;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::Nonce;
+use framefleet_steps::cdn::{Cdn, CdnSettings};
+use framefleet_steps::sql::Database;
+use framefleet_steps::targets::Targets;
+use framefleet_steps::webhook::{Webhook, WebhookSettings};
 use prometheus::{IntGauge, Registry};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::config::targets::{CdnConfig, DatabaseConfig, TargetsConfig, WebhookConfig};
 use crate::config::{
     Addressing, BrokerConfig, Config, Credentials, Durability, Endpoint, StorageConfig, StoreServer, Topology,
 };
@@ -321,4 +328,30 @@ pub fn credentials_of(credentials: &Credentials) -> Option<storages::Credentials
         Credentials::Temporary { id, secret, token } => (id, secret, Some(token.expose().to_owned())),
     };
     Some(storages::Credentials { key_id: id.clone(), secret: secret.expose().to_owned(), token })
+}
+
+/// What steps speak to, as the configuration says.
+pub fn stepping_of(config: &TargetsConfig, clock: &Arc<dyn Clock>) -> Result<Stepping, Fault> {
+    let egress = Egress::new(config.allow.clone());
+    let mut targets = Targets::default();
+    for WebhookConfig { name, url, keys, timeout } in &config.webhooks {
+        let url =
+            url.expose().parse().map_err(|_| Fault::new(FaultKind::Settings, format!("webhook {name} has no URL")))?;
+        let settings = WebhookSettings { url, keys: keys.clone(), timeout: *timeout };
+        targets.webhooks.insert(name.clone(), Webhook::new(settings, &egress, clock.clone())?);
+    }
+    for DatabaseConfig { name, url, schema } in &config.databases {
+        targets.databases.insert(name.clone(), Database::new(url.expose(), *schema)?);
+    }
+    for CdnConfig { name, endpoint, credentials, origin, url, area } in &config.cdns {
+        let settings = CdnSettings {
+            endpoint: endpoint.clone(),
+            credentials: credentials_of(credentials),
+            origin: origin.clone(),
+            url: url.clone(),
+            area: *area,
+        };
+        targets.cdns.insert(name.clone(), Cdn::new(settings, clock.clone())?);
+    }
+    Ok(Stepping { targets: Arc::new(targets), patience: config.patience })
 }

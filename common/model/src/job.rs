@@ -15,6 +15,7 @@ use crate::fault::Fault;
 use crate::id::{Digest, JobId, Nonce, TaskId};
 use crate::pipeline::Request;
 use crate::plan::SourceFacts;
+use crate::step::Step;
 use crate::terms::Terms;
 use crate::time::StoreTime;
 use crate::trigger::Cause;
@@ -34,6 +35,9 @@ pub struct Job {
     /// The trigger that wanted it, if one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
+    /// What happens once it has ended, as it was accepted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Step>,
     /// When its destinations had been looked at and work began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started: Option<StoreTime>,
@@ -220,12 +224,16 @@ pub enum Tallied {
 impl Job {
     pub fn new(id: JobId, source: SourceFacts, created: StoreTime) -> Self {
         let (version, generation, terms) = (JOB_VERSION, 1, Terms::default());
-        let (cause, started, cpu_ms, state) = (None, None, 0, JobState::Accepted);
-        Self { version, id, generation, created, source, terms, cause, started, cpu_ms, state }
+        let (cause, steps, started, cpu_ms, state) = (None, Vec::new(), None, 0, JobState::Accepted);
+        Self { version, id, generation, created, source, terms, cause, steps, started, cpu_ms, state }
     }
 
     pub fn because_of(self, cause: Option<Cause>) -> Self {
         Self { cause, ..self }
+    }
+
+    pub fn with_steps(self, steps: Vec<Step>) -> Self {
+        Self { steps, ..self }
     }
 
     pub fn on(self, terms: Terms) -> Self {
@@ -266,6 +274,15 @@ impl JobState {
 
     pub fn has_ended(&self) -> bool {
         self.closing().is_some()
+    }
+
+    pub fn ended_at(&self) -> Option<StoreTime> {
+        match self {
+            Self::Accepted | Self::Indexing(_) | Self::Encoding(_) | Self::Merging(_) | Self::Publishing(_) => None,
+            Self::Completed(end) => Some(end.at),
+            Self::Failed(end) => Some(end.at),
+            Self::Cancelled(end) => Some(end.at),
+        }
     }
 
     /// `None` as long as the job has not ended.

@@ -9,6 +9,8 @@
 //! <job>/<task>/<nonce>/staged.json   where a merge put, invisible, what it made
 //! <job>/ledger/<digest>.json    the proof
 //! <job>/end.json                how it ended
+//! <job>/steps/<generation>.json what was to happen after that, as it stood then
+//! <job>/steps/<generation>-<number>.json   one of them is done
 //! ```
 //! Keys of attempts are unique by their nonce: nothing is ever overwritten, and nobody finds work by listing.
 
@@ -38,9 +40,19 @@ pub enum Place {
     Request,
     Index(Nonce),
     Plan(Digest),
-    Attempt { task: TaskId, nonce: Nonce, file: FileName },
+    Attempt {
+        task: TaskId,
+        nonce: Nonce,
+        file: FileName,
+    },
     Ledger(Digest),
     End,
+    /// Of a generation.
+    Steps(u32),
+    StepDone {
+        generation: u32,
+        number: u32,
+    },
 }
 
 /// A file's name within an attempt: letters, digits, `.`, `-` and `_`, not beginning with a dot.
@@ -74,6 +86,14 @@ impl ObjectKey {
 
     pub fn end(job: &JobId) -> Self {
         Self { job: job.clone(), place: Place::End }
+    }
+
+    pub fn steps(job: &JobId, generation: u32) -> Self {
+        Self { job: job.clone(), place: Place::Steps(generation) }
+    }
+
+    pub fn step_done(job: &JobId, (generation, number): (u32, u32)) -> Self {
+        Self { job: job.clone(), place: Place::StepDone { generation, number } }
     }
 
     pub fn attempt(job: &JobId, task: TaskId, nonce: &Nonce, file: FileName) -> Self {
@@ -112,6 +132,8 @@ impl fmt::Display for ObjectKey {
             Place::Attempt { task, nonce, file } => write!(f, "{job}/{task}/{nonce}/{}", file.0),
             Place::Ledger(digest) => write!(f, "{job}/ledger/{digest}.json"),
             Place::End => write!(f, "{job}/end.json"),
+            Place::Steps(generation) => write!(f, "{job}/steps/{generation}.json"),
+            Place::StepDone { generation, number } => write!(f, "{job}/steps/{generation}-{number}.json"),
         }
     }
 }
@@ -147,12 +169,22 @@ fn parse(text: &str) -> Option<ObjectKey> {
         ["index", nonce] => Place::Index(nonce.parse().ok()?),
         ["plan", name] => Place::Plan(name.strip_suffix(".json")?.parse().ok()?),
         ["ledger", name] => Place::Ledger(name.strip_suffix(".json")?.parse().ok()?),
+        ["steps", name] => steps(name.strip_suffix(".json")?)?,
         [task, nonce, file] => {
             Place::Attempt { task: task.parse().ok()?, nonce: nonce.parse().ok()?, file: FileName::new(file).ok()? }
         }
         _ => return None,
     };
     Some(ObjectKey { job: job.parse().ok()?, place })
+}
+
+/// Written as it would be made: `01` is no number of ours.
+fn steps(name: &str) -> Option<Place> {
+    let number = |text: &str| text.parse::<u32>().ok().filter(|number| number.to_string() == text);
+    match name.split_once('-') {
+        None => number(name).map(Place::Steps),
+        Some((generation, step)) => Some(Place::StepDone { generation: number(generation)?, number: number(step)? }),
+    }
 }
 
 #[cfg(test)]
@@ -174,6 +206,8 @@ mod tests {
             ObjectKey::staged(&job, task, &nonce),
             ObjectKey::ledger(&job, &digest),
             ObjectKey::end(&job),
+            ObjectKey::steps(&job, 2),
+            ObjectKey::step_done(&job, (2, 15)),
         ];
         for key in keys {
             assert_eq!(key.to_string().parse(), Ok(key));

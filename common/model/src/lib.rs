@@ -46,6 +46,8 @@ mod several;
 pub mod shots;
 /// What is done to sound between decoder and encoder.
 pub mod sound;
+/// What happens once a job has ended.
+pub mod step;
 /// What a media child is told, and what it answers.
 pub mod task;
 /// How a job stands among others: tenant, priority, deadline.

@@ -8,6 +8,7 @@ use crate::image::Images;
 use crate::media::{AudioCodec, Container, Geometry, VideoCodec};
 use crate::picture::{Shape, Size};
 use crate::sound::Treatment;
+use crate::step::Step;
 use crate::time::{MediaTime, Rational};
 use crate::watermark::Watermark;
 
@@ -23,6 +24,9 @@ pub struct Request {
     /// The part of the film that is wanted, on the output's own time line (0 = the film's first moment).
     pub range: Range,
     pub on_existing: OnExisting,
+    /// What happens once the job has ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Step>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,6 +8,8 @@ pub mod amqp;
 pub mod blob;
 /// The host's clock, and one that tests turn by hand.
 pub mod clock;
+/// HTTP to hosts that others name.
+pub mod egress;
 /// Store and broker in memory: the model for tests and simulation, and the one-process fleet's queue.
 pub mod memory;
 /// The store of a fleet, in one Redis primary.

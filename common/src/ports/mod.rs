@@ -8,6 +8,8 @@ pub mod changes;
 pub mod clock;
 /// The names of all rows, indexes and queues, and the form they are kept in.
 pub mod rows;
+/// Those that steps speak to.
+pub mod steps;
 /// The truth: rows, ordered indexes and queues under compare-and-set transactions.
 pub mod store;
 /// One compare-and-set transaction, and what it may hold.

@@ -9,7 +9,9 @@
 //!                                                  jobs                   index  all jobs by their age
 //!                                                  garbage                index  ended jobs by when to sweep what they left
 //!                                                  retired                index  swept jobs by when to forget them
-//!                                                  dead                   index  letters by their age
+//! step/<step>          row    a step of an ended job   dead                   index  letters by their age
+//!                                                  steps                  index  steps by when to look at them
+//!                                                  steps/<job>            index  a job's steps, in order
 //!
 //! of no job: owner/<key>  row  whose job fills a final key     workers  index  workers by when they were last heard
 //!            worker/<name> row a worker as it last said it is
@@ -22,6 +24,7 @@ use std::str::FromStr;
 
 use framefleet_model::board::{Task, TaskState};
 use framefleet_model::id::{Digest, IdError, JobId, TaskId};
+use framefleet_model::step::life::StepRow;
 use framefleet_model::terms::Tenant;
 use framefleet_model::time::StoreTime;
 use serde::Serialize;
@@ -63,6 +66,46 @@ impl FromStr for TaskRef {
     fn from_str(text: &str) -> Result<Self, IdError> {
         let (job, task) = text.split_once('/').unwrap_or((text, ""));
         Ok(Self { job: job.parse()?, task: task.parse()? })
+    }
+}
+
+/// A step of a job's generation, as indexes name it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StepRef {
+    pub job: JobId,
+    pub generation: u32,
+    pub number: u32,
+}
+
+impl StepRef {
+    pub fn of(row: &StepRow) -> Self {
+        Self { job: row.job.clone(), generation: row.generation, number: row.number }
+    }
+
+    pub fn shard(&self) -> Shard {
+        Shard::of(&self.job)
+    }
+
+    pub fn row(&self) -> RowKey {
+        self.shard().row(format!("step/{self}"))
+    }
+
+    /// As it is displayed.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(3, '/');
+        let job = parts.next()?.parse().ok()?;
+        Some(Self { job, generation: parts.next()?.parse().ok()?, number: parts.next()?.parse().ok()? })
+    }
+
+    /// Among the job's own.
+    fn order(&self) -> i64 {
+        (i64::from(self.generation) << 16) + i64::from(self.number)
+    }
+}
+
+impl fmt::Display for StepRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.job, self.generation, self.number)
     }
 }
 
@@ -117,6 +160,31 @@ pub fn retired(shard: Shard) -> IndexKey {
 
 pub fn dead(shard: Shard) -> IndexKey {
     shard.index("dead")
+}
+
+/// Steps by when to look at them.
+pub fn steps(shard: Shard) -> IndexKey {
+    shard.index("steps")
+}
+
+/// All steps of a job, those of its first generation first.
+pub fn steps_of(job: &JobId) -> IndexKey {
+    Shard::of(job).index(format!("steps/{job}"))
+}
+
+/// Puts a step's row, and the step where its state says it waits.
+pub fn put_step(txn: Txn, row: &StepRow) -> Txn {
+    let at = StepRef::of(row);
+    let txn = txn.put(&at.row(), to_bytes(row)).index_set(&steps_of(&at.job), at.to_string(), at.order());
+    match row.due() {
+        Some(due) => txn.index_set(&steps(at.shard()), at.to_string(), due.ms()),
+        None => txn.index_remove(&steps(at.shard()), at.to_string()),
+    }
+}
+
+pub fn remove_step(txn: Txn, at: &StepRef) -> Txn {
+    let txn = txn.delete(&at.row()).index_remove(&steps_of(&at.job), at.to_string());
+    txn.index_remove(&steps(at.shard()), at.to_string())
 }
 
 pub fn letter(shard: Shard, id: &str) -> RowKey {

@@ -27,14 +27,14 @@ pub(crate) fn published(
 }
 
 /// What is told of an output beside its proof: the renditions that it holds.
-pub(crate) fn delivered(plan: &Plan, output: &OutputPlan, proof: OutputProof) -> Delivered {
+pub(crate) fn delivered(plan: &Plan, output: &OutputPlan, (proof, files): (OutputProof, Vec<String>)) -> Delivered {
     let videos: Vec<u32> = match &output.package {
         Some(package) => package.videos.clone(),
         None => output.video.into_iter().collect(),
     };
     let videos = videos.iter().filter_map(|number| plan.video.get(*number as usize).cloned()).collect();
     let audios = output.audio.iter().filter_map(|number| plan.audio.get(*number as usize).cloned()).collect();
-    Delivered { plan: output.clone(), proof, videos, audios }
+    Delivered { plan: output.clone(), proof, videos, audios, files }
 }
 
 fn merge_again(job: &Job, state: &Publishing, gone: &[TaskId]) -> Step {

@@ -144,6 +144,8 @@ pub struct Delivered {
     pub proof: OutputProof,
     pub videos: Vec<VideoRendition>,
     pub audios: Vec<AudioRendition>,
+    /// URLs of all its files, the one that leads to the others first.
+    pub files: Vec<String>,
 }
 
 /// News that changes nothing: counted and forgotten, never an error.

@@ -134,6 +134,7 @@ mod tests {
             damaged: Damaged::Fail,
             range: Range::default(),
             on_existing: OnExisting::Replace,
+            steps: Vec::new(),
         };
         Trigger {
             name: "films".to_owned(),

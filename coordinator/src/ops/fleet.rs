@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use framefleet_common::board::deliver;
-use framefleet_common::ports::rows::{self, TaskRef};
+use framefleet_common::ports::rows::{self, StepRef, TaskRef};
 use framefleet_common::ports::store::{Commit, Peek, Scan, Sequence, Shard, StoreError, Version};
 use framefleet_common::ports::txn::Txn;
 use framefleet_common::roster::{self, Roster};
@@ -24,6 +24,7 @@ use crate::inbox::{Inbox, Submission, Submitted};
 use crate::letters::{self, Content, Letter};
 use crate::ops::{Count, JobView, Listed, Ops, Page, Running};
 use crate::preview::{Preview, Previews};
+use crate::steps;
 use crate::uploads::Uploads;
 
 /// How long a lost wake-up can delay a watcher.
@@ -128,7 +129,8 @@ impl FleetOps {
             JobState::Publishing(_) | JobState::Completed(_) => ((full(segments), full(sounds), full(merges)), length),
         };
         let (segments, sounds, merges) = counts;
-        Ok(JobView { job, version, now, segments, sounds, merges, encoded: done, length, running })
+        let steps = steps::of_job(&*self.effects.store, &job.id).await?;
+        Ok(JobView { job, version, now, segments, sounds, merges, encoded: done, length, running, steps })
     }
 }
 
@@ -178,6 +180,11 @@ impl Ops for FleetOps {
         match &letter.content {
             Content::Task { job, .. } => {
                 self.inbox.retry(job).await?;
+            }
+            // Its letter goes as it begins anew: it may leave another at any moment.
+            Content::Step { job, generation, number, .. } => {
+                let at = StepRef { job: job.clone(), generation: *generation, number: *number };
+                return steps::again(&*self.effects.store, &at, id).await;
             }
             Content::Message { .. } => self.uploads.read_again(&letter).await?,
         }

@@ -20,6 +20,7 @@ use framefleet_model::job::{Closing, Job};
 use framefleet_model::ledger::Ledger;
 use framefleet_model::pipeline::Request;
 use framefleet_model::plan::Plan;
+use framefleet_model::step::life::StepRow;
 use framefleet_model::task::Progress;
 use framefleet_model::time::{MediaTime, StoreTime};
 
@@ -105,6 +106,8 @@ pub struct JobView {
     pub length: MediaTime,
     /// Attempts under way.
     pub running: Vec<Running>,
+    /// Of all generations that have ended, in order.
+    pub steps: Vec<StepRow>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

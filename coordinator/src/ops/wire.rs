@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use framefleet_common::roster::{Phase, Seen};
 use framefleet_model::fault::{Fault, Retry, Whose};
 use framefleet_model::job::{Job, JobState};
-use framefleet_model::time::MediaTime;
+use framefleet_model::step::life::{StepRow, StepState};
+use framefleet_model::time::{MediaTime, StoreTime};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::events::moment;
 use crate::inbox::Submitted;
 use crate::letters::{Content, Letter};
 use crate::ops::{Count, JobView};
@@ -62,12 +64,36 @@ pub struct ViewJson {
     pub encoded_ms: i64,
     pub length_ms: i64,
     pub running: Vec<RunningJson>,
+    /// What happens once it has ended; of earlier generations as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepJson>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CountJson {
     pub done: u32,
     pub total: u32,
+}
+
+/// A step of a generation that has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StepJson {
+    pub generation: u32,
+    /// webhook, sql or cdn_prefetch, and the name of its target.
+    pub name: String,
+    /// waiting, done or dead.
+    pub state: String,
+    /// Since the job ended, or the step was last asked for again or came a part further.
+    pub tries: u32,
+    /// When it is tried next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_ms: Option<i64>,
+    /// When it was done or given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_ms: Option<i64>,
+    /// What came of the last try that failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// An attempt under way.
@@ -104,7 +130,7 @@ pub struct ListJson {
 pub struct LetterJson {
     pub id: String,
     pub at_ms: i64,
-    /// What was given up: `<job>/<task>`, or the queue of a message.
+    /// What was given up: `<job>/<task>`, `<job>/<generation> <step>`, or the queue of a message.
     pub what: String,
     pub why: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -206,6 +232,26 @@ impl From<&JobView> for ViewJson {
             encoded_ms: millis(view.encoded),
             length_ms: millis(view.length),
             running: running.collect(),
+            steps: view.steps.iter().map(StepJson::from).collect(),
+        }
+    }
+}
+
+impl From<&StepRow> for StepJson {
+    fn from(row: &StepRow) -> Self {
+        let (state, next, ended) = match row.state {
+            StepState::Waiting { due } => ("waiting", Some(due), None),
+            StepState::Done { at } => ("done", None, Some(at)),
+            StepState::Dead { at } => ("dead", None, Some(at)),
+        };
+        Self {
+            generation: row.generation,
+            name: row.step.to_string(),
+            state: state.to_owned(),
+            tries: row.tries,
+            next_ms: next.map(StoreTime::ms),
+            ended_ms: ended.map(StoreTime::ms),
+            error: row.tried.last().map(|tried| tried.why.clone()),
         }
     }
 }
@@ -221,6 +267,11 @@ impl From<&Letter> for LetterJson {
         let (what, why, evidence, body) = match &letter.content {
             Content::Task { job, task, fault, .. } => {
                 (format!("{job}/{task}"), fault.to_string(), fault.evidence.clone(), None)
+            }
+            Content::Step { job, generation, step, tried, .. } => {
+                let lines = tried.iter().map(|tried| format!("{}: {}", moment(tried.at), tried.why));
+                let why = tried.last().map(|tried| tried.why.clone()).unwrap_or_default();
+                (format!("{job}/{generation} {step}"), why, lines.collect(), None)
             }
             Content::Message { queue, reason, body, bytes } => {
                 (queue.clone(), format!("{reason}, {bytes} bytes"), Vec::new(), Some(body.clone()))

@@ -9,6 +9,7 @@ use framefleet_common::adapters::blob::root::Root;
 use framefleet_common::adapters::blob::storages::Storages;
 use framefleet_common::adapters::blob::url;
 use framefleet_common::adapters::clock::HostClock;
+use framefleet_common::adapters::memory::steps::MemorySteps;
 use framefleet_common::adapters::redis::RedisStore;
 use framefleet_common::adapters::redis::settings::RedisSettings;
 use framefleet_common::child::Media;
@@ -22,8 +23,10 @@ use framefleet_coordinator::coordinator::{Coordinator, CoordinatorSettings};
 use framefleet_coordinator::inbox::Submission;
 use framefleet_coordinator::ops::fleet::FleetOps;
 use framefleet_coordinator::ops::{JobView, Ops as _};
+use framefleet_coordinator::steps::run::Stepping;
 use framefleet_model::id::{JobId, Nonce};
 use framefleet_model::pipeline::{Request, SegmentDuration};
+use framefleet_model::step::life::Patience;
 use framefleet_model::task::{Need, SourceLimits};
 use framefleet_model::time::MediaTime;
 use framefleet_worker::slots::{Worker, WorkerSettings};
@@ -99,6 +102,7 @@ impl Place {
             keep_attempts: KEEP,
             triggers: Arc::default(),
             pace: Pace::default(),
+            steps: Stepping { targets: Arc::new(MemorySteps::default()), patience: Patience::USUAL },
             keep_jobs: KEEP * 30,
             metrics: Registry::new(),
         };

@@ -13,8 +13,8 @@ use framefleet_model::pipeline::Request;
 
 use crate::fleet::dice::Dice;
 use crate::fleet::peril::Mortal;
-use crate::fleet::request;
 use crate::fleet::world::{Film, World};
+use crate::fleet::{receiver, request};
 
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -36,6 +36,7 @@ impl Caller {
         let peril = self.world.peril(&self.name, Mortal::No);
         let ops = self.world.coordinator(&peril, self.world.scratches().join(&self.name)).ops();
         let request = request(&self.film.source, std::slice::from_ref(&self.film.out));
+        let request = Request { steps: receiver::steps(), ..request };
         self.wait(15_000).await;
         let id = self.submit(&ops, &request).await?;
         for _ in 0..self.dice.roll(4) {

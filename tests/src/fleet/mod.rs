@@ -14,6 +14,8 @@ pub mod orderly;
 pub mod peril;
 /// The broker in between.
 pub mod post;
+/// Whoever steps speak to.
+pub mod receiver;
 /// What goes wrong, how often.
 pub mod storm;
 /// The store in between.
@@ -35,6 +37,7 @@ use framefleet_common::adapters::blob::storages::Storages;
 use framefleet_common::adapters::blob::url;
 use framefleet_common::adapters::clock::HostClock;
 use framefleet_common::adapters::memory::broker::MemoryBroker;
+use framefleet_common::adapters::memory::steps::MemorySteps;
 use framefleet_common::adapters::memory::store::MemoryStore;
 use framefleet_common::child::Media;
 use framefleet_common::fleet::Fleet;
@@ -46,6 +49,7 @@ use framefleet_coordinator::bucket_sweep::Pace;
 use framefleet_coordinator::coordinator::{Coordinator, CoordinatorSettings};
 use framefleet_coordinator::ops::fleet::FleetOps;
 use framefleet_coordinator::ops::{JobView, Ops as _};
+use framefleet_coordinator::steps::run::Stepping;
 use framefleet_model::fault::Fault;
 use framefleet_model::id::{JobId, Nonce};
 use framefleet_model::media::{AudioCodec, Container, VideoCodec};
@@ -55,6 +59,7 @@ use framefleet_model::pipeline::{
     SoundTracks, VideoSettings,
 };
 use framefleet_model::sound::Treatment;
+use framefleet_model::step::life::Patience;
 use framefleet_model::task::{Need, SourceLimits};
 use framefleet_model::time::MediaTime;
 use framefleet_model::trigger::Trigger;
@@ -78,6 +83,11 @@ pub struct Rig {
     pub media: Arc<dyn Media>,
     pub triggers: Vec<Trigger>,
     pub pace: Pace,
+    /// Whom steps speak to.
+    pub steps: Arc<MemorySteps>,
+    pub patience: Patience,
+    /// How long what attempts made is kept; jobs are remembered thirty times as long.
+    pub keep: Duration,
 }
 
 /// A role that runs until it is stopped or killed.
@@ -97,7 +107,8 @@ impl Rig {
         let work = Root::folder(&folder.path().join("work"));
         let (broker, storages) = (Arc::new(MemoryBroker::default()), Storages::local());
         let fleet = Fleet { store, broker: broker.clone(), clock, work, storages, mint: mint(1) };
-        Self { folder, fleet, broker, media, triggers: Vec::new(), pace: Pace::default() }
+        let (steps, patience, keep) = (Arc::default(), Patience::USUAL, KEEP);
+        Self { folder, fleet, broker, media, triggers: Vec::new(), pace: Pace::default(), steps, patience, keep }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -118,10 +129,11 @@ impl Rig {
             scratch: self.path("merge"),
             beat: BEAT,
             lease: LEASE,
-            keep_attempts: KEEP,
+            keep_attempts: self.keep,
             triggers: self.triggers.clone().into(),
             pace: self.pace,
-            keep_jobs: KEEP * 30,
+            steps: Stepping { targets: self.steps.clone(), patience: self.patience },
+            keep_jobs: self.keep * 30,
             metrics: Registry::default(),
         };
         Coordinator::new(self.fleet.clone(), self.media.clone(), settings)
@@ -256,6 +268,7 @@ pub fn request(source: &str, to: &[PathBuf]) -> Request {
         damaged: Damaged::Fail,
         range: Range::default(),
         on_existing: OnExisting::Fail,
+        steps: Vec::new(),
     }
 }
 

@@ -20,8 +20,8 @@ use framefleet_model::trigger::{Found, Place, Trigger};
 
 use crate::fleet::dice::Dice;
 use crate::fleet::peril::Mortal;
-use crate::fleet::request;
 use crate::fleet::world::{Film, World};
+use crate::fleet::{receiver, request};
 
 /// The folder that films lie in, below a run's own.
 pub const SOURCES: &str = "in";
@@ -40,7 +40,7 @@ pub struct Uploader {
 pub fn trigger(folder: &Path, film: &Film) -> Trigger {
     let name = |path: &Path| path.file_name().expect("a film has a name").to_string_lossy().into_owned();
     let asked = request("", std::slice::from_ref(&film.out));
-    let mut request = Request { on_existing: OnExisting::Replace, ..asked };
+    let mut request = Request { on_existing: OnExisting::Replace, steps: receiver::steps(), ..asked };
     request.outputs[0].to = name(&film.out);
     let id = "films@1".parse().expect("a pipeline's name");
     let sources = [url::of_path(&folder.join(SOURCES)), "/".to_owned()].concat();

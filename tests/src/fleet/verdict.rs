@@ -90,7 +90,9 @@ fn unread(world: &World) -> Vec<String> {
 
 /// What a store remembers for as long as it lives, or until a day long after.
 fn is_memory(index: &str) -> bool {
-    matches!(index, "jobs" | "retired" | "dead" | "workers") || index.starts_with("tenants/")
+    matches!(index, "jobs" | "retired" | "dead" | "workers")
+        || index.starts_with("tenants/")
+        || index.starts_with("steps/")
 }
 
 /// The same, and jobs that have not ended.
@@ -170,6 +172,9 @@ fn told_once(world: &World) {
             }
         }
         let id = format!("{}:{}:{}", job.id, job.generation, job.state.name());
+        if !world.receiver.has_heard(&id) {
+            world.storm.wrong(format!("no step told of {id}"));
+        }
         if !world.post.told().iter().any(|event| event.id == id) {
             world.storm.wrong(format!("the world was told of another end than {id}"));
         }

@@ -19,6 +19,7 @@ use framefleet_common::ports::clock::Clock;
 use framefleet_common::process::drain::Halt;
 use framefleet_coordinator::bucket_sweep::Pace;
 use framefleet_coordinator::coordinator::{Coordinator, CoordinatorSettings};
+use framefleet_coordinator::steps::run::Stepping;
 use framefleet_model::id::JobId;
 use framefleet_model::task::{Need, SourceLimits};
 use framefleet_model::trigger::Trigger;
@@ -34,6 +35,7 @@ use crate::fleet::fate::{POISON_PICTURES, Rolled};
 use crate::fleet::media::TextMedia;
 use crate::fleet::peril::{Mortal, Peril};
 use crate::fleet::post::{Post, RoleBroker};
+use crate::fleet::receiver::{self, Receiver, RoleSteps};
 use crate::fleet::storm::{Storm, Temper, Voice, Weather};
 use crate::fleet::truth::{RoleStore, Truth};
 use crate::fleet::uploader::{self, Uploader};
@@ -55,6 +57,7 @@ pub struct World {
     pub storm: Arc<Storm>,
     pub truth: Arc<Truth>,
     pub post: Arc<Post>,
+    pub receiver: Arc<Receiver>,
     pub films: Vec<Film>,
     /// What makes a job of a film that nobody asks for, if there is one.
     pub trigger: Option<Trigger>,
@@ -172,10 +175,11 @@ impl World {
         let clock: Arc<dyn Clock> = Arc::new(StormClock { start: Instant::now() });
         let truth = Arc::new(Truth::new(clock.clone(), storm.clone()));
         let post = Arc::new(Post::new(storm.clone(), truth.clone()));
+        let receiver = Arc::new(Receiver::new(storm.clone(), truth.clone()));
         let uploaded = dice.of("uploads").one_of(&[None, Some(0), Some(1)]);
         let trigger = uploaded.map(|number: usize| uploader::trigger(folder, &films[number]));
         let (accepted, folder) = (Mutex::default(), folder.to_owned());
-        Self { folder, dice, storm, truth, post, films, trigger, accepted, clock }
+        Self { folder, dice, storm, truth, post, receiver, films, trigger, accepted, clock }
     }
 
     pub fn accepted(&self) -> Vec<(JobId, Film)> {
@@ -220,6 +224,10 @@ impl World {
             keep_attempts: STORM * 2,
             triggers: self.trigger.iter().cloned().collect(),
             pace: Pace { every: SWEEP_EVERY, ..Pace::default() },
+            steps: Stepping {
+                targets: Arc::new(RoleSteps { receiver: self.receiver.clone(), peril: peril.clone() }),
+                patience: receiver::PATIENCE,
+            },
             keep_jobs: KEEP,
             metrics: Registry::default(),
         };

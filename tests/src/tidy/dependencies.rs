@@ -4,13 +4,14 @@ use super::code::has_word;
 use super::{Code, Fault, File, Tree};
 
 /// Each package's folder with the packages of ours that it may name.
-const MAY_NAME: [(&str, &[&str]); 8] = [
+const MAY_NAME: [(&str, &[&str]); 9] = [
     ("common/model", &[]),
     ("common", &["framefleet-model"]),
     ("media", &["framefleet-model"]),
     ("coordinator", &["framefleet-common", "framefleet-model"]),
     ("worker", &["framefleet-common", "framefleet-model"]),
     ("bridge", &["framefleet-common", "framefleet-model"]),
+    ("steps", &["framefleet-common", "framefleet-model"]),
     (
         "cli",
         &[
@@ -20,6 +21,7 @@ const MAY_NAME: [(&str, &[&str]); 8] = [
             "framefleet-coordinator",
             "framefleet-worker",
             "framefleet-bridge",
+            "framefleet-steps",
         ],
     ),
     // the whole product; nothing may name the tests
@@ -27,7 +29,7 @@ const MAY_NAME: [(&str, &[&str]); 8] = [
 ];
 
 /// A crate of others and the only folder that may name it.
-const HOME_OF: [(&str, &str); 10] = [
+const HOME_OF: [(&str, &str); 11] = [
     ("gst", "media/"),
     ("gst_app", "media/"),
     ("gst_audio", "media/"),
@@ -37,6 +39,7 @@ const HOME_OF: [(&str, &str); 10] = [
     ("redis", "common/src/adapters/redis"),
     ("lapin", "common/src/adapters/amqp"),
     ("reqsign_aliyun_oss", "common/src/adapters/alibaba.rs"),
+    ("sqlx", "steps/src/sql.rs"),
     ("reqsign_core", "common/src/adapters/alibaba.rs"),
 ];
 

@@ -4,3 +4,9 @@
 mod bridge;
 mod jobs;
 mod secrets;
+mod receiver;
+mod steps;
+
+#[path = "../../../common/tests/servers/postgres.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with programs that use other parts of it")]
+mod postgres;

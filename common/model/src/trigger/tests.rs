@@ -24,6 +24,7 @@ fn pipeline(id: &str, outputs: Vec<OutputRequest>) -> Arc<Pipeline> {
         damaged: Damaged::Fail,
         range: Range::default(),
         on_existing: OnExisting::Replace,
+        steps: Vec::new(),
     };
     Arc::new(Pipeline::new(id.parse().unwrap(), request).unwrap())
 }

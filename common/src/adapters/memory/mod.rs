@@ -4,5 +4,7 @@
 pub mod broker;
 /// The same, with a file of what the world is told.
 pub mod journal;
+/// Those that steps speak to.
+pub mod steps;
 /// The store that keeps nothing: for tests and simulation only.
 pub mod store;

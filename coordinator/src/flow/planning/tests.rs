@@ -124,6 +124,7 @@ pub(super) fn request(segments: SegmentDuration) -> Request {
         damaged: Damaged::Fail,
         range: Range::default(),
         on_existing: OnExisting::Fail,
+        steps: Vec::new(),
     }
 }
 

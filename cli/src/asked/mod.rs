@@ -1,11 +1,15 @@
 //! What was asked for, by flags or by a job file: still text, not yet checked.
 
+/// What is asked for once a job has ended.
+pub mod steps;
+
 use framefleet_model::holds::HOLDS;
 use framefleet_model::media::Container;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use self::steps::AskedStep;
 use crate::args::{FilmArgs, VideoArgs, WatermarkArgs};
 use crate::jobfile::schema::{self, Scalars};
 use crate::packaging::{AskedDash, AskedHls, AskedLadder, ByFlags};
@@ -27,6 +31,8 @@ pub struct Asked {
     pub on_existing: Option<String>,
     /// How the job stands among others; a fleet of one job does not ask.
     pub terms: AskedTerms,
+    /// What happens once the job has ended; a fleet of one job has nobody to speak to.
+    pub steps: Vec<AskedStep>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -178,6 +184,7 @@ impl Asked {
             to: film.work.to.clone(),
             on_existing: None,
             terms: AskedTerms::default(),
+            steps: Vec::new(),
         }
     }
 }
