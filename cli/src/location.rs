@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use framefleet_common::adapters::blob::url;
 use framefleet_model::fault::{Fault, FaultKind};
+use framefleet_model::percent;
 
 /// Where a film is or an output goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +32,7 @@ impl Location {
             (None | Some("file"), Reach::Here | Reach::Named) => Self::of_path(&typed_path(text)?),
             (Some("file"), Reach::Elsewhere) => Ok(Self::of_file(url::to_path(text)?)),
             (Some("s3" | "oss"), Reach::Named | Reach::Elsewhere) => Self::of_object(text),
+            (Some("http" | "https"), Reach::Named | Reach::Elsewhere) => Self::of_web(text),
             (Some(scheme), Reach::Here) => Err(refused(format!("{text}: {scheme}:// is not one of: a path, file://"))),
             (Some(scheme), _) => Err(refused(format!("{text}: {scheme}:// is not one of: file://, s3://, oss://"))),
         }
@@ -43,7 +45,7 @@ impl Location {
         }
         // In a URL parts stand as they stand in the source's own; in a path as they are.
         let filled = if scheme(text).is_some() || reach == Reach::Elsewhere {
-            expand(text, Path::new(&source.url))?
+            expand(text, Path::new(source.without_query()))?
         } else {
             expand(text, &source.path)?
         };
@@ -61,7 +63,10 @@ impl Location {
 
     /// As people call it.
     pub fn display(&self) -> String {
-        if scheme(&self.url) == Some("file") { self.path.display().to_string() } else { self.url.clone() }
+        match scheme(&self.url) {
+            Some("file") => self.path.display().to_string(),
+            _ => self.without_query().to_owned(),
+        }
     }
 
     /// The same file, be it by another name.
@@ -81,6 +86,23 @@ impl Location {
 
     fn of_file(path: PathBuf) -> Self {
         Self { url: url::of_path(&path), path }
+    }
+
+    /// It lies with others, who let it be read.
+    pub fn is_web(&self) -> bool {
+        matches!(scheme(&self.url), Some("http" | "https"))
+    }
+
+    /// What is asked of a server behind the question mark is no part of a name.
+    fn without_query(&self) -> &str {
+        let end = if self.is_web() { self.url.find(['?', '#']) } else { None };
+        end.map_or(&self.url, |end| &self.url[..end])
+    }
+
+    fn of_web(text: &str) -> Result<Self, Fault> {
+        let url = reqwest::Url::parse(text).map_err(|e| refused(format!("the source's URL is none: {e}")))?;
+        let path = percent::decode(url.path()).and_then(|path| String::from_utf8(path).ok()).unwrap_or_default();
+        Ok(Self { url: url.to_string(), path: PathBuf::from(path) })
     }
 
     fn of_object(text: &str) -> Result<Self, Fault> {
@@ -171,6 +193,10 @@ mod tests {
         let refused = |text: &str| Location::parse(text, Reach::Elsewhere).unwrap_err().message;
         assert_eq!(refused("film.mov"), "\"film.mov\" is no URL such as file:///… or s3://bucket/…");
         assert_eq!(refused("gs://b/k"), "gs://b/k: gs:// is not one of: file://, s3://, oss://");
+        let web = Location::parse("https://films.example/in/a%20film.mov?token=x.y", Reach::Elsewhere).unwrap();
+        let beside = Location::parse_template("s3://out/{stem}.mp4", &web, Reach::Elsewhere).unwrap();
+        assert_eq!((beside.url().as_str(), web.is_web()), ("s3://out/a%20film.mp4", true));
+        assert_eq!(web.display(), "https://films.example/in/a%20film.mov");
         let source = Location::parse("oss://media/源/a.mov", Reach::Elsewhere).unwrap();
         assert_eq!((source.url().as_str(), source.path()), ("oss://media/%E6%BA%90/a.mov", Path::new("源/a.mov")));
     }

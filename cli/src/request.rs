@@ -65,6 +65,9 @@ fn places(asked: &Asked, source: &Location, reach: Reach) -> Result<Vec<Location
     for output in &asked.outputs {
         let place = Location::parse_template(&images::first(output)?, source, reach)?;
         let name = place.display();
+        if place.is_web() {
+            return Err(refused(format!("output {name} lies behind HTTP, where films are read from and nothing goes")));
+        }
         if place.is(source) {
             return Err(refused(format!("output {name} is the source")));
         }

@@ -180,7 +180,7 @@ fn unknown_keys_are_refused_wherever_they_stand() {
     refused(
         "[stor]\nx = 1",
         "stor.x is no key of the configuration, those are: store, broker, work, storage, pipelines, triggers, webhooks, \
-         databases, cdns, steps, egress, coordinator, worker, \
+         databases, cdns, steps, egress, sources, coordinator, worker, \
          bridge, bridge.queues, telemetry, limits (DIR/f.toml)",
     );
     let typed = scene(LEAST).environment("FRAMEFLEET__WORK__URI", "file:///");

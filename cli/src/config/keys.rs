@@ -70,7 +70,7 @@ pub fn find(path: &str) -> Option<&'static Key> {
     section.keys.iter().find(|key| key.name == name)
 }
 
-pub const SECTIONS: [Section; 17] = [
+pub const SECTIONS: [Section; 18] = [
     Section { name: "store", what: "Redis, which holds the truth.", count: Count::One, keys: &STORE },
     Section { name: "broker", what: "RabbitMQ, which carries hints and events.", count: Count::One, keys: &BROKER },
     Section { name: "work", what: "Where segments and other results are kept.", count: Count::One, keys: &WORK },
@@ -99,6 +99,7 @@ pub const SECTIONS: [Section; 17] = [
     target_keys::CDNS,
     target_keys::STEPS,
     target_keys::EGRESS,
+    target_keys::SOURCES,
     Section { name: "coordinator", what: "The role `coordinator`.", count: Count::One, keys: &COORDINATOR },
     Section { name: "worker", what: "The role `worker`.", count: Count::One, keys: &WORKER },
     Section { name: "bridge", what: "The role `bridge`.", count: Count::One, keys: &BRIDGE },

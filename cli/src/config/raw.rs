@@ -27,6 +27,7 @@ pub(super) struct Raw {
     pub(super) cdns: Vec<RawCdn>,
     pub(super) steps: RawSteps,
     pub(super) egress: RawEgress,
+    pub(super) sources: RawSources,
     pub(super) coordinator: RawCoordinator,
     pub(super) worker: RawWorker,
     pub(super) bridge: RawBridge,
@@ -168,6 +169,13 @@ pub(super) struct RawEgress {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct RawSources {
+    pub(super) http: bool,
+    pub(super) http_bytes_max: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct RawCoordinator {
     pub(super) listen: String,
     pub(super) ops_listen: String,
@@ -267,6 +275,7 @@ mod tests {
             taken::<RawCdn>(),
             taken::<RawSteps>(),
             taken::<RawEgress>(),
+            taken::<RawSources>(),
             taken::<RawCoordinator>(),
             taken::<RawWorker>(),
             taken::<RawBridge>(),

@@ -1,4 +1,4 @@
-//! The keys of those that steps speak to, and of the way out to them.
+//! The keys of those that steps speak to, of sources that lie with others, and of the way out to both.
 
 use super::keys::{Count, Key, Secrecy, Section, open, secret, url};
 
@@ -32,6 +32,13 @@ pub(super) const EGRESS: Section = Section {
     what: "The way out to hosts that are named by a URL: to public addresses, and to no others.",
     count: Count::One,
     keys: &WAY_OUT,
+};
+
+pub(super) const SOURCES: Section = Section {
+    name: "sources",
+    what: "Films that lie with others, behind HTTP, and are read by range through the same way out.",
+    count: Count::One,
+    keys: &OTHERS,
 };
 
 const WEBHOOK: [Key; 9] = [
@@ -102,6 +109,16 @@ const PATIENCE: [Key; 3] = [
     open("tries", "16", "tries, 1 to 100", "After so many that failed a step is given up, and leaves a dead letter."),
     open("first_wait", "\"10s\"", "duration, 100ms to 1h", "The longest wait after the first; it doubles with each."),
     open("longest_wait", "\"6h\"", "duration, first_wait to 24h", "No wait grows longer."),
+];
+
+const OTHERS: [Key; 2] = [
+    open(
+        "http",
+        "false",
+        "true or false",
+        "Whether sources may be http:// and https:// URLs; workers must say the same.",
+    ),
+    open("http_bytes_max", "\"1TiB\"", "bytes, such as 64GiB", "Larger ones are refused."),
 ];
 
 const WAY_OUT: [Key; 1] = [open(

@@ -1,4 +1,4 @@
-//! Those that steps speak to.
+//! Those that steps speak to, and sources that lie with others.
 
 use std::time::Duration;
 
@@ -27,8 +27,16 @@ pub struct TargetsConfig {
     pub databases: Vec<DatabaseConfig>,
     pub cdns: Vec<CdnConfig>,
     pub patience: Patience,
+    pub way_out: WayOut,
+}
+
+/// To hosts that others name.
+#[derive(Clone, Debug)]
+pub struct WayOut {
     /// Private networks that one may be sent to.
     pub allow: Vec<IpNet>,
+    /// How long a source behind HTTP may be; none: there are no such sources.
+    pub source_bytes_max: Option<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -75,7 +83,7 @@ pub(super) fn of(reading: &Reading<'_>, raw: &Raw) -> Result<TargetsConfig, Faul
         databases: each(&raw.databases, |at, raw| database(reading, at, raw))?,
         cdns: each(&raw.cdns, |at, raw| cdn(reading, at, raw))?,
         patience: patience(reading, &raw.steps)?,
-        allow: raw.egress.allow.iter().map(|network| allowed(reading, network)).collect::<Result<_, _>>()?,
+        way_out: way_out(reading, raw)?,
     };
     once(reading, "webhooks", targets.webhooks.iter().map(|webhook| webhook.name.as_str()))?;
     once(reading, "databases", targets.databases.iter().map(|database| database.name.as_str()))?;
@@ -171,6 +179,14 @@ fn patience(reading: &Reading<'_>, raw: &RawSteps) -> Result<Patience, Fault> {
         tries_max: reading.number("steps.tries", raw.tries, 1..=TRIES_MAX)?,
         first_ms: millis(first),
         longest_ms: millis(longest),
+    })
+}
+
+pub(super) fn way_out(reading: &Reading<'_>, raw: &Raw) -> Result<WayOut, Fault> {
+    let bytes_max = reading.bytes(text("sources.http_bytes_max", &raw.sources.http_bytes_max))?;
+    Ok(WayOut {
+        allow: raw.egress.allow.iter().map(|network| allowed(reading, network)).collect::<Result<_, _>>()?,
+        source_bytes_max: raw.sources.http.then_some(bytes_max),
     })
 }
 

@@ -122,7 +122,8 @@ impl Crew {
 /// Takes the state folder for this process alone.
 fn fleet(config: &ServeRole, asked: &Asked, clock: Arc<dyn Clock>) -> Result<Fleet, Fault> {
     let store = Arc::new(SqliteStore::open(&asked.state, clock.clone())?);
-    let (storages, work) = shared::storages_of((&config.storage, &config.folders), &asked.work())?;
+    let (storages, work) =
+        shared::storages_of((&config.storage, &config.folders), &config.targets.way_out, &asked.work())?;
     let broker: Arc<dyn Broker> = match &asked.events {
         None => Arc::new(MemoryBroker::default()),
         Some(path) => {

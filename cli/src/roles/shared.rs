@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use framefleet_common::adapters::amqp::{AmqpBroker, AmqpSettings, Declare};
 use framefleet_common::adapters::blob::root::Root;
 use framefleet_common::adapters::blob::storages::{self, Http, StorageSettings, Storages};
+use framefleet_common::adapters::blob::web::Web;
 use framefleet_common::adapters::egress::Egress;
 use framefleet_common::adapters::memory::broker::MemoryBroker;
 use framefleet_common::adapters::redis::RedisStore;
@@ -34,7 +35,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::config::targets::{CdnConfig, DatabaseConfig, TargetsConfig, WebhookConfig};
+use crate::config::targets::{CdnConfig, DatabaseConfig, TargetsConfig, WayOut, WebhookConfig};
 use crate::config::{
     Addressing, BrokerConfig, Config, Credentials, Durability, Endpoint, StorageConfig, StoreServer, Topology,
 };
@@ -105,7 +106,7 @@ impl Connecting {
         (clock, classes): (Arc<dyn Clock>, Vec<Class>),
         stop: &CancellationToken,
     ) -> Result<Option<Services>, Fault> {
-        let (storages, work) = storages_of((&config.storage, &config.folders), &config.work)?;
+        let (storages, work) = storages_of((&config.storage, &config.folders), &config.targets.way_out, &config.work)?;
         let Some(store) = self.store(config, &clock, stop).await? else { return Ok(None) };
         let broker = AmqpBroker::start(&broker_of(&config.broker, classes), clock.clone());
         let broker = Arc::new(broker.map_err(|e| Fault::new(FaultKind::Settings, e.to_string()))?);
@@ -238,7 +239,7 @@ pub async fn another_store(config: &Config, clock: Arc<dyn Clock>) -> Result<Red
 
 /// The store and the storages alone.
 pub async fn without_broker(config: &Config, clock: Arc<dyn Clock>) -> Result<Fleet, Fault> {
-    let (storages, work) = storages_of((&config.storage, &config.folders), &config.work)?;
+    let (storages, work) = storages_of((&config.storage, &config.folders), &config.targets.way_out, &config.work)?;
     let store = Arc::new(another_store(config, clock.clone()).await?);
     let mint: Mint = Arc::new(|| Nonce::from_bytes(rand::random()));
     Ok(Fleet { store, broker: Arc::new(MemoryBroker::default()), clock, storages, work, mint })
@@ -276,7 +277,11 @@ pub fn broker_of(broker: &BrokerConfig, classes: Vec<Class>) -> AmqpSettings {
 }
 
 /// Where films and outputs may lie, and the work store, which is the fleet's own.
-pub fn storages_of((buckets, folders): (&[StorageConfig], &[String]), work: &str) -> Result<(Storages, Root), Fault> {
+pub fn storages_of(
+    (buckets, folders): (&[StorageConfig], &[String]),
+    way_out: &WayOut,
+    work: &str,
+) -> Result<(Storages, Root), Fault> {
     let settings = || {
         let buckets = buckets.iter().map(storage_of);
         buckets.chain(folders.iter().cloned().map(folder)).collect::<Vec<_>>()
@@ -287,7 +292,11 @@ pub fn storages_of((buckets, folders): (&[StorageConfig], &[String]), work: &str
     } else {
         Storages::new(settings())?
     };
-    Ok((Storages::with_closed(settings(), work)?, root.root(work)?))
+    let web = match way_out.source_bytes_max {
+        None => None,
+        Some(bytes_max) => Some(Web { client: Egress::new(way_out.allow.clone()).client()?, bytes_max }),
+    };
+    Ok((Storages::with_closed(settings(), work)?.reading_web(web), root.root(work)?))
 }
 
 fn folder(url: String) -> StorageSettings {
@@ -332,7 +341,7 @@ pub fn credentials_of(credentials: &Credentials) -> Option<storages::Credentials
 
 /// What steps speak to, as the configuration says.
 pub fn stepping_of(config: &TargetsConfig, clock: &Arc<dyn Clock>) -> Result<Stepping, Fault> {
-    let egress = Egress::new(config.allow.clone());
+    let egress = Egress::new(config.way_out.allow.clone());
     let mut targets = Targets::default();
     for WebhookConfig { name, url, keys, timeout } in &config.webhooks {
         let url =

@@ -3,8 +3,8 @@
 
 mod bridge;
 mod jobs;
-mod secrets;
 mod receiver;
+mod secrets;
 mod steps;
 
 #[path = "../../../common/tests/servers/postgres.rs"]

@@ -1,4 +1,4 @@
-//! A receiver of webhooks in all its moods, each at a path of its own.
+//! A receiver of webhooks in all its moods, each at a path of its own. It has a film, too, that it gives in parts.
 
 use std::sync::{Arc, Mutex};
 
@@ -36,14 +36,15 @@ struct Inner {
     open: watch::Sender<bool>,
     /// What a redirect leads to.
     inside: String,
+    film: Vec<u8>,
 }
 
 impl Receiver {
-    pub(crate) fn start(inside: &str) -> Self {
+    pub(crate) fn start(inside: &str, film: Vec<u8>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let inner = Inner { told: Mutex::default(), open: watch::channel(false).0, inside: inside.to_owned() };
+        let inner = Inner { told: Mutex::default(), open: watch::channel(false).0, inside: inside.to_owned(), film };
         let inner = Arc::new(inner);
         let router = Router::new().fallback(hear).with_state(inner.clone());
         runtime.spawn(axum::serve(listener, router).into_future());
@@ -62,6 +63,9 @@ impl Receiver {
 }
 
 async fn hear(State(inner): State<Arc<Inner>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    if uri.path() == "/film.mov" {
+        return part(&inner.film, &headers);
+    }
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     let (id, time, body) =
         (header("webhook-id"), header("webhook-timestamp"), String::from_utf8_lossy(&body).into_owned());
@@ -95,4 +99,13 @@ async fn hear(State(inner): State<Arc<Inner>>, uri: Uri, headers: HeaderMap, bod
         }
         _ => StatusCode::NO_CONTENT.into_response(),
     }
+}
+
+fn part(film: &[u8], headers: &HeaderMap) -> Response {
+    let range = headers[header::RANGE].to_str().unwrap().strip_prefix("bytes=").unwrap();
+    let (from, to) = range.split_once('-').unwrap();
+    let (from, to): (usize, usize) = (from.parse().unwrap(), to.parse().unwrap());
+    let told = format!("bytes {from}-{to}/{}", film.len());
+    let known = [(header::CONTENT_RANGE, told), (header::ETAG, "\"film\"".to_owned())];
+    (StatusCode::PARTIAL_CONTENT, known, film[from..=to].to_vec()).into_response()
 }

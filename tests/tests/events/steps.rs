@@ -14,8 +14,7 @@ use serde_json::{Value, json};
 use super::postgres::Postgres;
 use super::receiver::{Receiver, SECRET};
 
-const PATIENCE: &str =
-    "[steps]\ntries = 4\nfirst_wait = \"200ms\"\nlongest_wait = \"1s\"\n[egress]\nallow = [\"127.0.0.1/32\"]\n";
+const PATIENCE: &str = "[steps]\ntries = 4\nfirst_wait = \"200ms\"\nlongest_wait = \"1s\"\n[egress]\nallow = [\"127.0.0.1/32\"]\n[sources]\nhttp = true\n";
 
 fn webhook(name: &str, url: &str) -> String {
     format!(
@@ -47,7 +46,7 @@ fn made_once(fleet: &Fleet, view: &ViewJson, name: &str) {
 fn receivers_fail_hang_answer_late_and_lead_astray_and_the_film_is_made_once() {
     let inside = TcpListener::bind("127.0.0.2:0").unwrap();
     let inside_url = format!("http://{}/latest/meta-data", inside.local_addr().unwrap());
-    let receiver = Receiver::start(&inside_url);
+    let receiver = Receiver::start(&inside_url, std::fs::read(jobs::film()).unwrap());
     let servers = Servers::start();
     let mut fleet = Fleet::new(&servers, "steps");
     let moods = ["fails", "late", "hangs", "gone", "redirects"];
@@ -65,7 +64,12 @@ fn receivers_fail_hang_answer_late_and_lead_astray_and_the_film_is_made_once() {
     assert_eq!(refused.status, 400, "{refused:?}");
     assert!(refused.text.contains("step webhook who speaks to"), "{refused:?}");
 
-    let job = submit(&fleet, "a", json!(steps));
+    // The film lies with others as well.
+    let (film, out) = (format!("http://127.0.0.1:{}/film.mov", receiver.port), fleet.path("out").join("a.mp4"));
+    let stolen = jobs::job(&inside_url.replace("latest", "film"), &jobs::url(&out));
+    let refused = fleet.client.ask_any(&fleet.apis(), (Method::POST, "/v1/jobs"), &stolen.to_string());
+    assert!(refused.status == 422 && refused.text.contains("127.0.0.2 is loopback"), "{refused:?}");
+    let job = fleet.ask(&jobs::with(jobs::job(&film, &jobs::url(&out)), "steps", json!(steps)));
     let view = steps_of(&fleet, &job, |step| step.state != "waiting");
     made_once(&fleet, &view, "a");
     let states: Vec<(&str, &str)> = view.steps.iter().map(|s| (&s.name[8..], s.state.as_str())).collect();
@@ -110,7 +114,7 @@ fn receivers_fail_hang_answer_late_and_lead_astray_and_the_film_is_made_once() {
 
 #[test]
 fn a_coordinator_that_dies_after_it_told_tells_again_and_a_database_that_is_away_is_waited_for() {
-    let receiver = Receiver::start("");
+    let receiver = Receiver::start("", Vec::new());
     let mut database = Postgres::start();
     let servers = Servers::start();
     let mut fleet = Fleet::new(&servers, "told");

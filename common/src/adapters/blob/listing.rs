@@ -68,6 +68,7 @@ impl Storages {
                     Err(panic) => Err(fault::of(Side::Source, below.url, (fault::Trouble::Away, &panic.to_string()))),
                 }
             }
+            Named::Web(_) => Err(url::refused(below.url, "lies behind HTTP, which lists nothing")),
             Named::Key { provider, bucket, .. } => {
                 let bucket = self.holding(below.url, (provider, &bucket, below.prefix))?;
                 objects(&bucket, below, after).await

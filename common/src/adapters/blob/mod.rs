@@ -7,7 +7,7 @@
 //!     └──── root(url) ──▶ Root┴ jobs · list                                    the work store
 //! ```
 //!
-//! Files are handled by our own code, not through `object_store`, whose keys cannot say every file name: a film's
+//! What lies behind HTTP is read alone. Files are handled by our own code, not through `object_store`, whose keys cannot say every file name: a film's
 //! path is bytes and is kept byte for byte. What goes wrong is named by the side it is on: the same missing folder is
 //! the input's fault for a source, the destination's for an output and ours for the work store.
 
@@ -30,6 +30,10 @@ mod trial;
 mod upload;
 /// Names of objects as URLs, byte for byte.
 pub mod url;
+/// Sources of others, behind plain HTTP.
+pub mod web;
+#[cfg(test)]
+mod web_tests;
 
 use std::fmt;
 use std::path::Path;

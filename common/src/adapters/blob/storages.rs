@@ -13,11 +13,12 @@ use crate::adapters::blob::file::{FilePlace, Folder};
 use crate::adapters::blob::remote::{Key, RemotePlace};
 use crate::adapters::blob::root::Root;
 use crate::adapters::blob::url::{self, Named};
+use crate::adapters::blob::web::{Web, WebPlace};
 use crate::adapters::blob::{Object, Side};
 
 /// The storages of a fleet. Whatever a job names lies in one of them, or is refused.
 #[derive(Clone, Debug)]
-pub struct Storages(Arc<Known>);
+pub struct Storages(Arc<Known>, Option<Web>);
 
 /// One storage, as people set it up.
 #[derive(Clone, Debug)]
@@ -83,22 +84,30 @@ impl StorageSettings {
 impl Storages {
     /// Every file, and nothing else: for one process that acts for the one who started it.
     pub fn local() -> Self {
-        Self(Arc::new(Known {
-            urls: vec!["file:///".to_owned()],
-            bounds: Bounds::none(),
-            buckets: Vec::new(),
-            closed: None,
-        }))
+        Self(
+            Arc::new(Known {
+                urls: vec!["file:///".to_owned()],
+                bounds: Bounds::none(),
+                buckets: Vec::new(),
+                closed: None,
+            }),
+            None,
+        )
     }
 
     /// Films and outputs may lie in all of these, but not below `closed`, the fleet's own work store.
     pub fn with_closed(settings: Vec<StorageSettings>, closed: &str) -> Result<Self, Fault> {
         let closed = Some(url::parse(closed)?);
-        Ok(Self(Arc::new(Known { closed, ..Known::new(settings)? })))
+        Ok(Self(Arc::new(Known { closed, ..Known::new(settings)? }), None))
     }
 
     pub fn new(settings: Vec<StorageSettings>) -> Result<Self, Fault> {
-        Ok(Self(Arc::new(Known::new(settings)?)))
+        Ok(Self(Arc::new(Known::new(settings)?), None))
+    }
+
+    /// Sources may lie behind HTTP as well; none: they may not.
+    pub fn reading_web(self, web: Option<Web>) -> Self {
+        Self(self.0, web)
     }
 
     pub fn object(&self, url: &str, side: Side) -> Result<Object, Fault> {
@@ -126,6 +135,19 @@ impl Storages {
                 let bucket = self.holding(url, (provider, &bucket, &key))?;
                 Ok(Object::at(RemotePlace { key: Key::new(bucket, &key)?, side }))
             }
+            Named::Web(web) => self.behind_http(&web, side),
+        }
+    }
+
+    fn behind_http(&self, url: &str, side: Side) -> Result<Object, Fault> {
+        // The rest may be a token.
+        let shown = url.split(['?', '#']).next().unwrap_or_default();
+        match (side, &self.1) {
+            (Side::Source, Some(web)) => Ok(Object::at(WebPlace::new(web.clone(), url)?)),
+            (Side::Source, None) => Err(url::refused(shown, "lies behind HTTP, and sources.http is not set")),
+            (Side::Work | Side::Destination, _) => {
+                Err(url::refused(shown, "lies behind HTTP, where films are read from and nothing goes"))
+            }
         }
     }
 
@@ -141,6 +163,7 @@ impl Storages {
                 let bucket = self.holding(url, (provider, &bucket, &prefix))?;
                 Ok(Root::in_bucket(bucket, prefix))
             }
+            Named::Web(_) => Err(url::refused(url, "lies behind HTTP, where nothing goes")),
         }
     }
 
@@ -174,6 +197,9 @@ impl Known {
             match url::parse(&storage.url)? {
                 Named::File(folder) if Bounds::within(vec![folder.clone()]).cover(&folder) => folders.push(folder),
                 Named::File(_) => return Err(url::refused(&storage.url, "has a .. in it")),
+                Named::Web(_) => {
+                    return Err(url::refused(&storage.url, "lies behind HTTP, which is no storage of a fleet's"));
+                }
                 Named::Key { provider, bucket, key } => {
                     let prefix = prefix(&storage.url, &key)?;
                     buckets.push(Entry { prefix, bucket: Arc::new(Bucket::open((provider, &bucket), storage)?) });
@@ -197,7 +223,7 @@ impl Known {
                 (provider, bucket) == (whose, other)
                     && rest.is_some_and(|rest| prefix.is_empty() || rest.is_empty() || rest.starts_with('/'))
             }
-            (Some(Named::File(_) | Named::Key { .. }) | None, _) => false,
+            (Some(Named::File(_) | Named::Key { .. } | Named::Web(_)) | None, _) => false,
         }
     }
 }

@@ -10,7 +10,7 @@ use framefleet_model::percent::{decode, encode};
 
 const FILE: &str = "file";
 /// Names of storages that others have and this one does not open.
-const OTHERS: [&str; 5] = ["gs", "az", "http", "https", "ftp"];
+const OTHERS: [&str; 3] = ["gs", "az", "ftp"];
 
 /// File systems take no longer names.
 const NAME_BYTES_MAX: usize = 255;
@@ -25,6 +25,8 @@ pub(crate) enum Named {
         bucket: String,
         key: String,
     },
+    /// Something of others behind HTTP, by its URL.
+    Web(String),
 }
 
 /// The URL of an absolute path.
@@ -41,7 +43,7 @@ pub fn of_key(provider: Provider, (bucket, key): (&str, &str)) -> String {
 pub fn to_path(url: &str) -> Result<PathBuf, Fault> {
     match parse(url)? {
         Named::File(path) => Ok(path),
-        Named::Key { .. } => Err(refused(url, "cannot be opened here: file:///… can")),
+        Named::Key { .. } | Named::Web(_) => Err(refused(url, "cannot be opened here: file:///… can")),
     }
 }
 
@@ -50,6 +52,7 @@ pub fn to_key(url: &str) -> Result<(Provider, String, String), Fault> {
     match parse(url)? {
         Named::Key { provider, bucket, key } => Ok((provider, bucket, key)),
         Named::File(_) => Err(refused(url, "names a file, not an object")),
+        Named::Web(_) => Err(refused(url, "names something behind HTTP, not an object")),
     }
 }
 
@@ -90,6 +93,7 @@ pub(crate) fn parse(url: &str) -> Result<Named, Fault> {
     match scheme {
         FILE if !rest.starts_with('/') => Err(refused(url, "names a host: file:/// and an absolute path is meant")),
         FILE => Ok(Named::File(PathBuf::from(OsString::from_vec(decoded(url, rest)?)))),
+        "http" | "https" => Ok(Named::Web(url.to_owned())),
         other if OTHERS.contains(&other) => {
             Err(refused(url, &format!("cannot be opened: file://, s3:// and oss:// can, {other}:// cannot")))
         }
