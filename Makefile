@@ -32,8 +32,8 @@ test-fleet: setup build ## a fleet of real processes under faults, on servers of
 	FRAMEFLEET_BIN=$(CURDIR)/$(BUILT) cargo nextest run --locked --workspace --test processes \
 	    --profile $(if $(FULL),fleet-at-length,fleet)
 
-test-events: setup build ## from uploads to jobs: a bridge, a double of MNS, a fleet of real processes; FULL=1 for all of it
-	FRAMEFLEET_BIN=$(CURDIR)/$(BUILT) cargo nextest run --locked --workspace --test triggers --test uploads --test events --test walkthrough \
+test-events: setup build ## from uploads to jobs, and the API: a bridge, a double of MNS, a fleet of real processes; FULL=1 for all of it
+	FRAMEFLEET_BIN=$(CURDIR)/$(BUILT) cargo nextest run --locked --workspace --test triggers --test uploads --test events --test walkthrough --test api \
 	    --profile $(if $(FULL),events-at-length,events)
 
 test-exact: setup build ## every case of exactness; FULL=1 for the full product of all axes

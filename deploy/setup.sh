@@ -79,6 +79,16 @@ install_cargo_tools() {
     command -v cargo-deny >/dev/null || cargo install --locked --root target/tools --no-default-features cargo-deny
 }
 
+# Beside the cargo tools, for its packages are many and none of theirs.
+install_schemathesis() {
+    cmp -s deploy/schemathesis.txt target/schemathesis/installed.txt && return 0
+    echo "installing schemathesis into target/schemathesis"
+    python3 -m venv --clear target/schemathesis
+    target/schemathesis/bin/python -m pip -q --disable-pip-version-check install \
+        --require-hashes --only-binary :all: -r deploy/schemathesis.txt
+    cp deploy/schemathesis.txt target/schemathesis/installed.txt
+}
+
 # Pinned by hash, and only fetched: none of their scripts runs.
 install_players() {
     cmp -s tests/players/package-lock.json target/players/package-lock.json && return 0
@@ -94,6 +104,6 @@ install_players() {
 install_packages
 check_cargo
 case "${1:-}" in
-tests) install_cargo_tools ;;
+tests) install_cargo_tools && install_schemathesis ;;
 players) install_cargo_tools && install_players ;;
 esac

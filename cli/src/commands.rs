@@ -10,6 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::args::Command;
 use crate::args::roles::ConfiguredArgs;
+use crate::asking::token;
 use crate::config::{Config, Loaded, Logged, Told};
 use crate::roles::{bridge, coordinator, serve, sweep, worker};
 use crate::{asking, config, doctor, exit, images, pipelines, plan, probe, render, sample, transcode};
@@ -30,6 +31,7 @@ pub fn run(command: Command) -> ExitCode {
         Command::Jobs(args) => exit::code_of(parent(asking::jobs(&args.command))),
         Command::Pipelines(args) => exit::code_of(parent(pipelines::run(&args.command))),
         Command::Dead(args) => exit::code_of(parent(asking::dead(&args.command))),
+        Command::Token(args) => exit::code_of(token::run(&args)),
         Command::Workers(args) => exit::code_of(parent(asking::workers(&args))),
         Command::Serve(args) => exit::code_of(serve::asked(&args).and_then(|asked| {
             let loaded = args.told().and_then(|told| config::load_serve(&told, &asked.work()));

@@ -5,6 +5,7 @@ use std::path::Path;
 use framefleet_coordinator::ops::pipelines::{PipelineJson, ValidatedJson};
 use framefleet_model::fault::Fault;
 use reqwest::Method;
+use reqwest::header::CONTENT_TYPE;
 
 use crate::args::Format;
 use crate::args::asking::{PipelinesCommand, ServerArgs};
@@ -60,7 +61,8 @@ async fn validate(file: &Path, args: &ServerArgs) -> Result<(), Fault> {
     let is_toml = file.extension().is_some_and(|extension| extension == "toml");
     let text = if is_toml { pipelines::of_toml(&text)? } else { text };
     let server = Server::of(args)?;
-    let asked = server.request(Method::POST, "v1/pipelines/validate").body(text);
+    let asked =
+        server.request(Method::POST, "v1/pipelines/validate").header(CONTENT_TYPE, "application/yaml").body(text);
     let told: ValidatedJson = server.ask(asked).await?;
     if args.output != Format::Table || told.valid {
         print(args.output, &told, |told| {

@@ -1,6 +1,7 @@
 //! From a job file to a submission: its request and its terms.
 
 use framefleet_coordinator::inbox::{Origin, Submission};
+use framefleet_coordinator::ops::http::Wish;
 use framefleet_model::fault::Fault;
 use framefleet_model::pipeline::OnExisting;
 
@@ -11,12 +12,14 @@ use crate::request::{Checked, check};
 use crate::settings::refused;
 
 /// What came over the network; steps speak to those alone that have a name here.
-pub fn read(bytes: &[u8], names: &Names) -> Result<Submission, Fault> {
+pub fn read(bytes: &[u8], names: &Names) -> Result<Wish, Fault> {
     let text = std::str::from_utf8(bytes).map_err(|e| refused(format!("job file: {e}")))?;
     let asked = jobfile::parse(text).map_err(|why| refused(format!("job file: {why}")))?;
     let Checked { request, terms, .. } = check(&asked, (OnExisting::Fail, Reach::Elsewhere))?;
     names.know(&request.steps)?;
-    Ok(Submission { request, terms, key: None, origin: Origin::Caller, cause: None })
+    let tenant = asked.terms.tenant.is_some().then(|| terms.tenant.clone());
+    let submission = Submission { request, terms, key: None, origin: Origin::Caller, cause: None };
+    Ok(Wish { submission, tenant })
 }
 
 #[cfg(test)]
@@ -27,12 +30,16 @@ mod tests {
 
     #[test]
     fn a_job_file_from_elsewhere_names_urls_and_may_have_terms() {
-        let submission = read(
+        let Wish { submission, tenant } = read(
             b"version: 1\nsource: s3://in/a.mov\noutputs: [{ to: 's3://out/{stem}.mp4' }]\ntenant: news\ndeadline: 2h\n",
             &Names::default(),
         )
         .unwrap();
         assert_eq!(submission.request.outputs[0].to, "s3://out/a.mp4");
+        assert_eq!(tenant, Some(submission.terms.tenant.clone()));
+        let nobodys = b"version: 1\nsource: s3://in/a.mov\noutputs: [{ to: 's3://out/b.mp4' }]\n";
+        let nobodys = read(nobodys, &Names::default()).unwrap();
+        assert_eq!(nobodys.tenant, None);
         assert_eq!(submission.terms.deadline_ms, Some(7_200_000));
         assert_eq!((submission.terms.tenant.as_str(), submission.terms.priority), ("news", Priority::Normal));
         let refused = |text: &str| read(text.as_bytes(), &Names::default()).unwrap_err().message;

@@ -152,8 +152,21 @@ fn refusals_name_key_value_bound_and_origin() {
     );
     refused(
         "[coordinator]\nlisten = '0.0.0.0:80'",
-        "coordinator.listen \"0.0.0.0:80\" is not on loopback, such as 127.0.0.1:8080: the API does not ask who speaks to it \
+        "coordinator.listen \"0.0.0.0:80\" is not on loopback, such as 127.0.0.1:8080: without api.tokens_file nobody \
+         is asked who they are (DIR/f.toml)",
+    );
+    refused(
+        "[api]\nwatchers = 512",
+        "api.watchers 512 is not below api.connections 512: nobody else could ask (DIR/f.toml)",
+    );
+    refused(
+        "[api]\ncors_origins = ['https://films.example', '*']",
+        "api.cors_origins \"*\" is no origin such as https://films.example or http://localhost:5173, and * would be everybody \
          (DIR/f.toml)",
+    );
+    refused(
+        "[api]\ntokens_file = '/nowhere/tokens'",
+        "api.tokens_file tokens file /nowhere/tokens: No such file or directory (os error 2) (DIR/f.toml)",
     );
     refused(
         "[worker]\nslots = { light = 0, standard = 0, long = 0 }",
@@ -172,6 +185,22 @@ fn refusals_name_key_value_bound_and_origin() {
 }
 
 #[test]
+fn with_tokens_the_api_may_be_elsewhere_and_a_wrong_file_is_refused() {
+    let hash = "0".repeat(64);
+    let scene = scene(&format!("{LEAST}[coordinator]\nlisten = '0.0.0.0:80'\n"))
+        .with("tokens", &format!("ci scopes=read sha256={hash}\n"));
+    let file = scene.folder.path().join("tokens").display().to_string();
+    let scene = scene.environment("FRAMEFLEET__API__TOKENS_FILE", &file);
+    let config = scene.config();
+    assert_eq!(config.coordinator.listen, "0.0.0.0:80".parse().unwrap());
+    assert!(config.api.tokens.is_some());
+    assert!(!format!("{config:?}").contains(&hash), "{config:?}");
+    let scene = scene.with("tokens", "ci scopes=read fft_0123456789\n");
+    let told = scene.refusal();
+    assert!(told.contains("line 1 has a word") && !told.contains("fft_"), "{told}");
+}
+
+#[test]
 fn unknown_keys_are_refused_wherever_they_stand() {
     refused(
         "[limits]\nleese = '1s'",
@@ -180,7 +209,7 @@ fn unknown_keys_are_refused_wherever_they_stand() {
     refused(
         "[stor]\nx = 1",
         "stor.x is no key of the configuration, those are: store, broker, work, storage, pipelines, triggers, webhooks, \
-         databases, cdns, steps, egress, sources, coordinator, worker, \
+         databases, cdns, steps, egress, sources, coordinator, api, worker, \
          bridge, bridge.queues, telemetry, limits (DIR/f.toml)",
     );
     let typed = scene(LEAST).environment("FRAMEFLEET__WORK__URI", "file:///");

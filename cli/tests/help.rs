@@ -43,6 +43,7 @@ fn help_is_as_it_was_reviewed() {
         "pipelines",
         "dead",
         "workers",
+        "token",
         "recover",
         "sweep",
     ] {

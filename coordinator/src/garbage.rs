@@ -87,12 +87,14 @@ pub(crate) async fn sweep(effects: &Effects, (id, now): (&JobId, StoreTime), kee
     Ok(effects.store.commit(txn).await.map(drop::<Commit>)?)
 }
 
-/// An ended job that nobody needs to know of any more: its rows, its claim to its final keys, all its objects.
+/// An ended job that nobody needs to know of any more: its rows, its claim to its final keys, all its objects. Or a key
+/// whose job never came to be.
 pub(crate) async fn forget(effects: &Effects, (id, now): (&JobId, StoreTime)) -> Result<(), Fault> {
     let shard = Shard::of(id);
     let unlisted = Txn::new(shard).index_remove(&rows::retired(shard), id.as_str());
     let Some((job, version)) = load(effects, id).await? else {
-        return Ok(effects.store.commit(unlisted).await.map(drop::<Commit>)?);
+        let txn = unlisted.delete(&rows::key(id));
+        return Ok(effects.store.commit(txn).await.map(drop::<Commit>)?);
     };
     if job.state.closing() != Some(Closing::Closed) {
         return Ok(effects.store.commit(unlisted).await.map(drop::<Commit>)?);
@@ -116,6 +118,7 @@ pub(crate) async fn forget(effects: &Effects, (id, now): (&JobId, StoreTime)) ->
     let txn = without_steps
         .expect(&rows::job_row(id), version)
         .delete(&rows::job_row(id))
+        .delete(&rows::key(id))
         .index_remove(&rows::jobs(shard), id.as_str())
         .index_remove(&rows::garbage(shard), id.as_str());
     if effects.store.commit(txn).await? == Commit::Conflict {

@@ -1,6 +1,7 @@
 //! The inbox: what is asked for becomes a job, once.
 //!
-//! A job's id is a hash of the source as it is now and of all that is asked of it, or of a key that its caller chose.
+//! A job's id is a hash of its tenant, of the source as it is now and of all that is asked of it, or of a key that its caller
+//! chose. No tenant's request finds another's job.
 //! The same asked again is the same job: under way it goes on; ended in failure it is tried again as its next
 //! generation, if whoever asks may ask for that.
 
@@ -19,14 +20,14 @@ use framefleet_model::job::{Accepted, Closing, JOB_VERSION, Job, JobState};
 use framefleet_model::key::ObjectKey;
 use framefleet_model::pipeline::Request;
 use framefleet_model::plan::SourceFacts;
-use framefleet_model::terms::Terms;
+use framefleet_model::terms::{Tenant, Terms};
 use framefleet_model::time::StoreTime;
 use framefleet_model::trigger::Cause;
 use framefleet_model::watermark::{IMAGE_BYTES_MAX, Mark};
 
 use crate::events::JobEvent;
 use crate::flow::Announcement;
-use crate::outbox;
+use crate::{keyed, outbox};
 
 const CONFLICTS_MAX: u32 = 64;
 /// A request of a thousand outputs stays below.
@@ -89,9 +90,15 @@ impl Inbox {
     pub(crate) async fn submit(&self, submission: &Submission) -> Result<(JobId, Submitted), Fault> {
         let source = self.source_facts(&submission.request.source).await?;
         let submission = &Submission { request: self.with_images(&submission.request).await?, ..submission.clone() };
+        let tenant = &submission.terms.tenant;
         let id = match &submission.key {
-            Some(key) => JobId::of_parts(&["key-1", submission.terms.tenant.as_str(), key]),
-            None => job_id(&submission.request, &source),
+            Some(key) => {
+                let id = keyed::job_id(tenant, key);
+                keyed::hold(self, &id, submission).await?;
+                id
+            }
+            None if *tenant == Tenant::default() => job_id(&submission.request, &source),
+            None => JobId::of_parts(&["tenant-1", tenant.as_str(), job_id(&submission.request, &source).as_str()]),
         };
         self.enter((id, source), submission).await
     }
@@ -132,7 +139,7 @@ impl Inbox {
     pub(crate) async fn retry(&self, id: &JobId) -> Result<Submitted, Fault> {
         for _ in 0..CONFLICTS_MAX {
             let (Some((job, row)), now) = self.known(id).await? else {
-                return Err(Fault::new(FaultKind::Settings, format!("there is no job {id}")));
+                return Err(Fault::new(FaultKind::Missing, format!("there is no job {id}")));
             };
             match job.state.closing() {
                 None | Some(Closing::Open) => return Ok(Submitted::Joined),
@@ -163,7 +170,7 @@ impl Inbox {
         Ok((known, loaded.now))
     }
 
-    async fn accepted(&self, id: &JobId) -> Result<Accepted, Fault> {
+    pub(crate) async fn accepted(&self, id: &JobId) -> Result<Accepted, Fault> {
         let key = ObjectKey::request(id);
         let bytes = self.work.object(&key).read_all(REQUEST_BYTES_MAX).await?;
         let odd = |e| Fault::new(FaultKind::Internal, format!("{key} does not parse: {e}"));
@@ -257,7 +264,7 @@ impl Inbox {
     }
 }
 
-fn busy(id: &JobId) -> Fault {
+pub(crate) fn busy(id: &JobId) -> Fault {
     Fault::new(FaultKind::StoreAway, format!("{CONFLICTS_MAX} conflicts in a row over job {id}"))
 }
 

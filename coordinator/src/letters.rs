@@ -26,7 +26,7 @@ pub(crate) const MESSAGES_MAX: usize = 1000;
 const BEYOND_MAX: usize = 64;
 /// What letters of objects call where they came from.
 pub(crate) const OBJECTS: &str = "objects";
-const LETTERS_PER_SHARD: usize = 1024;
+const ENTRIES_PER_SCAN: usize = 1024;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Letter {
@@ -126,20 +126,31 @@ pub(crate) fn remove(txn: Txn, id: &str) -> Txn {
     txn.delete(&rows::letter(shard, id)).index_remove(&rows::dead(shard), id)
 }
 
-/// All letters, the youngest first.
-pub(crate) async fn list(store: &dyn Store) -> Result<Vec<Letter>, StoreError> {
-    let mut letters = Vec::new();
+/// All letters by their age, with the shard that each lies in.
+pub(crate) async fn all(store: &dyn Store) -> Result<Vec<(Entry, Shard)>, StoreError> {
+    let mut found = Vec::new();
     for shard in Shard::all() {
-        let entries = store.scan(Scan::all(rows::dead(shard), LETTERS_PER_SHARD)).await?.entries;
-        let keys: Vec<_> = entries.iter().map(|entry: &Entry| rows::letter(shard, &entry.member)).collect();
-        if keys.is_empty() {
-            continue;
-        }
-        for (key, row) in keys.iter().zip(store.load(&keys).await?.rows) {
-            letters.extend(row.map(|row| rows::from_row::<Letter>(key, &row)).transpose()?);
+        let mut after = None;
+        loop {
+            let entries = store.scan(Scan::all(rows::dead(shard), ENTRIES_PER_SCAN).after(after)).await?.entries;
+            after = entries.last().cloned();
+            found.extend(entries.into_iter().map(|entry| (entry, shard)));
+            if after.is_none() {
+                break;
+            }
         }
     }
-    letters.sort_by(|a, b| (b.at, &b.id).cmp(&(a.at, &a.id)));
+    Ok(found)
+}
+
+/// Those of these that are still there.
+pub(crate) async fn load(store: &dyn Store, wanted: &[(Entry, Shard)]) -> Result<Vec<Letter>, StoreError> {
+    let mut letters = Vec::with_capacity(wanted.len());
+    for (entry, shard) in wanted {
+        let key = rows::letter(*shard, &entry.member);
+        let row = store.load(std::slice::from_ref(&key)).await?.rows.into_iter().next().flatten();
+        letters.extend(row.map(|row| rows::from_row::<Letter>(&key, &row)).transpose()?);
+    }
     Ok(letters)
 }
 

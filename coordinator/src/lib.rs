@@ -28,6 +28,8 @@ pub mod inbox;
 mod inputs;
 /// What the broker gave up on is read.
 mod inspector;
+/// Keys that callers choose.
+mod keyed;
 /// What was given up, kept for people.
 pub mod letters;
 /// Segments and sound become outputs.

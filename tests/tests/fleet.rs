@@ -263,3 +263,29 @@ async fn a_film_that_is_none_fails_with_the_childs_own_fault() {
         role.stop().await;
     }
 }
+
+#[tokio::test]
+async fn of_two_wishes_by_one_key_at_once_one_is_taken_and_done() {
+    let rig = Rig::new(Arc::new(TextMedia::new(Smooth(Duration::ZERO))));
+    let film = rig.film("film.mov", FILM);
+    let key = Some("order-17".to_owned());
+    let wish = |to: &str| Submission { key: key.clone(), ..Submission::of(request(&film, &[rig.path(to)])) };
+    let (ops, names) = (rig.ops(), ["a.mp4", "b.mp4", "c.mp4"]);
+    let wishes = names.map(wish);
+    let told = futures::future::join_all(wishes.iter().map(|wish| ops.submit(wish))).await;
+    let taken: Vec<usize> = (0..names.len()).filter(|at| told[*at].is_ok()).collect();
+    let [taken] = taken[..] else { panic!("not one is taken: {told:?}") };
+    for refused in told.iter().filter_map(|told| told.as_ref().err()) {
+        assert_eq!(refused.kind, FaultKind::KeyReused, "{refused}");
+    }
+    let (id, _) = told[taken].clone().unwrap();
+    let roles = [rig.start_coordinator("c"), rig.start_worker("w")];
+    assert!(matches!(rig.end_of(&id).await.unwrap().job.state, JobState::Completed(_)));
+    for (at, name) in names.iter().enumerate() {
+        assert_eq!(rig.path(name).exists(), at == taken, "{name}");
+    }
+    assert_eq!(ops.submit(&wishes[taken]).await.unwrap().0, id, "the same key with the same wish is the same job");
+    for role in roles {
+        role.stop().await;
+    }
+}

@@ -8,7 +8,7 @@ use std::time::Duration;
 use framefleet_common::adapters::blob::url;
 use framefleet_coordinator::bucket_sweep::Pace;
 use framefleet_coordinator::letters::{Content, Letter};
-use framefleet_coordinator::ops::{Ops as _, Page};
+use framefleet_coordinator::ops::{LetterPage, Ops as _, Page};
 use framefleet_model::event::{BucketName, Claims, Format, Provider, Upload, UploadKey, UploadKind, encode};
 use framefleet_model::media::Container;
 use framefleet_model::pipeline::{OutputRequest, Request};
@@ -64,7 +64,7 @@ fn tell(rig: &Rig, key: &str) {
 }
 
 async fn letters(rig: &Rig) -> Vec<Letter> {
-    rig.ops().dead().await.unwrap()
+    rig.ops().dead(&LetterPage { limit: 1000, after: None }).await.unwrap().letters
 }
 
 async fn jobs(rig: &Rig) -> usize {

@@ -13,7 +13,7 @@ use framefleet_common::ports::store::Scan;
 use framefleet_coordinator::bucket_sweep::{BucketSweep, Doing, Pace};
 use framefleet_coordinator::flow::sweeping::Watch;
 use framefleet_coordinator::letters::{Content, Letter};
-use framefleet_coordinator::ops::{Ops as _, Page};
+use framefleet_coordinator::ops::{LetterPage, Ops as _, Page};
 use framefleet_model::event::{BucketName, Claims, Format, Provider, Upload, UploadKey, UploadKind, WallTime, encode};
 use framefleet_model::fault::FaultKind;
 use framefleet_model::job::{Job, JobState};
@@ -103,7 +103,7 @@ async fn jobs(rig: &Rig) -> Vec<Job> {
 }
 
 async fn letters(rig: &Rig) -> Vec<Letter> {
-    rig.ops().dead().await.unwrap()
+    rig.ops().dead(&LetterPage { limit: 1000, after: None }).await.unwrap().letters
 }
 
 /// Waits for so many jobs that are over; there are no more.

@@ -50,7 +50,7 @@ impl Shell {
             .env("NO_COLOR", "1")
             .env("FRAMEFLEET__COORDINATOR__LISTEN", &api)
             .env("FRAMEFLEET__COORDINATOR__OPS_LISTEN", format!("127.0.0.1:{ops}"))
-            .env("FRAMEFLEET_SERVER", format!("http://{api}"))
+            .env("FRAMEFLEET__SERVER", format!("http://{api}"))
             .env_remove("XDG_STATE_HOME")
             .env_remove("XDG_CACHE_HOME")
             .stdin(Stdio::null())

@@ -8,6 +8,11 @@ use clap::{Args, Subcommand};
 
 use super::{FilmArgs, Format};
 
+/// The variables that say which coordinator is asked, and as whom.
+pub const SERVER: &str = "FRAMEFLEET__SERVER";
+pub const TOKEN_FILE: &str = "FRAMEFLEET__TOKEN_FILE";
+pub const TOKEN: &str = "FRAMEFLEET__TOKEN";
+
 #[derive(Debug, Args)]
 pub struct SubmitArgs {
     #[command(flatten)]
@@ -48,8 +53,14 @@ pub struct TermsArgs {
 #[command(next_help_heading = "Server")]
 pub struct ServerArgs {
     /// The coordinator
-    #[arg(long, value_name = "URL", env = "FRAMEFLEET_SERVER", default_value = "http://127.0.0.1:8080")]
+    #[arg(long, value_name = "URL", env = SERVER, default_value = "http://127.0.0.1:8080")]
     pub server: String,
+    /// A file that holds the token to ask with; the variable FRAMEFLEET__TOKEN may hold the token itself
+    #[arg(long, value_name = "FILE", env = TOKEN_FILE)]
+    pub token_file: Option<PathBuf>,
+    /// Send the token over http:// to another machine: whoever is on the way can read it, and ask as you
+    #[arg(long)]
+    pub insecure: bool,
     /// How the answer is printed
     #[arg(short, long, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
     pub output: Format,
@@ -142,13 +153,38 @@ pub struct DeadArgs {
 #[derive(Debug, Subcommand)]
 pub enum DeadCommand {
     /// List what was given up, the youngest first
-    List(WorkersArgs),
+    List(DeadListArgs),
     /// Show a dead letter with its evidence
     Show(OneArgs),
     /// Begin the job that it stopped anew, or read its message again, and throw the letter away
     Retry(OneArgs),
     /// Throw the letter away
     Drop(OneArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct TokenArgs {
+    /// What logs call whoever has the token
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// What it may do: submit, read or admin, which is all of it
+    #[arg(long, value_name = "SCOPES")]
+    pub scopes: String,
+    /// Whose jobs it sees and submits [default: everybody's]
+    #[arg(long, value_name = "TENANTS")]
+    pub tenants: Option<String>,
+    /// How the answer is printed
+    #[arg(short, long, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
+    pub output: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct DeadListArgs {
+    /// So many at most
+    #[arg(long, value_name = "N", default_value = "100")]
+    pub limit: String,
+    #[command(flatten)]
+    pub server: ServerArgs,
 }
 
 #[derive(Debug, Args)]

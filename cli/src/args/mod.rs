@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use asking::{DeadArgs, JobsArgs, PipelinesArgs, SubmitArgs, WorkersArgs};
+use asking::{DeadArgs, JobsArgs, PipelinesArgs, SubmitArgs, TokenArgs, WorkersArgs};
 use images::{GifArgs, SpritesArgs, ThumbnailsArgs};
 use roles::{BridgeArgs, CoordinatorArgs, RecoverArgs, ServeArgs, SweepArgs, WorkerArgs};
 
@@ -66,6 +66,8 @@ pub enum Command {
     Dead(DeadArgs),
     /// Say which workers are there
     Workers(WorkersArgs),
+    /// Make a token that somebody may ask a coordinator with
+    Token(TokenArgs),
     /// Rebuild a lost store from the work store's objects
     Recover(RecoverArgs),
     /// Submit what lies in a trigger's place and has no job, however old it is

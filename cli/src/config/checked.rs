@@ -12,12 +12,12 @@ use framefleet_model::fault::Fault;
 
 use super::layers::Merged;
 use super::pipelines::Rules;
-use super::raw::{Raw, RawBridge, RawCoordinator, RawLimits, RawTelemetry, RawWorker};
+use super::raw::{Raw, RawApi, RawBridge, RawCoordinator, RawLimits, RawTelemetry, RawWorker};
 use super::reading::{Reading, text};
 use super::triggers::Places;
 use super::{
-    BridgeConfig, BridgeRole, Config, CoordinatorConfig, LimitsConfig, ScratchBound, ServeRole, WorkerConfig, queues,
-    servers, targets, triggers,
+    BridgeConfig, BridgeRole, Config, CoordinatorConfig, LimitsConfig, ScratchBound, ServeRole, WorkerConfig, api,
+    queues, servers, targets, triggers,
 };
 
 const AUTO: &str = "auto";
@@ -39,7 +39,19 @@ pub(super) fn config(merged: &Merged) -> Result<Config, Fault> {
     let reading = Reading { merged };
     let targets = targets::of(&reading, &raw)?;
     let Raw {
-        store, broker, work, storage, pipelines, triggers, coordinator, worker, bridge, telemetry, limits, ..
+        store,
+        broker,
+        work,
+        storage,
+        pipelines,
+        triggers,
+        coordinator,
+        api,
+        worker,
+        bridge,
+        telemetry,
+        limits,
+        ..
     } = raw;
     let (storage, folders) = servers::storage(&reading, &storage)?;
     let limits = limits_of(&reading, &limits)?;
@@ -52,7 +64,8 @@ pub(super) fn config(merged: &Merged) -> Result<Config, Fault> {
         triggers: Arc::default(),
         rules: Arc::default(),
         targets,
-        coordinator: coordinator_of(&reading, &coordinator, &limits)?,
+        coordinator: coordinator_of(&reading, &coordinator, (&limits, &api))?,
+        api: api::api(&reading, &api)?,
         worker: worker_of(&reading, &worker)?,
         bridge: bridge_of(&reading, &bridge)?,
         telemetry: telemetry_of(&reading, &telemetry)?,
@@ -70,10 +83,10 @@ pub(super) fn serve_role(merged: &Merged, work: &str) -> Result<ServeRole, Fault
     let raw = merged.raw()?;
     let reading = Reading { merged };
     let targets = targets::of(&reading, &raw)?;
-    let Raw { storage, pipelines, triggers, coordinator, worker, telemetry, limits, .. } = raw;
+    let Raw { storage, pipelines, triggers, coordinator, api, worker, telemetry, limits, .. } = raw;
     let (storage, mut folders) = servers::storage(&reading, &storage)?;
     let limits = limits_of(&reading, &limits)?;
-    let coordinator = coordinator_of(&reading, &coordinator, &limits)?;
+    let coordinator = coordinator_of(&reading, &coordinator, (&limits, &api))?;
     if storage.is_empty() && folders.is_empty() {
         if !coordinator.listen.ip().is_loopback() {
             // Whoever asks from elsewhere is somebody else, whatever they may ask for.
@@ -91,6 +104,7 @@ pub(super) fn serve_role(merged: &Merged, work: &str) -> Result<ServeRole, Fault
         rules,
         targets,
         coordinator,
+        api: api::api(&reading, &api)?,
         worker: worker_of(&reading, &worker)?,
         telemetry: telemetry_of(&reading, &telemetry)?,
         storage,
@@ -124,12 +138,12 @@ fn bridge_of(reading: &Reading<'_>, raw: &RawBridge) -> Result<BridgeConfig, Fau
 fn coordinator_of(
     reading: &Reading<'_>,
     raw: &RawCoordinator,
-    limits: &LimitsConfig,
+    (limits, api): (&LimitsConfig, &RawApi),
 ) -> Result<CoordinatorConfig, Fault> {
     let listen = text("coordinator.listen", &raw.listen);
     let address = reading.address(listen)?;
-    if !address.ip().is_loopback() {
-        let why = "is not on loopback, such as 127.0.0.1:8080: the API does not ask who speaks to it";
+    if !address.ip().is_loopback() && api.tokens_file.is_empty() {
+        let why = "is not on loopback, such as 127.0.0.1:8080: without api.tokens_file nobody is asked who they are";
         return Err(reading.refuse(listen, why));
     }
     let merge_slots = reading.number("coordinator.merge_slots", raw.merge_slots, 0..=MERGE_SLOTS_MAX)?;

@@ -1,7 +1,7 @@
 //! Every key of the configuration, once: its default, its unit and the sentence that says what it is. The layer of
 //! defaults, docs/CONFIG.md and what `--check-config` prints are made of this table.
 
-use super::target_keys;
+use super::{api_keys, target_keys};
 
 /// A table of the file, such as `[store]`.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ pub fn find(path: &str) -> Option<&'static Key> {
     section.keys.iter().find(|key| key.name == name)
 }
 
-pub const SECTIONS: [Section; 18] = [
+pub const SECTIONS: [Section; 19] = [
     Section { name: "store", what: "Redis, which holds the truth.", count: Count::One, keys: &STORE },
     Section { name: "broker", what: "RabbitMQ, which carries hints and events.", count: Count::One, keys: &BROKER },
     Section { name: "work", what: "Where segments and other results are kept.", count: Count::One, keys: &WORK },
@@ -101,6 +101,7 @@ pub const SECTIONS: [Section; 18] = [
     target_keys::EGRESS,
     target_keys::SOURCES,
     Section { name: "coordinator", what: "The role `coordinator`.", count: Count::One, keys: &COORDINATOR },
+    api_keys::API,
     Section { name: "worker", what: "The role `worker`.", count: Count::One, keys: &WORKER },
     Section { name: "bridge", what: "The role `bridge`.", count: Count::One, keys: &BRIDGE },
     Section {
@@ -255,7 +256,7 @@ const COORDINATOR: [Key; 8] = [
         "listen",
         "\"127.0.0.1:8080\"",
         "address:port",
-        "Where the API answers: on loopback only, for it asks nobody who they are.",
+        "Where the API answers: on loopback only, unless `api.tokens_file` says who may ask.",
     ),
     open("ops_listen", "\"127.0.0.1:9090\"", "address:port", "Where probes and metrics answer."),
     open("merge_slots", "2", "merges, 0 to 64", "How many outputs are joined at once."),

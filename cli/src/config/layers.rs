@@ -15,10 +15,13 @@ use framefleet_model::fault::Fault;
 
 use super::keys::{self, Count, SECTIONS};
 use super::raw::Raw;
+use crate::args::asking;
 use crate::settings::refused;
 
 pub(super) const SYSTEM_FILE: &str = "/etc/framefleet/framefleet.toml";
 const PREFIX: &str = "FRAMEFLEET__";
+/// What they begin with, too, and what those who ask a coordinator are told by: no keys of a role.
+const ASKING: [&str; 3] = [asking::SERVER, asking::TOKEN, asking::TOKEN_FILE];
 const FILE_BYTES_MAX: u64 = 1 << 20;
 const DEFAULT: &str = "default";
 
@@ -62,6 +65,7 @@ impl Told {
     pub fn here() -> Result<Self, Fault> {
         let ours = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
         let ours = ours.filter(|(name, _)| name.starts_with(PREFIX) || name == VARIABLE);
+        let ours = ours.filter(|(name, _)| !ASKING.contains(&name.as_str()));
         let environment = ours.map(|(name, value)| match value.into_string() {
             Ok(value) => Ok((name, value)),
             Err(_) => Err(refused(format!("the value of {name} is no UTF-8 (environment)"))),

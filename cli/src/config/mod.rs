@@ -8,6 +8,8 @@
 //! One file serves all roles of a machine. Unknown keys are refused wherever they stand; a refusal names the key, the
 //! value, the bound and where the value came from, and ends the process with code 64.
 
+mod api;
+mod api_keys;
 mod checked;
 mod effective;
 /// Every key with its default, unit and sentence.
@@ -38,6 +40,7 @@ use framefleet_common::adapters::blob::url;
 use framefleet_common::ports::broker::Class;
 use framefleet_common::process::telemetry::Telemetry;
 use framefleet_coordinator::bucket_sweep::Pace;
+use framefleet_coordinator::ops::http::ApiSettings;
 use framefleet_model::event::Provider;
 use framefleet_model::fault::Fault;
 use framefleet_model::trigger::Trigger;
@@ -63,6 +66,7 @@ pub struct Config {
     pub rules: Arc<Rules>,
     pub targets: TargetsConfig,
     pub coordinator: CoordinatorConfig,
+    pub api: ApiSettings,
     pub worker: WorkerConfig,
     pub bridge: BridgeConfig,
     pub telemetry: Telemetry,
@@ -79,6 +83,7 @@ pub struct ServeRole {
     pub rules: Arc<Rules>,
     pub targets: TargetsConfig,
     pub coordinator: CoordinatorConfig,
+    pub api: ApiSettings,
     pub worker: WorkerConfig,
     pub telemetry: Telemetry,
     pub limits: LimitsConfig,

@@ -29,6 +29,7 @@ pub(super) struct Raw {
     pub(super) egress: RawEgress,
     pub(super) sources: RawSources,
     pub(super) coordinator: RawCoordinator,
+    pub(super) api: RawApi,
     pub(super) worker: RawWorker,
     pub(super) bridge: RawBridge,
     pub(super) telemetry: RawTelemetry,
@@ -189,6 +190,16 @@ pub(super) struct RawCoordinator {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct RawApi {
+    pub(super) tokens_file: String,
+    pub(super) requests_per_second: i64,
+    pub(super) connections: i64,
+    pub(super) watchers: i64,
+    pub(super) cors_origins: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct RawWorker {
     pub(super) ops_listen: String,
     pub(super) slots: BTreeMap<String, String>,
@@ -277,6 +288,7 @@ mod tests {
             taken::<RawEgress>(),
             taken::<RawSources>(),
             taken::<RawCoordinator>(),
+            taken::<RawApi>(),
             taken::<RawWorker>(),
             taken::<RawBridge>(),
             taken::<RawQueue>(),

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use framefleet_coordinator::coordinator::Coordinator;
-use framefleet_coordinator::ops::http::{self, Api, ReadJob};
+use framefleet_coordinator::ops::http::{self, Api, ApiObserver, ApiSettings, ReadJob};
 use framefleet_model::fault::{Fault, FaultKind};
+use prometheus::Registry;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -15,8 +16,8 @@ use crate::submission;
 /// Until told to stop.
 pub async fn serve(
     (coordinator, rules): (&Coordinator, &Arc<Rules>),
-    listener: TcpListener,
-    stop: &CancellationToken,
+    (settings, metrics): (&ApiSettings, &Registry),
+    (listener, stop): (TcpListener, &CancellationToken),
 ) -> Result<(), Fault> {
     let names = rules.names().clone();
     let read: ReadJob = Arc::new(move |bytes| submission::read(bytes, &names));
@@ -25,6 +26,8 @@ pub async fn serve(
         read,
         pipelines: rules.clone(),
         schemas: schema::schemas(),
+        settings: settings.clone(),
+        observer: ApiObserver::new(metrics),
         stop: stop.clone(),
     };
     let ended = http::serve(listener, api).await;

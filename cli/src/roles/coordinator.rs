@@ -61,12 +61,12 @@ async fn serve(
         triggers: config.triggers.clone(),
         pace: config.coordinator.pace,
         steps: shared::stepping_of(&config.targets, &clock)?,
-        metrics,
+        metrics: metrics.clone(),
     };
     let coordinator = Coordinator::new(services.fleet.clone(), media, settings);
     coordinator.clear_scratch().await;
-    let (served, ()) =
-        tokio::join!(api::serve((&coordinator, &config.rules), listener, &stop), coordinator.run(stop.clone()));
+    let served = api::serve((&coordinator, &config.rules), (&config.api, &metrics), (listener, &stop));
+    let (served, ()) = tokio::join!(served, coordinator.run(stop.clone()));
     drop(coordinator);
     served
 }

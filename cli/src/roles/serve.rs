@@ -22,6 +22,7 @@ use framefleet_common::process::drain::{Drain, Halt};
 use framefleet_common::process::probes::{Check, Probes};
 use framefleet_common::tending::Pulse;
 use framefleet_coordinator::coordinator::{Coordinator, CoordinatorSettings};
+use framefleet_coordinator::ops::http::ApiSettings;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::Nonce;
 use framefleet_model::task::SourceLimits;
@@ -51,6 +52,8 @@ struct Crew {
     coordinator: Coordinator,
     worker: Arc<Worker>,
     rules: Arc<Rules>,
+    api: ApiSettings,
+    metrics: Registry,
 }
 
 /// Whether the worker has room to begin anything.
@@ -91,6 +94,8 @@ pub async fn run((config, asked): (ServeRole, Asked), pulse: &Runtime) -> Result
             worker_settings(&config, (&asked.state, &metrics), (&fleet, pulse)),
         )),
         rules: config.rules.clone(),
+        api: config.api.clone(),
+        metrics: metrics.clone(),
     };
     let state = StateCheck { store: fleet.store.clone(), work: fleet.work.clone() };
     let checks: Vec<Arc<dyn Check>> = vec![Arc::new(state), Arc::new(RoomCheck(crew.worker.clone()))];
@@ -111,7 +116,7 @@ impl Crew {
         // The folder is ours, so nobody is at work on what an earlier life left.
         self.coordinator.adopt().await?;
         let stop = halt.stop.clone();
-        let served = api::serve((&self.coordinator, &self.rules), listener, &stop);
+        let served = api::serve((&self.coordinator, &self.rules), (&self.api, &self.metrics), (listener, &stop));
         let (served, (), ()) = tokio::join!(served, self.coordinator.run(stop.clone()), self.worker.run(halt));
         self.worker.leave().await;
         info!("serve has put down what it held and ends; the next goes on from there");

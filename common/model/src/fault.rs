@@ -78,6 +78,14 @@ faults! {
     Damaged = 1014, Input, Never, 65;
     /// The settings contradict the film or each other.
     Settings = 1020, Input, Never, 64;
+    /// What is asked for by name is not there, or not for this caller to see.
+    Missing = 1030, Input, Never, 64;
+    /// The same idempotency key named another request before.
+    KeyReused = 1031, Input, Never, 64;
+    /// The request has no token that is known.
+    Unauthenticated = 1032, Input, Never, 77;
+    /// The token is known, and may not do this.
+    Forbidden = 1033, Input, Never, 77;
     /// The destination does not exist.
     DestinationMissing = 2001, Destination, Never, 73;
     /// Something stands there already.
@@ -108,6 +116,8 @@ faults! {
     StorageAway = 3030, Ours, Times(5), 75;
     /// The store did not answer.
     StoreAway = 3031, Ours, Times(5), 69;
+    /// More is asked at once than is answered at once.
+    Busy = 3032, Ours, Times(5), 75;
     /// Somebody cancelled it.
     Cancelled = 3040, Ours, Never, 130;
     /// It had not ended by its deadline.

@@ -5,6 +5,7 @@
 //! task/<job>/<task>    row    a task               due                    index  tasks by when to look at them
 //! mail/<job>           queue  news for the job     ready/<class>/<tenant> index  tasks nobody was told of, by order
 //! outbox               queue  news for the world   tenants/<class>        index  tenants that ever had one ready
+//! key/<job>            row    what was asked for by the key that names the job
 //! dead/<letter>        row    what was given up    hinted/<class>         index  tasks whose hint is on its way
 //!                                                  jobs                   index  all jobs by their age
 //!                                                  garbage                index  ended jobs by when to sweep what they left
@@ -111,6 +112,11 @@ impl fmt::Display for StepRef {
 
 pub fn job_row(job: &JobId) -> RowKey {
     Shard::of(job).row(format!("job/{job}"))
+}
+
+/// What was asked for by the key that names this job.
+pub fn key(job: &JobId) -> RowKey {
+    Shard::of(job).row(format!("key/{job}"))
 }
 
 pub fn mailbox(job: &JobId) -> QueueKey {

@@ -3,6 +3,8 @@
 /// How long to wait before the next try.
 pub mod backoff;
 mod bounded;
+/// An HTTP server that strangers cannot exhaust.
+pub mod connections;
 /// Told to stop: finish what fits, hand back the rest.
 pub mod drain;
 /// What this process may use of the machine.

@@ -22,7 +22,7 @@ use tokio::sync::Mutex;
 use crate::effects::{Effects, internal};
 use crate::inbox::{Inbox, Submission, Submitted};
 use crate::letters::{self, Content, Letter};
-use crate::ops::{Count, JobView, Listed, Ops, Page, Running};
+use crate::ops::{Count, JobView, LetterPage, Listed, ListedLetters, Ops, Page, Running, listing};
 use crate::preview::{Preview, Previews};
 use crate::steps;
 use crate::uploads::Uploads;
@@ -33,8 +33,6 @@ const TASKS_MAX: usize = 4096;
 const MAIL_MAX: usize = 65_536;
 /// How often in a row a store may forget what it was told.
 const TELLINGS_MAX: u32 = 8;
-/// Jobs on a page at most.
-const PAGE_MAX: usize = 1000;
 
 /// Operations on the fleet's own store.
 pub struct FleetOps {
@@ -65,7 +63,7 @@ impl FleetOps {
     }
 
     async fn found(&self, id: &JobId) -> Result<Found, Fault> {
-        self.job(id).await?.ok_or_else(|| Fault::new(FaultKind::Settings, format!("there is no job {id}")))
+        self.job(id).await?.ok_or_else(|| Fault::new(FaultKind::Missing, format!("there is no job {id}")))
     }
 
     async fn is_in_mail(&self, id: &JobId, told: Option<Sequence>) -> Result<bool, StoreError> {
@@ -141,33 +139,15 @@ impl Ops for FleetOps {
     }
 
     async fn list(&self, page: &Page) -> Result<Listed, Fault> {
-        let store = &*self.effects.store;
-        let limit = page.limit.clamp(1, PAGE_MAX);
-        let mut entries = Vec::new();
-        for shard in Shard::of_jobs() {
-            let scan = Scan::all(rows::jobs(shard), limit).after(page.after.clone());
-            entries.extend(store.scan(scan).await?.entries);
-        }
-        entries.sort_unstable();
-        let is_full = entries.len() > limit;
-        entries.truncate(limit);
-        let ids: Vec<JobId> = entries.iter().filter_map(|entry| entry.member.parse().ok()).collect();
-        let keys: Vec<_> = ids.iter().map(rows::job_row).collect();
-        let mut jobs: Vec<Job> = Vec::with_capacity(keys.len());
-        for (key, row) in keys.iter().zip(store.load(&keys).await?.rows) {
-            jobs.extend(row.map(|row| rows::from_row(key, &row)).transpose()?);
-        }
-        jobs.retain(|job| page.state.as_ref().is_none_or(|state| job.state.name() == state));
-        jobs.retain(|job| page.tenant.as_ref().is_none_or(|tenant| job.terms.tenant.as_str() == tenant));
-        Ok(Listed { jobs, next: entries.into_iter().last().filter(|_| is_full) })
+        listing::jobs(&*self.effects.store, page).await
     }
 
     async fn retry(&self, id: &JobId) -> Result<Submitted, Fault> {
         self.inbox.retry(id).await
     }
 
-    async fn dead(&self) -> Result<Vec<Letter>, Fault> {
-        Ok(letters::list(&*self.effects.store).await?)
+    async fn dead(&self, page: &LetterPage) -> Result<ListedLetters, Fault> {
+        listing::letters(&*self.effects.store, page).await
     }
 
     async fn letter(&self, id: &str) -> Result<Option<Letter>, Fault> {
@@ -176,7 +156,7 @@ impl Ops for FleetOps {
 
     async fn retry_letter(&self, id: &str) -> Result<(), Fault> {
         let letter = self.letter(id).await?;
-        let letter = letter.ok_or_else(|| Fault::new(FaultKind::Settings, format!("there is no dead letter {id}")))?;
+        let letter = letter.ok_or_else(|| Fault::new(FaultKind::Missing, format!("there is no dead letter {id}")))?;
         match &letter.content {
             Content::Task { job, .. } => {
                 self.inbox.retry(job).await?;

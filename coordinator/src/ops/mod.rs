@@ -4,12 +4,16 @@
 pub mod fleet;
 /// The operations over HTTP.
 pub mod http;
+/// Which jobs are on a page.
+mod listing;
 /// Pipelines as users see them.
 pub mod pipelines;
 /// A plan as programs are shown it.
 pub mod planned;
 /// What is asked and answered over HTTP, as JSON.
 pub mod wire;
+
+use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use framefleet_common::ports::store::{Entry, Version};
@@ -22,6 +26,7 @@ use framefleet_model::pipeline::Request;
 use framefleet_model::plan::Plan;
 use framefleet_model::step::life::StepRow;
 use framefleet_model::task::Progress;
+use framefleet_model::terms::Tenant;
 use framefleet_model::time::{MediaTime, StoreTime};
 
 use crate::inbox::{Submission, Submitted};
@@ -56,8 +61,8 @@ pub trait Ops: Send + Sync {
     /// The proof of a job that has been proved.
     async fn ledger(&self, id: &JobId) -> Result<Option<Ledger>, Fault>;
 
-    /// What was given up, the youngest first.
-    async fn dead(&self) -> Result<Vec<Letter>, Fault>;
+    /// What was given up, the youngest first, page by page.
+    async fn dead(&self, page: &LetterPage) -> Result<ListedLetters, Fault>;
 
     /// `None`: there is no such letter.
     async fn letter(&self, id: &str) -> Result<Option<Letter>, Fault>;
@@ -77,16 +82,40 @@ pub trait Ops: Send + Sync {
 pub struct Page {
     /// Only jobs in the state of this name.
     pub state: Option<String>,
-    /// Only this tenant's.
-    pub tenant: Option<String>,
+    /// Only these tenants'.
+    pub tenants: Option<BTreeSet<Tenant>>,
+    /// Only of sources whose URL begins so.
+    pub source: Option<String>,
+    pub created: Created,
+    pub limit: usize,
+    /// Where an earlier page ended.
+    pub after: Option<Entry>,
+}
+
+/// When a job was created: from one moment on, and before another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Created {
+    pub from: Option<StoreTime>,
+    pub until: Option<StoreTime>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    pub jobs: Vec<Job>,
+    /// Where the next page begins; `None`: there are no more.
+    pub next: Option<Entry>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LetterPage {
     pub limit: usize,
     /// Where an earlier page ended.
     pub after: Option<Entry>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
-    pub jobs: Vec<Job>,
+pub struct ListedLetters {
+    pub letters: Vec<Letter>,
     /// Where the next page begins; `None`: there are no more.
     pub next: Option<Entry>,
 }

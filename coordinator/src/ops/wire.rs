@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use framefleet_common::roster::{Phase, Seen};
-use framefleet_model::fault::{Fault, Retry, Whose};
+use framefleet_model::fault::{Fault, FaultKind, Retry, Whose};
 use framefleet_model::job::{Job, JobState};
 use framefleet_model::step::life::{StepRow, StepState};
 use framefleet_model::time::{MediaTime, StoreTime};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use crate::events::moment;
 use crate::inbox::Submitted;
@@ -141,6 +142,14 @@ pub struct LetterJson {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LettersJson {
+    pub letters: Vec<LetterJson>,
+    /// What to ask for as `after` to go on; absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WorkerJson {
     pub name: String,
     pub build: String,
@@ -158,6 +167,7 @@ pub struct Problem {
     pub title: String,
     pub status: u16,
     pub detail: String,
+    #[schema(schema_with = code)]
     pub code: u16,
     pub whose: String,
     pub retried: bool,
@@ -174,6 +184,15 @@ impl From<&Fault> for FaultJson {
             evidence: fault.evidence.clone(),
         }
     }
+}
+
+/// The number of a fault.
+fn code() -> Object {
+    let numbers = FaultKind::ALL.iter().map(|kind| kind.code());
+    let described = FaultKind::ALL.iter().map(|kind| format!("{} {}", kind.code(), kind.name()));
+    let described = format!("Numbers that are never given anew: {}.", described.collect::<Vec<_>>().join(", "));
+    let code = ObjectBuilder::new().schema_type(Type::Integer).enum_values(Some(numbers));
+    code.description(Some(described)).build()
 }
 
 pub(crate) fn whose(fault: &Fault) -> &'static str {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use framefleet_coordinator::ops::wire::{JobJson, LetterJson, ListJson, SubmittedJson, ViewJson};
+use framefleet_coordinator::ops::wire::{JobJson, LetterJson, LettersJson, ListJson, SubmittedJson, ViewJson};
+use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -45,6 +46,7 @@ impl Client {
     pub fn ask(&self, (method, port, path): (Method, u16, &str), body: &str) -> Option<Answer> {
         self.runtime.block_on(async {
             let request = self.http.request(method, format!("http://127.0.0.1:{port}{path}"));
+            let request = if body.is_empty() { request } else { request.header(CONTENT_TYPE, "application/json") };
             let answer = request.body(body.to_owned()).send().await.ok()?;
             Some(Answer { status: answer.status(), text: answer.text().await.ok()? })
         })
@@ -89,7 +91,7 @@ impl Client {
     }
 
     pub fn dead(&self, ports: &[u16]) -> Vec<LetterJson> {
-        self.ask_any(ports, (Method::GET, "/v1/dead"), "").json()
+        self.ask_any(ports, (Method::GET, "/v1/dead"), "").json::<LettersJson>().letters
     }
 
     /// A figure of a process; `None` where it does not answer.

@@ -63,8 +63,14 @@ impl Serve {
 
     /// A command of the program's, asked of it.
     pub fn run<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Ran {
+        self.run_with(words, &[])
+    }
+
+    /// The same with these variables.
+    pub fn run_with<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>, env: &[(&str, &str)]) -> Ran {
         let mut command = product::command(self.folder.path());
-        Ran::of(&command.args(words).env("FRAMEFLEET_SERVER", self.server()).output().expect("it starts"))
+        command.args(words).env("FRAMEFLEET__SERVER", self.server()).envs(env.iter().copied());
+        Ran::of(&command.output().expect("it starts"))
     }
 
     /// `submit SRC OUT` with more flags.

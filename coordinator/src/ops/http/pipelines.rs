@@ -5,12 +5,12 @@ use axum::response::Json;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::Api;
-use super::asked::{NameInPath, Whole};
+use super::Shared;
+use super::asked::{JSON, NameInPath, Whole, YAML};
 use super::problem::{Trouble, missing, refused};
 use crate::ops::pipelines::{PipelineJson, ValidatedJson, called};
 
-pub(super) fn routes() -> OpenApiRouter<Api> {
+pub(super) fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new().routes(routes!(pipelines)).routes(routes!(validate)).routes(routes!(pipeline))
 }
 
@@ -20,8 +20,8 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
     responses((status = 200, description = "The pipelines.", body = [PipelineJson])),
     security(("token" = ["read"])),
 )]
-async fn pipelines(State(api): State<Api>) -> Json<Vec<PipelineJson>> {
-    Json(api.pipelines.known().to_vec())
+async fn pipelines(State(shared): State<Shared>) -> Json<Vec<PipelineJson>> {
+    Json(shared.api.pipelines.known().to_vec())
 }
 
 /// Show all versions of a pipeline, or one of them
@@ -31,8 +31,11 @@ async fn pipelines(State(api): State<Api>) -> Json<Vec<PipelineJson>> {
     responses((status = 200, description = "What is made of a source, by each.", body = [PipelineJson])),
     security(("token" = ["read"])),
 )]
-async fn pipeline(State(api): State<Api>, NameInPath(name): NameInPath) -> Result<Json<Vec<PipelineJson>>, Trouble> {
-    let found: Vec<PipelineJson> = called(api.pipelines.known(), &name).into_iter().cloned().collect();
+async fn pipeline(
+    State(shared): State<Shared>,
+    NameInPath(name): NameInPath,
+) -> Result<Json<Vec<PipelineJson>>, Trouble> {
+    let found: Vec<PipelineJson> = called(shared.api.pipelines.known(), &name).into_iter().cloned().collect();
     if found.is_empty() {
         return Err(missing(format!("there is no pipeline {name:?}")));
     }
@@ -52,7 +55,8 @@ async fn pipeline(State(api): State<Api>, NameInPath(name): NameInPath) -> Resul
     responses((status = 200, description = "Whether they would, and if not, why.", body = ValidatedJson)),
     security(("token" = ["read"])),
 )]
-async fn validate(State(api): State<Api>, Whole(body): Whole) -> Result<Json<ValidatedJson>, Trouble> {
+async fn validate(State(shared): State<Shared>, body: Whole) -> Result<Json<ValidatedJson>, Trouble> {
+    let body = body.of(&[JSON, YAML])?;
     let text = std::str::from_utf8(&body).map_err(|e| refused(format!("rules: {e}")))?;
-    Ok(Json(api.pipelines.validate(text)?))
+    Ok(Json(shared.api.pipelines.validate(text)?))
 }

@@ -1,16 +1,23 @@
 //! A plan before there is any job.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::response::Json;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::Api;
-use super::asked::Whole;
+use super::Shared;
+use super::asked::{JSON, Whole, YAML};
 use super::problem::Trouble;
 use crate::ops::planned::PlannedJson;
 
-pub(super) fn routes() -> OpenApiRouter<Api> {
+/// Where an answer may take as long as a film is read.
+pub(super) const PATH: &str = "/v1/plans";
+/// Making the plan gives up before.
+pub(super) const ANSWER_TIME_MAX: Duration = Duration::from_secs(320);
+
+pub(super) fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new().routes(routes!(preview))
 }
 
@@ -27,7 +34,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
     responses((status = 200, description = "Where it would be cut and why, and what would be made.", body = PlannedJson)),
     security(("token" = ["submit"])),
 )]
-async fn preview(State(api): State<Api>, Whole(body): Whole) -> Result<Json<PlannedJson>, Trouble> {
-    let submission = (api.read)(&body)?;
-    Ok(Json(PlannedJson::of(&api.ops.preview(&submission.request).await?)))
+async fn preview(State(shared): State<Shared>, body: Whole) -> Result<Json<PlannedJson>, Trouble> {
+    let wish = (shared.api.read)(&body.of(&[JSON, YAML])?)?;
+    Ok(Json(PlannedJson::of(&shared.api.ops.preview(&wish.submission.request).await?)))
 }

@@ -15,7 +15,7 @@ pub(super) fn refused(text: impl Into<String>) -> Fault {
 }
 
 pub(super) fn missing(text: impl Into<String>) -> Trouble {
-    Trouble(StatusCode::NOT_FOUND, refused(text))
+    Fault::new(FaultKind::Missing, text).into()
 }
 
 impl From<Fault> for Trouble {
@@ -27,6 +27,10 @@ impl From<Fault> for Trouble {
 fn status(fault: &Fault) -> StatusCode {
     match (fault.kind, fault.kind.whose()) {
         (FaultKind::Settings, _) => StatusCode::BAD_REQUEST,
+        (FaultKind::Missing, _) => StatusCode::NOT_FOUND,
+        (FaultKind::Unauthenticated, _) => StatusCode::UNAUTHORIZED,
+        (FaultKind::Forbidden, _) => StatusCode::FORBIDDEN,
+        (FaultKind::Busy, _) => StatusCode::TOO_MANY_REQUESTS,
         (FaultKind::StoreAway | FaultKind::StorageAway, _) => StatusCode::SERVICE_UNAVAILABLE,
         (_, Whose::Input) => StatusCode::UNPROCESSABLE_ENTITY,
         (_, Whose::Destination) => StatusCode::CONFLICT,

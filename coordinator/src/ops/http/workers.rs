@@ -5,11 +5,11 @@ use axum::response::Json;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::Api;
+use super::Shared;
 use super::problem::Trouble;
 use crate::ops::wire::WorkerJson;
 
-pub(super) fn routes() -> OpenApiRouter<Api> {
+pub(super) fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new().routes(routes!(workers))
 }
 
@@ -19,6 +19,6 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
     responses((status = 200, description = "The workers.", body = [WorkerJson])),
     security(("token" = ["read"])),
 )]
-async fn workers(State(api): State<Api>) -> Result<Json<Vec<WorkerJson>>, Trouble> {
-    Ok(Json(api.ops.workers().await?.iter().map(WorkerJson::from).collect()))
+async fn workers(State(shared): State<Shared>) -> Result<Json<Vec<WorkerJson>>, Trouble> {
+    Ok(Json(shared.api.ops.workers().await?.iter().map(WorkerJson::from).collect()))
 }

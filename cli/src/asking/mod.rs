@@ -1,20 +1,25 @@
 //! `framefleet submit`, `jobs`, `dead` and `workers`: a coordinator is asked over HTTP.
 
+mod server;
+/// `framefleet token`.
+pub mod token;
+
 use std::time::Duration;
 
-use framefleet_common::process::tls;
 use framefleet_coordinator::ops::planned::PlannedJson;
 use framefleet_coordinator::ops::wire::{
-    JobJson, LetterJson, ListJson, Problem, StepJson, SubmittedJson, ViewJson, WorkerJson,
+    JobJson, LetterJson, LettersJson, ListJson, StepJson, SubmittedJson, ViewJson, WorkerJson,
 };
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::pipeline::OnExisting;
 use futures::StreamExt as _;
-use reqwest::{Method, RequestBuilder, Response};
-use serde::de::DeserializeOwned;
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Method, Response};
+pub(crate) use server::Server;
+use server::odd;
 
 use crate::args::Format;
-use crate::args::asking::{DeadCommand, JobsCommand, ListArgs, OneArgs, ServerArgs, SubmitArgs, WorkersArgs};
+use crate::args::asking::{DeadCommand, JobsCommand, ListArgs, OneArgs, SubmitArgs, WorkersArgs};
 use crate::asked::{Asked, AskedTerms, OVERWRITE};
 use crate::location::Reach;
 use crate::render::{self, Table};
@@ -22,12 +27,9 @@ use crate::request::check;
 use crate::settings::{refused, whole};
 use crate::{images, jobfile, planned, render::print};
 
-const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
-/// A coordinator answers at once, or its store does not.
-const ANSWER_TIME_MAX: Duration = Duration::from_secs(60);
 /// A coordinator gives up before.
 const PLAN_TIME_MAX: Duration = Duration::from_secs(330);
-const JOBS_LISTED: std::ops::RangeInclusive<u32> = 1..=1000;
+const LISTED: std::ops::RangeInclusive<u32> = 1..=1000;
 /// Between two tries to go on following a job.
 const FOLLOW_PAUSE: Duration = Duration::from_secs(1);
 /// So often in a row may a coordinator be away while a job is followed.
@@ -38,11 +40,12 @@ pub async fn submit(args: &SubmitArgs) -> Result<(), Fault> {
     let asked = asked(args)?;
     let server = Server::of(&args.server)?;
     if args.dry_run {
-        let asked = server.request(Method::POST, "v1/plans").timeout(PLAN_TIME_MAX).body(jobfile::to_json(&asked));
-        let planned: PlannedJson = server.ask(asked).await?;
+        let wish = server.request(Method::POST, "v1/plans").header(CONTENT_TYPE, "application/json");
+        let planned: PlannedJson = server.ask(wish.timeout(PLAN_TIME_MAX).body(jobfile::to_json(&asked))).await?;
         return print(args.server.output, &planned, planned::table);
     }
-    let mut sent = server.request(Method::POST, "v1/jobs").body(jobfile::to_json(&asked));
+    let sent = server.request(Method::POST, "v1/jobs").header(CONTENT_TYPE, "application/json");
+    let mut sent = sent.body(jobfile::to_json(&asked));
     if let Some(key) = &args.terms.key {
         sent = sent.header("idempotency-key", key);
     }
@@ -104,7 +107,7 @@ pub async fn jobs(command: &JobsCommand) -> Result<(), Fault> {
 
 async fn list(args: &ListArgs) -> Result<(), Fault> {
     let server = Server::of(&args.server)?;
-    let limit = whole("limit", &args.limit, &JOBS_LISTED)?.to_string();
+    let limit = whole("limit", &args.limit, &LISTED)?.to_string();
     let mut query = vec![("limit", limit)];
     query.extend(args.state.clone().map(|state| ("state", state)));
     query.extend(args.tenant.clone().map(|tenant| ("tenant", tenant)));
@@ -125,10 +128,12 @@ pub async fn dead(command: &DeadCommand) -> Result<(), Fault> {
     match command {
         DeadCommand::List(args) => {
             let server = Server::of(&args.server)?;
-            let letters: Vec<LetterJson> = server.ask(server.request(Method::GET, "v1/dead")).await?;
-            print(args.server.output, &letters, |letters| {
+            let limit = whole("limit", &args.limit, &LISTED)?;
+            let path = format!("v1/dead?limit={limit}");
+            let listed: LettersJson = server.ask(server.request(Method::GET, &path)).await?;
+            print(args.server.output, &listed, |listed| {
                 let mut table = Table::new(["ID", "AT", "WHAT", "WHY"]);
-                for letter in letters {
+                for letter in &listed.letters {
                     let LetterJson { id, at_ms, what, why, .. } = letter.clone();
                     table.row([id, render::moment(at_ms), what, why]);
                 }
@@ -186,7 +191,7 @@ async fn follow(server: &Server, id: &str, format: Format) -> Result<(), Fault> 
                 away = 0;
                 read_events(answer, &mut last, format).await?;
             }
-            Err(fault) if fault.kind == FaultKind::StoreAway && away < FOLLOW_TRIES_MAX => away += 1,
+            Err(fault) if is_passing(&fault) && away < FOLLOW_TRIES_MAX => away += 1,
             Err(fault) => return Err(fault),
         }
         match last.as_ref().filter(|view| view.over) {
@@ -194,6 +199,11 @@ async fn follow(server: &Server, id: &str, format: Format) -> Result<(), Fault> 
             None => tokio::time::sleep(FOLLOW_PAUSE).await,
         }
     }
+}
+
+/// Nobody answers, or not now.
+fn is_passing(fault: &Fault) -> bool {
+    matches!(fault.kind, FaultKind::StoreAway | FaultKind::Busy)
 }
 
 /// Server-sent events: lines of `data:` with a job's view in each.
@@ -281,56 +291,6 @@ fn shown_step(step: &StepJson) -> String {
     format!("step      {name} (generation {generation}) {state}{when}, {tries} tries{error}\n")
 }
 
-/// A coordinator, somewhere.
-pub(crate) struct Server {
-    client: reqwest::Client,
-    base: reqwest::Url,
-}
-
-impl Server {
-    pub(crate) fn of(args: &ServerArgs) -> Result<Self, Fault> {
-        let base = args.server.trim_end_matches('/').to_owned() + "/";
-        let base = reqwest::Url::parse(&base).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-        let base = base.ok_or_else(|| refused(format!("server {:?} is no http:// or https:// URL", args.server)))?;
-        tls::install();
-        let client = reqwest::Client::builder().connect_timeout(CONNECT_TIME_MAX).build();
-        let client = client.map_err(|e| Fault::new(FaultKind::Internal, format!("no HTTP client: {e}")))?;
-        Ok(Self { client, base })
-    }
-
-    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.client.request(method, self.url(path)).timeout(ANSWER_TIME_MAX)
-    }
-
-    /// Goes on for as long as there is something to hear.
-    fn streaming(&self, path: &str) -> RequestBuilder {
-        self.client.get(self.url(path))
-    }
-
-    fn url(&self, path: &str) -> reqwest::Url {
-        self.base.join(path).expect("a path of ours joins any base")
-    }
-
-    async fn send(&self, request: RequestBuilder) -> Result<Response, Fault> {
-        let away = |e: reqwest::Error| {
-            Fault::new(FaultKind::StoreAway, format!("coordinator {} does not answer: {}", self.base, causes(&e)))
-        };
-        let answer = request.send().await.map_err(away)?;
-        if answer.status().is_success() {
-            return Ok(answer);
-        }
-        let status = answer.status();
-        let body = answer.bytes().await.map_err(away)?;
-        let problem: Problem = serde_json::from_slice(&body).map_err(|_| odd(format!("it answers {status}")))?;
-        let kind = FaultKind::ALL.iter().find(|kind| kind.code() == problem.code);
-        Err(Fault::new(kind.copied().unwrap_or(FaultKind::Internal), problem.detail))
-    }
-
-    pub(crate) async fn ask<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Fault> {
-        self.send(request).await?.json().await.map_err(|e| odd(causes(&e)))
-    }
-}
-
 fn job(args: &OneArgs) -> Result<String, Fault> {
     Ok(["v1/jobs/", &hex_id(&args.id)?].concat())
 }
@@ -351,18 +311,4 @@ pub(crate) fn encoded(text: &str) -> String {
     text.bytes()
         .map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") })
         .collect()
-}
-
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
-}
-
-fn odd(what: String) -> Fault {
-    Fault::new(FaultKind::Internal, format!("the server is no coordinator of ours, or of another version: {what}"))
 }
