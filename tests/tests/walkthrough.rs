@@ -5,13 +5,16 @@ use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use framefleet_tests::place;
+use framefleet_tests::processes::comes_true;
 use framefleet_tests::processes::role::free_port;
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
 
 const PATIENCE_SECONDS: &str = "560";
+const END: Duration = Duration::from_secs(30);
 
 /// The blocks that README marks with this word, one after the other.
 fn commands(word: &str) -> String {
@@ -89,7 +92,10 @@ impl Drop for Shell {
         let _ = kill_process_group(Pid::from_child(&self.running), Signal::KILL);
         let _ = self.running.wait();
         if self.names != 0 {
-            let _ = Command::new("epmd").env("ERL_EPMD_PORT", self.names.to_string()).arg("-kill").output();
+            let mut killing = Command::new("epmd");
+            killing.env("ERL_EPMD_PORT", self.names.to_string()).arg("-kill");
+            // It stays for as long as it believes that a node lives.
+            comes_true(END, || killing.output().is_ok_and(|said| said.stdout.starts_with(b"Killed")));
         }
     }
 }
