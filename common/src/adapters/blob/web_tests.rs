@@ -5,10 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::IntoResponse as _;
-
-use axum::http::StatusCode;
 use framefleet_model::fault::FaultKind;
 
 use crate::adapters::blob::storages::Storages;
