@@ -24,6 +24,7 @@ use framefleet_common::process::drain::Halt;
 use framefleet_common::process::machine;
 use framefleet_coordinator::bucket_sweep::Pace;
 use framefleet_coordinator::coordinator::{Coordinator, CoordinatorSettings};
+use framefleet_coordinator::flow::dispatching::WINDOW_PERCENT;
 use framefleet_coordinator::ops::fleet::FleetOps;
 use framefleet_coordinator::steps::run::Stepping;
 use framefleet_model::fault::{Fault, FaultKind};
@@ -116,6 +117,7 @@ fn coordinator(fleet: &Fleet, media: &Arc<dyn Media>, (crew, scratch): (Crew, Pa
     let settings = CoordinatorSettings {
         name: NAME.to_owned(),
         merge_slots: crew.outputs.clamp(1, MERGES_MAX),
+        window_percent: WINDOW_PERCENT,
         classes: vec![Class::light(), Class::standard(), Class::long()],
         scratch,
         beat: BEAT,

@@ -16,6 +16,8 @@ pub mod config;
 pub mod doctor;
 /// How a command ends.
 pub mod exit;
+/// What every process of a fleet shows of itself.
+pub mod figures;
 /// Where a command keeps what it must find again.
 pub mod folders;
 /// `framefleet thumbnails`, `sprites` and `gif`.

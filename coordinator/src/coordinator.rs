@@ -1,4 +1,4 @@
-//! A coordinator: one engine, one outbox, one dispatcher, one sweeper and some merge slots, side by side.
+//! A coordinator: one engine, one outbox, one dispatcher, one sweeper, one census and some merge slots, side by side.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::arrivals::Arrivals;
 use crate::bucket_sweep::{BucketSweep, Pace};
+use crate::census::{self, Census};
 use crate::dispatcher::Dispatcher;
 use crate::effects::Effects;
 use crate::engine::Engine;
@@ -39,6 +40,8 @@ pub struct CoordinatorSettings {
     /// How the board names it.
     pub name: String,
     pub merge_slots: usize,
+    /// How many hints are on their way for a hundred live slots.
+    pub window_percent: usize,
     /// Classes that are hinted; merges are not among them.
     pub classes: Vec<Class>,
     /// Where merges put their files before they are staged; best on the file system of the outputs.
@@ -68,14 +71,17 @@ pub struct Coordinator {
     observer: Observer,
     /// Of all previews, whoever asks for them.
     preview_turns: Arc<Semaphore>,
+    figures: census::Figures,
 }
 
 impl Coordinator {
     pub fn new(fleet: Fleet, media: Arc<dyn Media>, settings: CoordinatorSettings) -> Self {
         let classes: Vec<&str> = settings.classes.iter().map(Class::as_str).collect();
         let observer = Observer::new(&settings.metrics, &classes);
+        let figures = census::Figures::new(&settings.metrics, &classes);
+        drop(classes);
         let preview_turns = Arc::new(Semaphore::new(PREVIEWS_MAX));
-        Self { fleet, media, settings, health: Health::new(observer.clone()), observer, preview_turns }
+        Self { fleet, media, settings, health: Health::new(observer.clone()), observer, figures, preview_turns }
     }
 
     /// What users ask of a fleet.
@@ -120,6 +126,7 @@ impl Coordinator {
         let (engine, outbox, sweeper) = (self.engine(), self.outbox(), self.sweeper());
         let (dispatcher, inspector) = (self.dispatcher(), self.inspector());
         let (uploads, bucket_sweep, steps) = (self.uploads(), self.bucket_sweep(), self.step_runner());
+        let census = self.census();
         let slots: Vec<MergeSlot> = (0..self.settings.merge_slots).map(|number| self.merge_slot(number)).collect();
         let merges: FuturesUnordered<_> = slots.iter().map(|slot| slot.run(stop.clone())).collect();
         tokio::join!(
@@ -131,6 +138,7 @@ impl Coordinator {
             uploads.run(stop.clone()),
             bucket_sweep.run(stop.clone()),
             steps.run(stop.clone()),
+            census.run(stop.clone()),
             merges.collect::<Vec<()>>(),
         );
     }
@@ -186,6 +194,11 @@ impl Coordinator {
         Inspector { store, broker, clock, observer: self.observer.clone() }
     }
 
+    fn census(&self) -> Census {
+        let Fleet { store, clock, .. } = self.fleet.clone();
+        Census { store, clock, observer: self.observer.clone(), figures: self.figures.clone() }
+    }
+
     fn dispatcher(&self) -> Dispatcher {
         let Fleet { store, broker, clock, .. } = self.fleet.clone();
         Dispatcher {
@@ -195,6 +208,7 @@ impl Coordinator {
             clock,
             board: self.fleet.board(),
             classes: self.settings.classes.clone(),
+            window_percent: self.settings.window_percent,
             observer: self.observer.clone(),
         }
     }

@@ -12,6 +12,7 @@ use framefleet_common::ports::rows::{self, TaskRef};
 use framefleet_common::ports::store::{Entry, Scan, Shard, Store, StoreError};
 use framefleet_common::roster::{Roster, Slots};
 use framefleet_model::board::is_before_turn;
+use framefleet_model::id::TaskKind;
 use framefleet_model::terms::Tenant;
 use futures::StreamExt as _;
 use tokio_util::sync::CancellationToken;
@@ -37,6 +38,7 @@ pub(crate) struct Dispatcher {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) roster: Roster,
     pub(crate) classes: Vec<Class>,
+    pub(crate) window_percent: usize,
     pub(crate) observer: Observer,
 }
 
@@ -49,21 +51,35 @@ struct Seen {
     served: Option<Tenant>,
     /// Shards whose hints the broker did not confirm, or that were not looked at because the store was away.
     again: BTreeSet<Shard>,
+    /// Since when, by the clock, each task waits that nobody has claimed.
+    since: BTreeMap<Shard, BTreeMap<String, Duration>>,
 }
 
 /// A class in one shard.
 struct Look {
     shard: Shard,
     ready: Vec<(Tenant, Vec<Entry>)>,
-    hinted: usize,
+    hinted: Vec<Entry>,
 }
 
 impl Seen {
-    fn take(&mut self, look: Look) {
+    fn take(&mut self, look: Look, now: Duration) {
         let Look { shard, ready, hinted } = look;
+        let known = self.since.remove(&shard).unwrap_or_default();
+        let waiting = ready.iter().flat_map(|(_, entries)| entries).chain(&hinted);
+        let since = waiting.map(|entry| {
+            let first = known.get(&entry.member).copied().unwrap_or(now);
+            (entry.member.clone(), first)
+        });
+        self.since.insert(shard, since.collect());
         // A store that went back may know fewer tenants than before.
         self.ready.insert(shard, ready.into_iter().filter(|(_, entries)| !entries.is_empty()).collect());
-        self.on_their_way.insert(shard, hinted);
+        self.on_their_way.insert(shard, hinted.len());
+    }
+
+    fn oldest(&self, now: Duration) -> Duration {
+        let first = self.since.values().flat_map(BTreeMap::values).min();
+        first.map_or(Duration::ZERO, |first| now.saturating_sub(*first))
     }
 }
 
@@ -87,15 +103,21 @@ impl Dispatcher {
                     continue;
                 }
             };
+            let mut is_whole = true;
             if let Err(error) = self.look_for_merges(&mut merges, &shards).await {
                 self.observer.store_away(&error);
+                is_whole = false;
             }
             for (class, seen) in &mut seen {
                 let slots = live.get(class.as_str()).copied().unwrap_or_default();
                 if let Err(error) = self.round((class, slots), seen, &shards).await {
                     self.observer.store_away(&error);
                     seen.again.extend(&shards);
+                    is_whole = false;
                 }
+            }
+            if is_whole {
+                self.observer.rounded("dispatcher");
             }
         }
     }
@@ -110,8 +132,9 @@ impl Dispatcher {
         let looks = looked.into_iter().map(|shard| self.look(class, shard));
         let mut looks = futures::stream::iter(looks).buffer_unordered(LOOKS_AT_ONCE);
         while let Some(look) = looks.next().await {
-            seen.take(look?);
+            seen.take(look?, self.clock.elapsed());
         }
+        self.observer.waited(class.as_str(), seen.oldest(self.clock.elapsed()));
         let mut ready: BTreeMap<Tenant, Vec<Entry>> = BTreeMap::new();
         for (tenant, entries) in seen.ready.values().flatten() {
             ready.entry(tenant.clone()).or_default().extend(entries.iter().cloned());
@@ -121,7 +144,7 @@ impl Dispatcher {
         // As many ready ones as were looked at: enough for whoever adds workers, if not the whole of a long queue.
         let waiting: usize = ready.values().map(Vec::len).sum();
         self.observer.demand(class.as_str(), waiting + on_their_way + slots.busy);
-        let credit = credit(slots.taking, on_their_way);
+        let credit = credit(slots.taking, on_their_way, self.window_percent);
         let chosen: Vec<(Tenant, TaskRef)> = by_turns(&ready, seen.served.as_ref())
             .filter_map(|(tenant, entry)| Some((tenant.clone(), entry.member.parse().ok()?)))
             .take(credit)
@@ -139,23 +162,26 @@ impl Dispatcher {
 
     async fn look(&self, class: &Class, shard: Shard) -> Result<Look, StoreError> {
         let tenants = self.scan(Scan::all(rows::tenants(shard, class.as_str()), TENANTS_PER_SHARD)).await?;
-        let mut look = Look { shard, ready: Vec::with_capacity(tenants.len()), hinted: 0 };
+        let mut look = Look { shard, ready: Vec::with_capacity(tenants.len()), hinted: Vec::new() };
         for tenant in tenants.iter().filter_map(|entry| entry.member.parse::<Tenant>().ok()) {
             let ready = self.scan(Scan::all(rows::ready(shard, class.as_str(), &tenant), ENTRIES_PER_SHARD)).await?;
             look.ready.push((tenant, ready));
         }
         if !tenants.is_empty() {
-            look.hinted = self.scan(Scan::all(rows::hinted(shard, class.as_str()), ENTRIES_PER_SHARD)).await?.len();
+            look.hinted = self.scan(Scan::all(rows::hinted(shard, class.as_str()), ENTRIES_PER_SHARD)).await?;
         }
         Ok(look)
     }
 
-    /// Merges are not hinted, but those that wait at their turn are told to whoever adds coordinators.
+    /// Merges are not hinted, but those that wait at their turn and those under way are told to whoever adds coordinators,
+    /// and takes them away.
     async fn look_for_merges(&self, seen: &mut BTreeMap<Shard, usize>, shards: &[Shard]) -> Result<(), StoreError> {
         for shard in shards {
             let ready = self.scan(Scan::all(rows::ready(*shard, CLASS_MERGE, &Tenant::default()), ENTRIES_PER_SHARD));
             let at_turn = ready.await?.iter().filter(|entry| !is_before_turn(entry.score)).count();
-            seen.insert(*shard, at_turn);
+            let due = self.scan(Scan::all(rows::due(*shard), ENTRIES_PER_SHARD)).await?;
+            let tasks = due.iter().filter_map(|entry| entry.member.parse::<TaskRef>().ok());
+            seen.insert(*shard, at_turn + tasks.filter(|at| at.task.kind == TaskKind::Merge).count());
         }
         self.observer.demand_merges(seen.values().sum());
         Ok(())
@@ -169,9 +195,11 @@ impl Dispatcher {
         }
         let hint = Hint { job: at.job, task: at.task };
         if let Err(error) = self.broker.publish_hint(class, &hint).await {
+            self.observer.hinted("unconfirmed");
             self.observer.broker_away(&error);
             return Ok(Some(shard));
         }
+        self.observer.hinted("given");
         Ok(None)
     }
 

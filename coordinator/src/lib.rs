@@ -4,12 +4,16 @@
 mod arrivals;
 /// What nobody told of is found.
 pub mod bucket_sweep;
+/// What of the fleet is to be seen in the store.
+mod census;
 /// All of it, put together.
 pub mod coordinator;
 /// Ready tasks become hints.
 mod dispatcher;
 /// What is done between two commits.
 mod effects;
+/// How jobs end, in figures.
+mod ends;
 /// Load, decide, commit, act: the turns of jobs.
 pub mod engine;
 /// What the world is told of a job.

@@ -136,7 +136,7 @@ impl MergeSlot {
                     return Ok(Some(Merge { at, claimant, grant: *grant }));
                 }
                 self.board.decline(&at, &claimant.nonce).await?;
-                self.observer.merge_ended((&at.job, at.task), "declined");
+                self.observer.merge_ended((&at.job, at.task), ("declined", Duration::ZERO));
             }
         }
         Ok(None)
@@ -150,6 +150,7 @@ impl MergeSlot {
 
     async fn attempt(&self, merge: Merge, stop: &CancellationToken) {
         let Merge { at, claimant, .. } = &merge;
+        let begun = self.clock().elapsed();
         self.observer.merge_began(&at.job, at.task);
         let scratch = self.scratch.join(claimant.nonce.as_str());
         let cancel = stop.child_token();
@@ -191,7 +192,10 @@ impl MergeSlot {
             }
         };
         match result {
-            Ok(how) => self.observer.merge_ended((&at.job, at.task), how),
+            Ok(how) => {
+                let took = self.clock().elapsed().saturating_sub(begun);
+                self.observer.merge_ended((&at.job, at.task), (how, took));
+            }
             Err(error) => self.observer.store_away(&error),
         }
     }

@@ -1,5 +1,7 @@
 //! What happens at run time, as typed events: each writes its line of log and counts itself, in one place.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use framefleet_common::ports::broker::BrokerError;
 use framefleet_common::ports::store::StoreError;
 use framefleet_common::process::metrics::{self, Counters, Gauges};
@@ -10,6 +12,7 @@ use framefleet_model::step::life::{StepRow, Tried};
 use prometheus::{IntCounter, IntGauge, Registry};
 use tracing::{debug, error, info, warn};
 
+use crate::ends::Ends;
 use crate::flow::{Decision, Effect};
 
 #[derive(Clone, Debug)]
@@ -28,7 +31,14 @@ pub(crate) struct Observer {
     steps: Counters,
     demand: Gauges,
     demand_merges: IntGauge,
+    oldest_ready: Gauges,
+    hints: Counters,
+    ends: Ends,
+    rounds: Gauges,
 }
+
+/// The loops of a coordinator that must go round.
+const LOOPS: [&str; 4] = ["census", "dispatcher", "outbox", "sweeper"];
 
 /// Of an upload, the first for each that was told of, the others for what became of it; `malformed` is of messages.
 const UPLOADS: [&str; 9] =
@@ -97,9 +107,34 @@ impl Observer {
             ),
             demand_merges: metrics::gauge(
                 registry,
-                ("framefleet_demand_merges", "Merges that wait for a slot of a coordinator; scope: fleet."),
+                ("framefleet_demand_merges", "Merges that wait for a slot of a coordinator or have one; scope: fleet."),
+            ),
+            oldest_ready: Gauges::new(
+                registry,
+                (
+                    "framefleet_oldest_ready_seconds",
+                    "How long a task that nobody has claimed waits, as long as this process saw it; scope: fleet.",
+                ),
+                ("class", classes),
+            ),
+            hints: Counters::new(
+                registry,
+                ("framefleet_hints_total", "Hints that were given, and those that the broker did not confirm."),
+                ("what", &["given", "unconfirmed"]),
+            ),
+            ends: Ends::new(registry),
+            rounds: Gauges::new(
+                registry,
+                ("framefleet_round_timestamp_seconds", "When a loop last went round whole, in seconds since 1970."),
+                ("loop", &LOOPS),
             ),
         }
+    }
+
+    /// A loop went round, and everything that it asked answered.
+    pub(crate) fn rounded(&self, name: &str) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.rounds.set(name, i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn decided(&self, before: &Job, decision: &Decision) {
@@ -113,6 +148,7 @@ impl Observer {
             return;
         }
         self.jobs.add(to, 1);
+        self.ends.count(decision);
         match &decision.job.state {
             JobState::Failed(end) => match end.fault.kind.whose() {
                 Whose::Input | Whose::Destination => info!(%job, from, fault = %end.fault, "job failed"),
@@ -150,8 +186,9 @@ impl Observer {
         debug!(%job, %task, "merge began");
     }
 
-    pub(crate) fn merge_ended(&self, (job, task): (&JobId, TaskId), outcome: &str) {
+    pub(crate) fn merge_ended(&self, (job, task): (&JobId, TaskId), (outcome, took): (&str, Duration)) {
         self.merges.add(outcome, 1);
+        self.ends.merged(outcome, took);
         debug!(%job, %task, outcome, "merge ended");
     }
 
@@ -227,6 +264,14 @@ impl Observer {
 
     pub(crate) fn leftover(&self, job: &JobId, fault: &Fault) {
         warn!(%job, %fault, "what the job left could not be removed yet");
+    }
+
+    pub(crate) fn waited(&self, class: &str, oldest: Duration) {
+        self.oldest_ready.set(class, i64::try_from(oldest.as_secs()).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn hinted(&self, what: &str) {
+        self.hints.add(what, 1);
     }
 
     pub(crate) fn demand(&self, class: &str, tasks: usize) {

@@ -50,10 +50,15 @@ impl Outbox {
                 () = stop.cancelled() => return,
                 shards = rounds.next(None) => shards,
             };
+            let mut is_whole = true;
             for shard in shards {
                 if let Err(error) = self.relay(shard).await {
                     self.observer.store_away(&error);
+                    is_whole = false;
                 }
+            }
+            if is_whole {
+                self.observer.rounded("outbox");
             }
         }
     }

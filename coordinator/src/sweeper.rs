@@ -55,11 +55,18 @@ impl Sweeper {
                 shards = rounds.next(due) => shards,
             };
             due = None;
+            let mut is_whole = true;
             for shard in shards {
                 match self.sweep(shard).await {
                     Ok(next) => due = [due, next].into_iter().flatten().min(),
-                    Err(error) => self.observer.store_away(&error),
+                    Err(error) => {
+                        self.observer.store_away(&error);
+                        is_whole = false;
+                    }
                 }
+            }
+            if is_whole {
+                self.observer.rounded("sweeper");
             }
         }
     }

@@ -55,6 +55,8 @@ pub(crate) fn is_allowed(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -78,5 +80,28 @@ mod tests {
         ] {
             assert!(!is_allowed(name), "{name}");
         }
+    }
+
+    /// Images keep these and delete all others: `UPDATE=1` writes the list.
+    #[test]
+    fn images_keep_the_plugins_that_may_be_plugged() {
+        gst::init().expect("GStreamer starts");
+        let registry = gst::Registry::get();
+        let features = registry.features(gst::ElementFactory::static_type());
+        let wanted = |name: &str| is_allowed(name) || crate::doctor::TABLE.iter().any(|(needed, ..)| *needed == name);
+        let plugins = features.iter().filter(|feature| wanted(&feature.name())).filter_map(|feature| feature.plugin());
+        // typefinders are what tells one film from another
+        let plugins =
+            plugins.chain(registry.find_plugin("typefindfunctions")).chain(registry.find_plugin("coreelements"));
+        let files: BTreeSet<String> = plugins
+            .filter_map(|plugin| Some(plugin.filename()?.file_name()?.to_str()?.to_owned()))
+            .filter(|file| file.starts_with("libgst"))
+            .collect();
+        let text: String = files.iter().map(|file| format!("{file}\n")).collect();
+        let list = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/image/plugins.txt");
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(list, &text).expect("the list can be written");
+        }
+        assert_eq!(std::fs::read_to_string(list).unwrap_or_default(), text);
     }
 }

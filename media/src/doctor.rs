@@ -33,7 +33,7 @@ const X: &str = "gstreamer1.0-x";
 const LIBAV: &str = "gstreamer1.0-libav";
 
 /// Factory, what for, package, need. Nothing is made by name in this crate that is not listed here.
-const TABLE: &[(&str, &str, &str, Need)] = &[
+pub(crate) const TABLE: &[(&str, &str, &str, Need)] = &[
     ("appsrc", "every pipeline", BASE, Need::Required),
     ("appsink", "every pipeline", BASE, Need::Required),
     ("parsebin", "reading films", BASE, Need::Required),
@@ -95,6 +95,12 @@ const TABLE: &[(&str, &str, &str, Need)] = &[
     ("mp4mux", "`framefleet sample` to MP4", GOOD, Need::Optional),
     ("matroskamux", "`framefleet sample` to MKV", GOOD, Need::Optional),
 ];
+
+/// Which GStreamer this is; it need not be started.
+pub fn gstreamer() -> String {
+    let (major, minor, micro, _) = gst::version();
+    format!("{major}.{minor}.{micro}")
+}
 
 /// What of the table is installed. GStreamer itself missing shows as everything missing.
 pub fn inspect() -> Vec<Finding> {

@@ -26,13 +26,13 @@ use framefleet_common::tending::{Pulse, Tending, Told};
 use framefleet_model::board::{Claimant, Heard};
 use framefleet_model::cost;
 use framefleet_model::fault::{Fault, FaultKind};
-use framefleet_model::task::{Need, Outcome, Progress};
+use framefleet_model::task::{Need, Outcome, Progress, Work};
 use framefleet_model::time::MediaTime;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::brief::Briefing;
-use crate::observe::Observer;
+use crate::observe::{Done, Observer};
 use crate::room::{Room, Short};
 use crate::scratch::Scratch;
 use crate::transfer::Transfer;
@@ -212,24 +212,33 @@ impl Bench {
 
     async fn work(&self, claim: &Claim, working: Working<'_>) -> Result<Settlement, Fault> {
         let nonce = &claim.claimant.nonce;
+        let begun = self.clock.elapsed();
         let scratch = Scratch::make(&self.scratch, nonce).await?;
-        let spent = Spent::default();
-        let made = self.make(claim, (&scratch, &spent), working).await;
+        let (spent, shown) = (Spent::default(), OnceLock::new());
+        let counting = Counting { spent: &spent, shown: &shown };
+        let made = self.make(claim, (&scratch, counting), working).await;
         let settled = match made {
             Ok(outcome) => self.settle(claim, (outcome, spent.cpu_ms()), &scratch).await,
             Err(fault) => Err(fault),
         };
         scratch.remove().await;
+        let took = self.clock.elapsed().saturating_sub(begun);
+        let done = Done { task: claim.at.task, took, cpu_ms: spent.cpu_ms(), media: shown.get().copied() };
+        self.observer.done(&done, settled.as_ref().ok().copied());
         settled
     }
 
     async fn make(
         &self,
         claim: &Claim,
-        (scratch, spent): (&Scratch, &Spent),
+        (scratch, counting): (&Scratch, Counting<'_>),
         working: Working<'_>,
     ) -> Result<Outcome, Fault> {
         let brief = self.briefing.brief(&claim.grant).await?;
+        let Counting { spent, shown } = counting;
+        if let Work::Encode(work) = &brief.work {
+            shown.get_or_init(|| work.segment.span.len());
+        }
         let Working { progress, cancel, estimate } = working;
         estimate.get_or_init(|| cost::of(&brief.work));
         let attempt = Attempt { objects: Arc::new(brief.objects), scratch: scratch.path(), progress, cancel, spent };
@@ -273,6 +282,13 @@ impl Bench {
             }
         }
     }
+}
+
+/// What is known of an attempt only once it has ended, or while it runs.
+struct Counting<'a> {
+    spent: &'a Spent,
+    /// Of an encode, how much of the film.
+    shown: &'a OnceLock<MediaTime>,
 }
 
 struct Working<'a> {

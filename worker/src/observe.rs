@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use framefleet_common::board::Settlement;
 use framefleet_common::ports::broker::{BrokerError, Class};
 use framefleet_common::ports::rows::TaskRef;
 use framefleet_common::ports::store::StoreError;
-use framefleet_common::process::metrics::{self, Counters, Gauges};
+use framefleet_common::process::metrics::{self, Counters, Gauges, Timings};
 use framefleet_model::fault::Fault;
-use framefleet_model::id::Nonce;
-use prometheus::{IntCounter, Registry};
+use framefleet_model::id::{Nonce, TaskId, TaskKind};
+use framefleet_model::task::Need;
+use framefleet_model::time::MediaTime;
+use prometheus::{Counter, CounterVec, IntCounter, IntGauge, Opts, Registry};
 use tracing::{debug, info, warn};
 
 #[derive(Clone, Debug)]
@@ -18,9 +22,35 @@ pub(crate) struct Observer {
     hints_dropped: Counters,
     store_errors: IntCounter,
     broker_errors: IntCounter,
+    took: Timings,
+    cpu: BTreeMap<&'static str, Counter>,
+    media: Counter,
+    room: RoomFigures,
     busy_shown: Gauges,
     busy: Arc<Mutex<BTreeMap<String, u32>>>,
 }
+
+/// What there is of room, when it was last looked at.
+#[derive(Clone, Debug)]
+struct RoomFigures {
+    scratch_free: IntGauge,
+    scratch_reserved: IntGauge,
+    memory_reserved: IntGauge,
+}
+
+/// What an attempt did, whatever came of it.
+pub(crate) struct Done {
+    pub(crate) task: TaskId,
+    pub(crate) took: Duration,
+    pub(crate) cpu_ms: u64,
+    /// The part of the film that a segment's encode showed.
+    pub(crate) media: Option<MediaTime>,
+}
+
+const KINDS: [(&str, TaskKind); 4] =
+    [("index", TaskKind::Index), ("encode", TaskKind::Encode), ("audio", TaskKind::Audio), ("image", TaskKind::Image)];
+/// Seconds, from a short index to the longest task that is not cut.
+const BOUNDS: [f64; 10] = [0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 180.0, 600.0, 3600.0, 21_600.0];
 
 /// A slot of a class at work, for as long as it lives.
 pub(crate) struct Busy {
@@ -32,6 +62,7 @@ impl Observer {
     /// Every figure is there from the start, at zero. `classes` are those of the worker's slots.
     pub(crate) fn new(registry: &Registry, classes: &[&str]) -> Self {
         let counter = |name: &str, sentence: &str| metrics::counter(registry, (name, sentence));
+        let gauge = |name: &str, sentence: &str| metrics::gauge(registry, (name, sentence));
         let outcomes = ["settled", "lost", "unwanted", "handed_back", "declined", "failed"];
         Self {
             attempts: Counters::new(
@@ -46,6 +77,38 @@ impl Observer {
             ),
             store_errors: counter("framefleet_worker_store_errors_total", "Calls that the store did not answer well."),
             broker_errors: counter("framefleet_worker_broker_errors_total", "Times that the broker did not answer."),
+            took: Timings::new(
+                registry,
+                ("framefleet_task_duration_seconds", "How long attempts took that settled, from claim to settle."),
+                ("kind", &KINDS.map(|(name, _)| name)),
+                &BOUNDS,
+            ),
+            cpu: {
+                let named = Opts::new(
+                    "framefleet_task_cpu_seconds_total",
+                    "CPU time of children, whatever came of their attempts.",
+                );
+                let family = metrics::family(registry, CounterVec::new(named, &["kind"]));
+                KINDS.iter().map(|(name, _)| (*name, family.with_label_values(&[name]))).collect()
+            },
+            media: metrics::family(
+                registry,
+                Counter::new(
+                    "framefleet_encoded_media_seconds_total",
+                    "Length of the segments whose encodes settled, each once however many renditions it has.",
+                ),
+            ),
+            room: RoomFigures {
+                scratch_free: gauge("framefleet_scratch_free_bytes", "What the scratch folder's file system has free."),
+                scratch_reserved: gauge(
+                    "framefleet_scratch_reserved_bytes",
+                    "Scratch that attempts are estimated to need.",
+                ),
+                memory_reserved: gauge(
+                    "framefleet_memory_reserved_bytes",
+                    "Memory that attempts are estimated to need.",
+                ),
+            },
             busy_shown: Gauges::new(
                 registry,
                 ("framefleet_worker_busy_slots", "Slots that are at work, by class."),
@@ -87,6 +150,26 @@ impl Observer {
     pub(crate) fn ended(&self, at: &TaskRef, nonce: &Nonce, how: &str) {
         self.attempts.add(how, 1);
         debug!(job = %at.job, task = %at.task, attempt = %nonce, how, "attempt ended");
+    }
+
+    /// Its child has ended, and its result was settled or not.
+    pub(crate) fn done(&self, done: &Done, settled: Option<Settlement>) {
+        let Some((kind, _)) = KINDS.iter().find(|(_, kind)| *kind == done.task.kind) else { return };
+        if let Some(cpu) = self.cpu.get(kind) {
+            cpu.inc_by(done.cpu_ms as f64 / 1e3);
+        }
+        if settled == Some(Settlement::Won) {
+            self.took.took(kind, done.took);
+            self.media.inc_by(done.media.map_or(0.0, |media| media.ns() as f64 / 1e9));
+        }
+    }
+
+    /// In MiB.
+    pub(crate) fn room(&self, scratch_free: Option<u64>, reserved: Need) {
+        let bytes = |mib: u64| i64::try_from(mib << 20).unwrap_or(i64::MAX);
+        self.room.scratch_free.set(scratch_free.map_or(0, bytes));
+        self.room.scratch_reserved.set(bytes(reserved.scratch_mib.into()));
+        self.room.memory_reserved.set(bytes(reserved.memory_mib.into()));
     }
 
     pub(crate) fn failed(&self, at: &TaskRef, nonce: &Nonce, fault: &Fault) {

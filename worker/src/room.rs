@@ -43,6 +43,21 @@ impl Room {
         self.total
     }
 
+    /// What attempts have reserved.
+    pub(crate) fn reserved(&self) -> Need {
+        let taken = |total: u32, left: &Semaphore| {
+            total.saturating_sub(u32::try_from(left.available_permits()).unwrap_or(u32::MAX))
+        };
+        Need {
+            memory_mib: taken(self.total.memory_mib, &self.memory),
+            scratch_mib: taken(self.total.scratch_mib, &self.scratch),
+        }
+    }
+
+    pub(crate) fn free_mib(&self) -> Option<u64> {
+        free_mib(&self.folder)
+    }
+
     pub(crate) fn reserve(&self, need: Need) -> Result<Reserved, Short> {
         if need.memory_mib > self.total.memory_mib || need.scratch_mib > self.total.scratch_mib {
             return Err(Short::Always);
@@ -85,6 +100,7 @@ mod tests {
         assert_eq!(room.reserve(need(1001, 1)).err(), Some(Short::Always));
         assert_eq!(room.reserve(need(1, 11)).err(), Some(Short::Always));
         let _small = room.reserve(need(400, 1)).unwrap();
+        assert_eq!(room.reserved(), need(1000, 2));
         drop(first);
         assert!(room.reserve(need(600, 1)).is_ok());
     }

@@ -173,6 +173,7 @@ impl Worker {
                 self.bench.observer.draining();
             }
             phase = Some(now);
+            self.bench.observer.room(self.bench.room.free_mib(), self.bench.room.reserved());
             if let Err(error) = self.bench.roster.report(&self.row(now)).await {
                 self.bench.observer.store_away(&error);
             }

@@ -24,6 +24,7 @@ const AUTO: &str = "auto";
 /// What whoever starts one process for themselves may do with it: what they may do without it.
 const EVERY_FILE: &str = "file:///";
 const MERGE_SLOTS_MAX: u32 = 64;
+const WINDOW_PERCENT: std::ops::RangeInclusive<u32> = 100..=400;
 const SLOTS_MAX: u32 = 256;
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -147,10 +148,12 @@ fn coordinator_of(
         return Err(reading.refuse(listen, why));
     }
     let merge_slots = reading.number("coordinator.merge_slots", raw.merge_slots, 0..=MERGE_SLOTS_MAX)?;
+    let window = reading.number("coordinator.window_percent", raw.window_percent, WINDOW_PERCENT)?;
     Ok(CoordinatorConfig {
         listen: address,
         ops_listen: reading.address(text("coordinator.ops_listen", &raw.ops_listen))?,
         merge_slots: usize::try_from(merge_slots).expect("a number of merges is small"),
+        window_percent: usize::try_from(window).expect("a percentage is small"),
         scratch: reading.folder(text("coordinator.scratch", &raw.scratch))?,
         name: name(reading, "coordinator.name", &raw.name)?,
         pace: Pace {

@@ -251,7 +251,7 @@ const TRIGGERS: [Key; 14] = [
     ),
 ];
 
-const COORDINATOR: [Key; 8] = [
+const COORDINATOR: [Key; 9] = [
     open(
         "listen",
         "\"127.0.0.1:8080\"",
@@ -260,6 +260,12 @@ const COORDINATOR: [Key; 8] = [
     ),
     open("ops_listen", "\"127.0.0.1:9090\"", "address:port", "Where probes and metrics answer."),
     open("merge_slots", "2", "merges, 0 to 64", "How many outputs are joined at once."),
+    open(
+        "window_percent",
+        "120",
+        "percent, 100 to 400",
+        "How many hints are on their way for a hundred live slots; 200 where a scaler goes by queues.",
+    ),
     open(
         "scratch",
         "\"/var/tmp/framefleet/coordinator\"",

@@ -192,6 +192,7 @@ pub struct CoordinatorConfig {
     pub listen: SocketAddr,
     pub ops_listen: SocketAddr,
     pub merge_slots: usize,
+    pub window_percent: usize,
     pub scratch: PathBuf,
     pub name: String,
     pub pace: Pace,

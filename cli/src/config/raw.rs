@@ -181,6 +181,7 @@ pub(super) struct RawCoordinator {
     pub(super) listen: String,
     pub(super) ops_listen: String,
     pub(super) merge_slots: i64,
+    pub(super) window_percent: i64,
     pub(super) scratch: String,
     pub(super) name: String,
     pub(super) sweep_every: String,

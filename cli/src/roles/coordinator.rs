@@ -18,6 +18,7 @@ use tracing::info;
 
 use crate::app;
 use crate::config::Config;
+use crate::figures;
 use crate::render;
 use crate::roles::api;
 use crate::roles::shared::{self, Connecting, StoreCheck, WorkCheck};
@@ -27,9 +28,11 @@ pub async fn run(config: Config) -> Result<(), Fault> {
     let drain = Drain::new(clock.clone(), config.coordinator.grace);
     let metrics = Registry::new();
     let (connecting, ready) = shared::connecting();
+    let watched = ready.clone();
     // A lost broker stops no coordinator: hints are given again, and the store has the truth.
     let work = WorkCheck::new(ready.clone(), clock.clone(), &config.coordinator.name);
     let checks: Vec<Arc<dyn Check>> = vec![Arc::new(StoreCheck::new(ready, &metrics)), Arc::new(work)];
+    figures::show(&metrics, Some(Box::new(move || watched.broker())), drain.stop());
     let probes = Probes { registry: metrics.clone(), checks, draining: drain.stop(), clock: clock.clone() };
     let probes = probes.bind(config.coordinator.ops_listen).await?;
     let address = config.coordinator.listen;
@@ -52,6 +55,7 @@ async fn serve(
     let settings = CoordinatorSettings {
         name: config.coordinator.name.clone(),
         merge_slots: config.coordinator.merge_slots,
+        window_percent: config.coordinator.window_percent,
         classes,
         scratch: config.coordinator.scratch.clone(),
         beat: config.limits.beat,
@@ -63,7 +67,7 @@ async fn serve(
         steps: shared::stepping_of(&config.targets, &clock)?,
         metrics: metrics.clone(),
     };
-    let coordinator = Coordinator::new(services.fleet.clone(), media, settings);
+    let coordinator = Coordinator::new(shared::timed(&services.fleet, &metrics), media, settings);
     coordinator.clear_scratch().await;
     let served = api::serve((&coordinator, &config.rules), (&config.api, &metrics), (listener, &stop));
     let (served, ()) = tokio::join!(served, coordinator.run(stop.clone()));

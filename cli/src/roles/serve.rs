@@ -35,6 +35,7 @@ use tracing::info;
 use crate::args::roles::ServeArgs;
 use crate::config::ServeRole;
 use crate::config::pipelines::Rules;
+use crate::figures;
 use crate::roles::{api, shared, worker};
 use crate::{app, folders};
 
@@ -83,7 +84,8 @@ pub async fn run((config, asked): (ServeRole, Asked), pulse: &Runtime) -> Result
     let drain = Drain::new(clock.clone(), config.coordinator.grace);
     let metrics = Registry::new();
     // Before anything else: another may have it, and then nothing here is ours.
-    let fleet = fleet(&config, &asked, clock.clone())?;
+    let fleet = shared::timed(&fleet(&config, &asked, clock.clone())?, &metrics);
+    figures::show(&metrics, None, drain.stop());
     let media: Arc<dyn Media> = Arc::new(app::media().await?);
     let settings = coordinator(&config, (&asked.state, &metrics), &clock)?;
     let crew = Crew {
@@ -151,6 +153,7 @@ fn coordinator(
     Ok(CoordinatorSettings {
         name: config.coordinator.name.clone(),
         merge_slots: config.coordinator.merge_slots,
+        window_percent: config.coordinator.window_percent,
         classes,
         scratch: state.join("scratch/coordinator"),
         beat: config.limits.beat,

@@ -14,6 +14,7 @@ use framefleet_common::adapters::memory::broker::MemoryBroker;
 use framefleet_common::adapters::redis::RedisStore;
 use framefleet_common::adapters::redis::readiness::Readiness;
 use framefleet_common::adapters::redis::settings::{self, RedisSettings, SentinelSettings};
+use framefleet_common::adapters::timed_store::TimedStore;
 use framefleet_common::board::Mint;
 use framefleet_common::fleet::Fleet;
 use framefleet_common::ports::broker::Class;
@@ -96,6 +97,19 @@ pub fn connecting() -> (Connecting, Arc<Ready>) {
     let (known, is_known) = watch::channel(None);
     let (why, is_why) = watch::channel("not connected yet".to_owned());
     (Connecting { known, why }, Arc::new(Ready { known: is_known, why: is_why }))
+}
+
+impl Ready {
+    /// The broker, once it is there.
+    pub fn broker(&self) -> Option<Arc<AmqpBroker>> {
+        self.known.borrow().as_ref().map(|known| known.broker.clone())
+    }
+}
+
+/// The same fleet, whose store says how long it takes.
+pub fn timed(fleet: &Fleet, registry: &Registry) -> Fleet {
+    let store = TimedStore::new(fleet.store.clone(), fleet.clock.clone(), registry);
+    Fleet { store: Arc::new(store), ..fleet.clone() }
 }
 
 impl Connecting {

@@ -24,6 +24,7 @@ use tracing::info;
 
 use crate::app;
 use crate::config::{Config, ScratchBound, WorkerConfig};
+use crate::figures;
 use crate::roles::shared::{self, BrokerCheck, Connecting, StoreCheck, WorkCheck};
 
 const MIB: u64 = 1 << 20;
@@ -49,6 +50,7 @@ pub async fn run(config: Config, pulse: &Runtime) -> Result<(), Fault> {
     let drain = Drain::new(clock.clone(), config.worker.grace);
     let metrics = Registry::new();
     let (connecting, ready) = shared::connecting();
+    let watched = ready.clone();
     let (begun, is_begun) = watch::channel(None);
     let checks: Vec<Arc<dyn Check>> = vec![
         Arc::new(StoreCheck::new(ready.clone(), &metrics)),
@@ -56,6 +58,7 @@ pub async fn run(config: Config, pulse: &Runtime) -> Result<(), Fault> {
         Arc::new(WorkCheck::new(ready, clock.clone(), &config.worker.name)),
         Arc::new(RoomCheck(is_begun)),
     ];
+    figures::show(&metrics, Some(Box::new(move || watched.broker())), drain.stop());
     let probes = Probes { registry: metrics.clone(), checks, draining: drain.stop(), clock: clock.clone() };
     let probes = probes.bind(config.worker.ops_listen).await?;
     info!(ops = %probes.address(), name = config.worker.name, slots = ?config.worker.slots, "worker begins");
@@ -86,7 +89,7 @@ async fn serve(
         limits: SourceLimits::DEFAULT,
         capacity: capacity((&config.worker, &config.worker.scratch)),
         build: env!("CARGO_PKG_VERSION").to_owned(),
-        metrics,
+        metrics: metrics.clone(),
         pulse: Some(Pulse {
             board: Board::new(Arc::new(store)),
             clock,
@@ -94,7 +97,7 @@ async fn serve(
             every: config.limits.beat,
         }),
     };
-    let worker = Arc::new(Worker::new(services.fleet.clone(), media, settings));
+    let worker = Arc::new(Worker::new(shared::timed(&services.fleet, &metrics), media, settings));
     worker.clear_scratch().await;
     begun.send_replace(Some(worker.clone()));
     worker.run(halt).await;

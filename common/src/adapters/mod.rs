@@ -16,3 +16,5 @@ pub mod memory;
 pub mod redis;
 /// The store in one SQLite file: the one-process fleet's truth.
 pub mod sqlite;
+/// A store that says how long it takes.
+pub mod timed_store;

@@ -9,9 +9,13 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use prometheus::core::Collector;
-use prometheus::{Encoder as _, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{
+    Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
+};
 
 /// What kind of text `text` is.
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
@@ -31,6 +35,38 @@ pub struct Counters {
 #[derive(Clone, Debug)]
 pub struct Gauges {
     members: BTreeMap<String, IntGauge>,
+}
+
+/// How long things took, told apart by one label.
+#[derive(Clone, Debug)]
+pub struct Timings {
+    members: BTreeMap<String, Histogram>,
+}
+
+impl Timings {
+    /// `bounds` are seconds, rising.
+    pub fn new(
+        registry: &Registry,
+        (name, sentence): Named<'_>,
+        (label, values): Labelled<'_>,
+        bounds: &[f64],
+    ) -> Self {
+        let options = HistogramOpts::new(name, sentence).buckets(bounds.to_vec());
+        let family = HistogramVec::new(options, &[label]).expect("figures have names that Prometheus takes");
+        let members = values.iter().map(|value| ((*value).to_owned(), family.with_label_values(&[value])));
+        let members = members.collect();
+        register(registry, family);
+        Self { members }
+    }
+
+    /// As `Counters::add`.
+    pub fn took(&self, value: &str, time: Duration) {
+        let member = self.members.get(value);
+        debug_assert!(member.is_some(), "{value:?} is no value of this label");
+        if let Some(member) = member {
+            member.observe(time.as_secs_f64());
+        }
+    }
 }
 
 impl Counters {
@@ -62,6 +98,13 @@ impl Gauges {
         Self { members }
     }
 
+    /// Sets every member anew; values that the family was not made with have no place.
+    pub fn each(&self, figure: impl Fn(&str) -> i64) {
+        for (value, member) in &self.members {
+            member.set(figure(value));
+        }
+    }
+
     /// As `Counters::add`.
     pub fn set(&self, value: &str, figure: i64) {
         let member = self.members.get(value);
@@ -84,6 +127,21 @@ pub fn gauge(registry: &Registry, named: Named<'_>) -> IntGauge {
     let gauge = IntGauge::with_opts(options(named)).expect("figures have names that Prometheus takes");
     register(registry, gauge.clone());
     gauge
+}
+
+/// One figure of how long things took; `bounds` are seconds, rising.
+pub fn timing(registry: &Registry, (name, sentence): Named<'_>, bounds: &[f64]) -> Histogram {
+    let options = HistogramOpts::new(name, sentence).buckets(bounds.to_vec());
+    let histogram = Histogram::with_opts(options).expect("figures have names that Prometheus takes");
+    register(registry, histogram.clone());
+    histogram
+}
+
+/// A family of more labels than one, registered.
+pub fn family<F: Collector + Clone + 'static>(registry: &Registry, family: prometheus::Result<F>) -> F {
+    let family = family.expect("figures have names that Prometheus takes");
+    register(registry, family.clone());
+    family
 }
 
 /// All figures, as Prometheus reads them.
@@ -115,6 +173,10 @@ mod tests {
         slots.set("light", 3);
         counter(&registry, ("framefleet_ends_total", "Ends.")).inc();
         gauge(&registry, ("framefleet_jobs", "Jobs.")).set(-1);
+        let waits =
+            Timings::new(&registry, ("framefleet_wait_seconds", "Waits."), ("op", &["load", "scan"]), &[0.1, 1.0]);
+        waits.took("scan", Duration::from_millis(500));
+        timing(&registry, ("framefleet_life_seconds", "Lives."), &[60.0]).observe(61.0);
         let text = text(&registry);
         for line in [
             "framefleet_hints_total{end=\"ok\"} 2",
@@ -122,6 +184,10 @@ mod tests {
             "framefleet_slots{class=\"light\"} 3",
             "framefleet_ends_total 1",
             "framefleet_jobs -1",
+            "framefleet_wait_seconds_bucket{op=\"scan\",le=\"0.1\"} 0",
+            "framefleet_wait_seconds_bucket{op=\"scan\",le=\"1\"} 1",
+            "framefleet_wait_seconds_count{op=\"load\"} 0",
+            "framefleet_life_seconds_sum 61",
             "# HELP framefleet_hints_total Hints by what became of them.",
         ] {
             assert!(text.lines().any(|shown| shown == line), "{line} in\n{text}");

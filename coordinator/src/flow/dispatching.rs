@@ -22,6 +22,8 @@ pub const CLASSES: [&str; 3] = [CLASS_LIGHT, CLASS_STANDARD, CLASS_LONG];
 
 /// Hints that may be on their way when nothing is known of any slot.
 const WINDOW_MIN: usize = 8;
+/// Hints that are on their way for a hundred live slots, where nobody says otherwise.
+pub const WINDOW_PERCENT: usize = 120;
 /// More tasks than any job has: they share a job's place in the order.
 const TASKS_PER_PLACE: i64 = 1 << 16;
 /// Moments, in seconds from here on, that fit beside a priority: more than sixty years.
@@ -31,8 +33,8 @@ const MOMENTS: i64 = 1 << 31;
 const UNHURRIED_S: i64 = 30 * 24 * 3600;
 
 /// How many more hints may be on their way.
-pub fn credit(live_slots: usize, on_their_way: usize) -> usize {
-    let window = live_slots.saturating_mul(6).div_ceil(5).max(WINDOW_MIN);
+pub fn credit(live_slots: usize, on_their_way: usize, window_percent: usize) -> usize {
+    let window = live_slots.saturating_mul(window_percent).div_ceil(100).max(WINDOW_MIN);
     window.saturating_sub(on_their_way)
 }
 
@@ -122,7 +124,9 @@ mod tests {
 
     #[test]
     fn the_window_is_open_even_without_a_slot() {
-        assert_eq!([credit(0, 0), credit(0, 8), credit(10, 2), credit(100, 0)], [8, 0, 10, 120]);
+        let usual = |live, on_their_way| credit(live, on_their_way, WINDOW_PERCENT);
+        assert_eq!([usual(0, 0), usual(0, 8), usual(10, 2), usual(100, 0)], [8, 0, 10, 120]);
+        assert_eq!([credit(3, 0, 200), credit(10, 0, 200), credit(10, 25, 200)], [8, 20, 0]);
     }
 
     #[test]

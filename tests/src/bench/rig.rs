@@ -20,6 +20,7 @@ use framefleet_common::process::drain::Halt;
 use framefleet_common::process::machine;
 use framefleet_coordinator::bucket_sweep::Pace;
 use framefleet_coordinator::coordinator::{Coordinator, CoordinatorSettings};
+use framefleet_coordinator::flow::dispatching::WINDOW_PERCENT;
 use framefleet_coordinator::inbox::Submission;
 use framefleet_coordinator::ops::fleet::FleetOps;
 use framefleet_coordinator::ops::{JobView, Ops as _};
@@ -95,6 +96,7 @@ impl Place {
         let settings = CoordinatorSettings {
             name: "coordinator".to_owned(),
             merge_slots: 2,
+            window_percent: WINDOW_PERCENT,
             classes: classes(),
             scratch: self.folder.join("merge"),
             beat: BEAT,

@@ -47,6 +47,7 @@ use framefleet_common::ports::store::Store;
 use framefleet_common::process::drain::Halt;
 use framefleet_coordinator::bucket_sweep::Pace;
 use framefleet_coordinator::coordinator::{Coordinator, CoordinatorSettings};
+use framefleet_coordinator::flow::dispatching::WINDOW_PERCENT;
 use framefleet_coordinator::ops::fleet::FleetOps;
 use framefleet_coordinator::ops::{JobView, Ops as _};
 use framefleet_coordinator::steps::run::Stepping;
@@ -125,6 +126,7 @@ impl Rig {
         let settings = CoordinatorSettings {
             name: name.to_owned(),
             merge_slots: 2,
+            window_percent: WINDOW_PERCENT,
             classes: vec![Class::light(), Class::standard(), Class::long()],
             scratch: self.path("merge"),
             beat: BEAT,

@@ -19,6 +19,7 @@ use framefleet_common::ports::clock::Clock;
 use framefleet_common::process::drain::Halt;
 use framefleet_coordinator::bucket_sweep::Pace;
 use framefleet_coordinator::coordinator::{Coordinator, CoordinatorSettings};
+use framefleet_coordinator::flow::dispatching::WINDOW_PERCENT;
 use framefleet_coordinator::steps::run::Stepping;
 use framefleet_model::id::JobId;
 use framefleet_model::task::{Need, SourceLimits};
@@ -216,6 +217,7 @@ impl World {
         let settings = CoordinatorSettings {
             name,
             merge_slots: 2,
+            window_percent: WINDOW_PERCENT,
             classes: vec![Class::light(), Class::standard(), Class::long()],
             scratch,
             beat: BEAT,

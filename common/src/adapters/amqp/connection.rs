@@ -61,6 +61,18 @@ pub(super) struct State {
     pub(super) trouble: Option<Trouble>,
     /// Since when, by the clock, and why the server takes no messages.
     pub(super) blocked: Option<(Duration, String)>,
+    /// How many connections there were, this one too.
+    pub(super) lives: u64,
+}
+
+/// A connection, for whoever watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    pub is_connected: bool,
+    /// The server takes no messages.
+    pub is_blocked: bool,
+    /// How often it was made anew.
+    pub reconnects: u64,
 }
 
 /// One connection while it lasts.
@@ -78,7 +90,7 @@ impl Link {
     /// Begins to connect, on the runtime of the caller.
     pub(super) fn start(role: Role, plan: Arc<Plan>) -> Arc<Self> {
         let stop = CancellationToken::new();
-        let beginning = State { session: None, trouble: None, blocked: None };
+        let beginning = State { session: None, trouble: None, blocked: None, lives: 0 };
         let (state, receiver) = watch::channel(beginning);
         let clock = plan.clock.clone();
         let supervisor = Supervisor { role, plan, state, stop: stop.clone() };
@@ -106,8 +118,17 @@ impl Link {
         state.session.ok_or_else(|| away(state.trouble.unwrap_or(Trouble::Beginning)))
     }
 
+    pub(super) fn standing(&self) -> Standing {
+        let state = self.state.borrow();
+        Standing {
+            is_connected: state.session.is_some(),
+            is_blocked: state.blocked.is_some(),
+            reconnects: state.lives.saturating_sub(1),
+        }
+    }
+
     pub(super) fn trouble(&self) -> Option<Trouble> {
-        let State { session, trouble, blocked } = self.state.borrow().clone();
+        let State { session, trouble, blocked, lives: _ } = self.state.borrow().clone();
         let blocked = blocked.map(|(since, reason)| Trouble::Blocked {
             reason,
             seconds: self.clock.elapsed().saturating_sub(since).as_secs(),

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use lapin::uri::AMQPUri;
 
+pub use self::connection::Standing;
 use self::connection::{Address, Link, Plan, Role};
 use self::consumer::{Inspector, Postbox, Slot};
 use self::publisher::Publisher;
@@ -87,6 +88,16 @@ impl AmqpBroker {
         let publishing = Link::start(Role::Publish, plan.clone());
         let publisher = Publisher::new(publishing, names.clone(), settings.confirms_max);
         Ok(Self { publisher, consumer: Link::start(Role::Consume, plan), names })
+    }
+
+    /// Both connections as one: there when both are, blocked when either is.
+    pub fn standing(&self) -> Standing {
+        let [publishing, consuming] = [&self.publisher.link, &self.consumer].map(|link| link.standing());
+        Standing {
+            is_connected: publishing.is_connected && consuming.is_connected,
+            is_blocked: publishing.is_blocked || consuming.is_blocked,
+            reconnects: publishing.reconnects + consuming.reconnects,
+        }
     }
 
     /// Why messages do not flow, and what to do about it.

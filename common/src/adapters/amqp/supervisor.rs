@@ -78,8 +78,9 @@ impl Supervisor {
             return trouble;
         }
         observe::connected(self.role.name(), &self.address().to_string());
-        let up = State { session: Some(session.clone()), trouble: None, blocked: None };
-        self.state.send_replace(up);
+        self.state.send_modify(|state| {
+            *state = State { session: Some(session.clone()), trouble: None, blocked: None, lives: state.lives + 1 };
+        });
         let begun = self.plan.clock.elapsed();
         let trouble = Watch { supervisor: self, session, doubtful: None }.until_broken(events).await;
         if self.plan.clock.elapsed().saturating_sub(begun) >= LASTING {
