@@ -48,13 +48,14 @@ test-players: build ## packages in hls.js and dash.js, in headless Chromium
 	@deploy/setup.sh players
 	FRAMEFLEET_BIN=$(CURDIR)/$(BUILT) cargo nextest run --locked --profile players --workspace --test players
 
-lint: setup ## formatting, clippy, docs, licences, tidiness
+lint: setup ## formatting, clippy, docs, licences, what is deployed with, tidiness
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
 	@# deny reads the manifests of every platform's crates; without --offline it would ask for an index of its own
 	cargo fetch --locked --quiet
 	cargo deny --locked --offline check licenses bans sources
+	deploy/check/check.sh
 	$(MAKE) --no-print-directory tidy
 
 tidy: setup ## who may depend on whom, file and function length, words

@@ -14,16 +14,16 @@ run="gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstr
 # the servers are started by tests that need them, each in a folder and on ports of its own
 tests="ffmpeg openssl strace python3 python3-venv redis-server redis-sentinel rabbitmq-server
      amqp-tools curl postgresql"
+# promtool comes with the server, which is not started either
+checks="prometheus"
 
 packages="$build $run"
 case "${1:-}" in
-tests) packages="$packages $tests" ;;
-players)
-    packages="$packages $tests chromium"
-    # Debian's npm is hundreds of packages; a Node.js from elsewhere brings its own
-    command -v npm >/dev/null || packages="$packages nodejs npm"
-    ;;
+tests) packages="$packages $tests $checks" ;;
+players) packages="$packages $tests chromium" ;;
 esac
+# Debian's npm is hundreds of packages; a Node.js from elsewhere brings its own
+[ -z "${1:-}" ] || command -v npm >/dev/null || packages="$packages nodejs npm"
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
@@ -89,14 +89,25 @@ install_schemathesis() {
     cp deploy/schemathesis.txt target/schemathesis/installed.txt
 }
 
-# Pinned by hash, and only fetched: none of their scripts runs.
-install_players() {
-    cmp -s tests/players/package-lock.json target/players/package-lock.json && return 0
-    mkdir -p target/players
-    cp tests/players/package.json tests/players/package-lock.json target/players/
-    if ! (cd target/players && npm ci --ignore-scripts --no-audit --no-fund); then
+# What is deployed with is checked by these: kubectl's kustomize, schemas, linters.
+install_checks() {
+    cmp -s deploy/check/requirements.txt target/tools/checks.txt && return 0
+    echo "installing what deploy/check/check.sh needs into target/tools and target/check"
+    [ -x target/tools/bin/python ] || python3 -m venv target/tools
+    target/tools/bin/python -m pip -q --disable-pip-version-check install --require-hashes --only-binary :all: --no-deps \
+        -r deploy/check/requirements.txt
+    cp deploy/check/requirements.txt target/tools/checks.txt
+}
+
+# From FROM into TO. Pinned by hash, and only fetched: none of their scripts runs.
+install_npm() {
+    from=$1 to=$2
+    cmp -s "$from/package-lock.json" "$to/package-lock.json" && return 0
+    mkdir -p "$to"
+    cp "$from/package.json" "$from/package-lock.json" "$to/"
+    if ! (cd "$to" && npm ci --ignore-scripts --no-audit --no-fund); then
         # the lock says that all is there
-        rm target/players/package-lock.json
+        rm "$to/package-lock.json"
         return 1
     fi
 }
@@ -104,6 +115,6 @@ install_players() {
 install_packages
 check_cargo
 case "${1:-}" in
-tests) install_cargo_tools && install_schemathesis ;;
-players) install_cargo_tools && install_players ;;
+tests) install_cargo_tools && install_schemathesis && install_checks && install_npm deploy/check target/check ;;
+players) install_cargo_tools && install_npm tests/players target/players ;;
 esac
