@@ -60,7 +60,7 @@ pub(crate) fn of_job(job: &Job) -> Option<Letter> {
 /// The letter of a step that was given up.
 pub(crate) fn of_step(row: &StepRow, at: StoreTime) -> Letter {
     let (job, generation, number) = (row.job.clone(), row.generation, row.number);
-    let id = format!("{job}-{generation}-step-{number}");
+    let id = format!("{job}-{generation}-{number}");
     let content = Content::Step { job, generation, number, step: row.step.to_string(), tried: row.tried.clone() };
     Letter { version: LETTER_VERSION, id, at, content }
 }

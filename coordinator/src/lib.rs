@@ -12,8 +12,6 @@ pub mod coordinator;
 mod dispatcher;
 /// What is done between two commits.
 mod effects;
-/// How jobs end, in figures.
-mod ends;
 /// Load, decide, commit, act: the turns of jobs.
 pub mod engine;
 /// What the world is told of a job.

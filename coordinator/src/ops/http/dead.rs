@@ -28,7 +28,7 @@ struct DeadQuery {
     #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<usize>,
     /// Where an earlier page ended: its `next`.
-    #[param(pattern = "^-?[0-9]{1,18}\\.[0-9a-f]{32}(-[0-9]{1,9})?$")]
+    #[param(pattern = "^-?[0-9]{1,18}\\.[0-9a-f]{32}(-[0-9]{1,9}){0,2}$")]
     after: Option<String>,
 }
 
@@ -61,7 +61,7 @@ async fn dead(
 /// Show a dead letter
 #[utoipa::path(
     get, path = "/v1/dead/{id}", tag = "dead letters", operation_id = "letter",
-    params(("id" = String, Path, description = "The letter.", pattern = "^[0-9a-f]{32}(-[0-9]{1,9})?$")),
+    params(("id" = String, Path, description = "The letter.", pattern = "^[0-9a-f]{32}(-[0-9]{1,9}){0,2}$")),
     responses((status = 200, description = "The letter with its evidence.", body = LetterJson)),
     security(("token" = ["read"])),
 )]
@@ -78,7 +78,7 @@ async fn letter(
 /// A message that nobody could use is read once more; one that still tells nothing stays, and can only be thrown away.
 #[utoipa::path(
     post, path = "/v1/dead/{id}/retry", tag = "dead letters", operation_id = "retry_letter",
-    params(("id" = String, Path, description = "The letter.", pattern = "^[0-9a-f]{32}(-[0-9]{1,9})?$")),
+    params(("id" = String, Path, description = "The letter.", pattern = "^[0-9a-f]{32}(-[0-9]{1,9}){0,2}$")),
     responses((status = 202, description = "The job is tried again.")),
     security(("token" = ["admin"])),
 )]
@@ -95,7 +95,7 @@ async fn retry_letter(
 /// Throw a dead letter away
 #[utoipa::path(
     delete, path = "/v1/dead/{id}", tag = "dead letters", operation_id = "drop_letter",
-    params(("id" = String, Path, description = "The letter.", pattern = "^[0-9a-f]{32}(-[0-9]{1,9})?$")),
+    params(("id" = String, Path, description = "The letter.", pattern = "^[0-9a-f]{32}(-[0-9]{1,9}){0,2}$")),
     responses((status = 204, description = "It is gone.")),
     security(("token" = ["admin"])),
 )]
@@ -115,8 +115,10 @@ async fn found(shared: &Shared, Asking(caller): &Asking, id: &str) -> Result<Let
     letter.ok_or_else(|| missing(format!("there is no dead letter {id:?}")))
 }
 
-/// A message's letter has a hash for its name, a job's the job's id and its generation.
+/// A message's letter has a hash for its name, a job's the job's id and its generation, a step's its number besides.
 fn is_id(name: &str) -> bool {
-    let (id, generation) = name.split_once('-').map_or((name, None), |(id, generation)| (id, Some(generation)));
-    id.parse::<JobId>().is_ok() && generation.is_none_or(|number| number.parse::<u32>().is_ok())
+    let mut parts = name.split('-');
+    let id = parts.next().unwrap_or_default();
+    let numbers: Vec<_> = parts.collect();
+    id.parse::<JobId>().is_ok() && numbers.len() <= 2 && numbers.iter().all(|number| number.parse::<u32>().is_ok())
 }

@@ -1,5 +1,7 @@
 //! What happens at run time, as typed events: each writes its line of log and counts itself, in one place.
 
+mod ends;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use framefleet_common::ports::broker::BrokerError;
@@ -12,7 +14,7 @@ use framefleet_model::step::life::{StepRow, Tried};
 use prometheus::{IntCounter, IntGauge, Registry};
 use tracing::{debug, error, info, warn};
 
-use crate::ends::Ends;
+use self::ends::Ends;
 use crate::flow::{Decision, Effect};
 
 #[derive(Clone, Debug)]
@@ -29,12 +31,18 @@ pub(crate) struct Observer {
     sweeps: Counters,
     sweep_objects: Counters,
     steps: Counters,
+    backlog: Backlog,
+    ends: Ends,
+    rounds: Gauges,
+}
+
+/// What waits, and what is given out of it.
+#[derive(Clone, Debug)]
+struct Backlog {
     demand: Gauges,
     demand_merges: IntGauge,
     oldest_ready: Gauges,
     hints: Counters,
-    ends: Ends,
-    rounds: Gauges,
 }
 
 /// The loops of a coordinator that must go round.
@@ -46,6 +54,35 @@ const UPLOADS: [&str; 9] =
 
 /// What comes of a try at a step.
 const STEPS: [&str; 5] = ["done", "part", "failed", "early", "dead"];
+
+impl Backlog {
+    fn new(registry: &Registry, classes: &[&str]) -> Self {
+        Self {
+            demand: Gauges::new(
+                registry,
+                ("framefleet_demand_slots", "Tasks that are ready, hinted or claimed, by class; scope: fleet."),
+                ("class", classes),
+            ),
+            demand_merges: metrics::gauge(
+                registry,
+                ("framefleet_demand_merges", "Merges that wait for a slot of a coordinator or have one; scope: fleet."),
+            ),
+            oldest_ready: Gauges::new(
+                registry,
+                (
+                    "framefleet_oldest_ready_seconds",
+                    "How long a task that nobody has claimed waits, as long as this process saw it; scope: fleet.",
+                ),
+                ("class", classes),
+            ),
+            hints: Counters::new(
+                registry,
+                ("framefleet_hints_total", "Hints that were given, and those that the broker did not confirm."),
+                ("what", &["given", "unconfirmed"]),
+            ),
+        }
+    }
+}
 
 impl Observer {
     /// Every figure is there from the start, at zero. `classes` are those that are hinted.
@@ -100,28 +137,7 @@ impl Observer {
                 ("framefleet_steps_total", "Tries at steps of ended jobs by what came of them."),
                 ("outcome", &STEPS),
             ),
-            demand: Gauges::new(
-                registry,
-                ("framefleet_demand_slots", "Tasks that are ready, hinted or claimed, by class; scope: fleet."),
-                ("class", classes),
-            ),
-            demand_merges: metrics::gauge(
-                registry,
-                ("framefleet_demand_merges", "Merges that wait for a slot of a coordinator or have one; scope: fleet."),
-            ),
-            oldest_ready: Gauges::new(
-                registry,
-                (
-                    "framefleet_oldest_ready_seconds",
-                    "How long a task that nobody has claimed waits, as long as this process saw it; scope: fleet.",
-                ),
-                ("class", classes),
-            ),
-            hints: Counters::new(
-                registry,
-                ("framefleet_hints_total", "Hints that were given, and those that the broker did not confirm."),
-                ("what", &["given", "unconfirmed"]),
-            ),
+            backlog: Backlog::new(registry, classes),
             ends: Ends::new(registry),
             rounds: Gauges::new(
                 registry,
@@ -267,18 +283,18 @@ impl Observer {
     }
 
     pub(crate) fn waited(&self, class: &str, oldest: Duration) {
-        self.oldest_ready.set(class, i64::try_from(oldest.as_secs()).unwrap_or(i64::MAX));
+        self.backlog.oldest_ready.set(class, i64::try_from(oldest.as_secs()).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn hinted(&self, what: &str) {
-        self.hints.add(what, 1);
+        self.backlog.hints.add(what, 1);
     }
 
     pub(crate) fn demand(&self, class: &str, tasks: usize) {
-        self.demand.set(class, i64::try_from(tasks).unwrap_or(i64::MAX));
+        self.backlog.demand.set(class, i64::try_from(tasks).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn demand_merges(&self, merges: usize) {
-        self.demand_merges.set(i64::try_from(merges).unwrap_or(i64::MAX));
+        self.backlog.demand_merges.set(i64::try_from(merges).unwrap_or(i64::MAX));
     }
 }
