@@ -41,8 +41,8 @@ connected, so that a rate over the first event is right. Durations are in second
 Those of scope *fleet* are read from the store and are the same at every coordinator: take `max` over them, never `sum`. \
 Those of scope *process* are of one process: `sum` them. `deploy/check/rules.py` holds alerts and dashboards to this.
 
-A label with more values than stand here takes those of the configuration (classes, queues), of README's table of faults \
-(codes) or of jobs (tenants, the first hundred, then `others`).
+A label with more values than stand here takes those of the configuration (classes, queues), of API.md \
+(codes of faults) or of jobs (tenants, the first hundred, then `others`).
 
 This page is made of the code (`UPDATE=1 cargo test -p framefleet --test metrics` writes it).
 
