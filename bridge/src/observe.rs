@@ -40,12 +40,12 @@ impl Observer {
     }
 
     pub(crate) fn published(&self, queue: &str, (id, times): (&str, u32)) {
-        info!(queue, message = id, received = times, "handed on");
+        info!(queue, id, received = times, "handed on");
         self.messages.add("published", 1);
     }
 
     pub(crate) fn unpublished(&self, (queue, id): (&str, &str), error: &BrokerError) {
-        warn!(queue, message = id, %error, "not handed on, trying again");
+        warn!(queue, id, %error, "not handed on, trying again");
         self.unpublished.inc();
     }
 
@@ -56,18 +56,18 @@ impl Observer {
 
     /// Its while was over: it comes again.
     pub(crate) fn expired(&self, (queue, id): (&str, &str)) {
-        info!(queue, message = id, "was held too long and comes again");
+        info!(queue, id, "was held too long and comes again");
         self.messages.add("expired", 1);
     }
 
     /// It is not what was sent, by the hash that came with it.
     pub(crate) fn damaged(&self, (queue, id): (&str, &str), times: u32) {
-        warn!(queue, message = id, received = times, "is not as it was sent, by its hash, and is left in the queue");
+        warn!(queue, id, received = times, "is not as it was sent, by its hash, and is left in the queue");
         self.messages.add("damaged", 1);
     }
 
     pub(crate) fn handed_back(&self, (queue, id): (&str, &str)) {
-        info!(queue, message = id, "given back to the queue");
+        info!(queue, id, "given back to the queue");
         self.messages.add("handed_back", 1);
     }
 
@@ -75,7 +75,7 @@ impl Observer {
         match error {
             MnsError::Empty | MnsError::Partly(_) => {}
             error => {
-                warn!(queue, what, %error, "queue");
+                warn!(queue, what, %error, "queue did not answer well");
                 self.failures.add(error.name(), 1);
             }
         }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use framefleet_model::board::{
-    self, BeatAnswer, ClaimAnswer, Claimant, Company, Moved, SettleAnswer, Settled, Sign, Task,
+    self, BeatAnswer, ClaimAnswer, Claimant, Company, Lease, Moved, SettleAnswer, Settled, Sign, Task,
 };
 use framefleet_model::fault::Fault;
 use framefleet_model::id::{Digest, Nonce};
@@ -198,18 +198,18 @@ impl Board {
 
     /// The attempt failed: its task is tried again or dead, by the fault's kind.
     pub async fn fail(&self, at: &TaskRef, nonce: &Nonce, fault: &Fault) -> Result<(), StoreError> {
-        self.shift(at, |task, now| board::fail(task, nonce, fault.clone(), now)).await
+        self.shift(at, |task, now| board::fail(task, nonce, fault.clone(), now)).await.map(drop)
     }
 
     /// The attempt was told to stop: its task is ready again, and nothing is counted.
     pub async fn hand_back(&self, at: &TaskRef, nonce: &Nonce) -> Result<(), StoreError> {
         let long = Class::long();
-        self.shift(at, |task, _| board::hand_back(task, nonce, long.as_str()).map(Moved::Back)).await
+        self.shift(at, |task, _| board::hand_back(task, nonce, long.as_str()).map(Moved::Back)).await.map(drop)
     }
 
     /// The attempt found no room for it: its task is offered again in a moment, and nothing is counted.
     pub async fn decline(&self, at: &TaskRef, nonce: &Nonce) -> Result<(), StoreError> {
-        self.shift(at, |task, now| board::decline(task, nonce, now).map(Moved::Back)).await
+        self.shift(at, |task, now| board::decline(task, nonce, now).map(Moved::Back)).await.map(drop)
     }
 
     /// The task's place among the ready ones of its class; `None`: there is no such task.
@@ -217,14 +217,14 @@ impl Board {
         Ok(self.see(at).await?.task.map(|(task, _)| task.order))
     }
 
-    /// Does what time alone does to a task, if it is due.
-    pub async fn expire(&self, at: &TaskRef) -> Result<(), StoreError> {
-        self.shift(at, board::expire).await
+    /// Does what time alone does to a task, if it is due: the lease that ran out, if one did.
+    pub async fn expire(&self, at: &TaskRef) -> Result<Option<Lease>, StoreError> {
+        Ok(self.shift(at, board::expire).await?.and_then(|task| task.lease().cloned()))
     }
 
     /// Takes the task from a holder that is known to be gone.
     pub async fn adopt(&self, at: &TaskRef) -> Result<(), StoreError> {
-        self.shift(at, |task, _| board::adopt(task).map(Moved::Back)).await
+        self.shift(at, |task, _| board::adopt(task).map(Moved::Back)).await.map(drop)
     }
 
     /// Whether the task was ready and is now marked as hinted: the caller owes the broker its hint.
@@ -245,12 +245,18 @@ impl Board {
         }
     }
 
-    async fn shift(&self, at: &TaskRef, decide: impl Fn(&Task, StoreTime) -> Option<Moved>) -> Result<(), StoreError> {
+    /// The task as it was, if it moved.
+    async fn shift(
+        &self,
+        at: &TaskRef,
+        decide: impl Fn(&Task, StoreTime) -> Option<Moved>,
+    ) -> Result<Option<Task>, StoreError> {
         for _ in 0..CONFLICTS_MAX {
             let seen = self.see(at).await?;
-            let Some((task, version)) = seen.task else { return Ok(()) };
+            let Some((task, version)) = seen.task else { return Ok(None) };
             let Some(job) = seen.job.filter(|job| !job.state.has_ended()) else {
-                return self.withdraw(at, &task).await;
+                self.withdraw(at, &task).await?;
+                return Ok(None);
             };
             let txn = Txn::new(at.shard()).expect(&at.row(), version);
             let txn = match decide(&task, seen.now) {
@@ -259,10 +265,10 @@ impl Board {
                     let report = Report::Dead { task: at.task, fault, plan: row.plan.clone() };
                     deliver(rows::put_task(txn, at, &row), &job, report, seen.now)
                 }
-                None => return Ok(()),
+                None => return Ok(None),
             };
             if self.committed(txn).await? {
-                return Ok(());
+                return Ok(Some(task));
             }
         }
         Err(busy(at))

@@ -14,5 +14,7 @@ pub mod ports;
 pub mod process;
 /// The workers that are there.
 pub mod roster;
+/// What lines of log are about.
+pub mod spans;
 /// Heartbeats beside an attempt.
 pub mod tending;

@@ -86,8 +86,8 @@ impl BucketSweep {
     /// For those who look by hand.
     pub fn new(fleet: &Fleet, triggers: Arc<[Trigger]>, pace: Pace) -> Self {
         let Fleet { store, work, storages, clock, .. } = fleet.clone();
-        let inbox = Inbox { store, work, storages: storages.clone() };
         let observer = Observer::new(&Registry::new(), &[]);
+        let inbox = Inbox { store, work, storages: storages.clone(), observer: observer.clone() };
         Self { arrivals: Arc::new(Arrivals { inbox, triggers }), storages, clock, observer, pace }
     }
 

@@ -145,7 +145,7 @@ impl Coordinator {
 
     fn inbox(&self) -> Inbox {
         let Fleet { store, work, storages, .. } = self.fleet.clone();
-        Inbox { store, work, storages }
+        Inbox { store, work, storages, observer: self.observer.clone() }
     }
 
     fn arrivals(&self) -> Arc<Arrivals> {

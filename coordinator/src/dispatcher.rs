@@ -11,11 +11,13 @@ use framefleet_common::ports::clock::Clock;
 use framefleet_common::ports::rows::{self, TaskRef};
 use framefleet_common::ports::store::{Entry, Scan, Shard, Store, StoreError};
 use framefleet_common::roster::{Roster, Slots};
+use framefleet_common::spans;
 use framefleet_model::board::is_before_turn;
 use framefleet_model::id::TaskKind;
 use framefleet_model::terms::Tenant;
 use futures::StreamExt as _;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::flow::dispatching::{CLASS_MERGE, by_turns, credit};
 use crate::observe::Observer;
@@ -152,7 +154,10 @@ impl Dispatcher {
         if let Some((last, _)) = chosen.last() {
             seen.served = Some(last.clone());
         }
-        let hinted = chosen.into_iter().map(|(_, at)| self.hint(class, at));
+        let hinted = chosen.into_iter().map(|(_, at)| {
+            let span = spans::task(&at);
+            self.hint(class, at).instrument(span)
+        });
         let mut hinted = futures::stream::iter(hinted).buffer_unordered(HINTS_AT_ONCE);
         while let Some(unhinted) = hinted.next().await {
             seen.again.extend(unhinted?);

@@ -32,6 +32,7 @@ use framefleet_common::ports::store::{
     Commit, Entry, Message, Peek, RowKey, Scan, Sequence, Shard, Store, StoreError, Version,
 };
 use framefleet_common::ports::txn::Txn;
+use framefleet_common::spans;
 use framefleet_model::board::{self, Task};
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::{JobId, TaskId};
@@ -39,6 +40,7 @@ use framefleet_model::job::{Closing, Job, JobState, Mail};
 use framefleet_model::time::StoreTime;
 use futures::StreamExt as _;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::effects::{Effects, Unfinished};
 use crate::events::JobEvent;
@@ -105,10 +107,14 @@ impl Engine {
         let jobs = scanned.entries.iter().take_while(is_due).filter_map(|entry| entry.member.parse().ok());
         let turns = futures::stream::iter(jobs.collect::<Vec<JobId>>());
         turns
-            .for_each_concurrent(TURNS_AT_ONCE, |id| async move {
-                if let Err(error) = self.turn(&id).await {
-                    self.effects.health.heard(&error);
-                }
+            .for_each_concurrent(TURNS_AT_ONCE, |id| {
+                let span = spans::job(&id);
+                let turn = async move {
+                    if let Err(error) = self.turn(&id).await {
+                        self.effects.health.heard(&error);
+                    }
+                };
+                turn.instrument(span)
             })
             .await;
         let next = scanned.entries.iter().find(|entry| !is_due(entry));
@@ -139,8 +145,13 @@ impl Engine {
             if matches!(effect, Effect::Publish | Effect::Close) && !self.is_kept(&seen).await? {
                 continue;
             }
+            let begun = self.effects.clock().elapsed();
             match self.effects.perform(&seen.job, effect).await {
-                Ok(finding) => self.commit(Turn { seen, read: None }, &[News::Found(finding)]).await?,
+                Ok(finding) => {
+                    let took = self.effects.clock().elapsed().saturating_sub(begun);
+                    self.observer.performed(id, effect, took);
+                    self.commit(Turn { seen, read: None }, &[News::Found(finding)]).await?;
+                }
                 Err(Unfinished::Later(why)) => {
                     self.observer.postponed(id, effect, &why);
                     return self.call_again(&seen, POSTPONED_MS).await;

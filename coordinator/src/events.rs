@@ -1,6 +1,7 @@
 //! What the world is told of a job: CloudEvents 1.0 in JSON. What they hold is written down in docs/EVENTS.md.
 
 use chrono::{DateTime, SecondsFormat};
+use framefleet_model::id::JobId;
 use framefleet_model::job::{Job, JobState};
 use framefleet_model::plan::{AudioRendition, VideoRendition};
 use framefleet_model::time::StoreTime;
@@ -124,6 +125,11 @@ impl JobEvent {
         let body = serde_json::to_string(&event).expect("an event has only string keys and finite numbers");
         Self { key: format!("job.{state}.{}", job.terms.tenant), id, body }
     }
+}
+
+/// The job that an event of this id tells of.
+pub(crate) fn job_of(id: &str) -> Option<JobId> {
+    id.split(':').next()?.parse().ok()
 }
 
 fn state(announcement: &Announcement) -> &'static str {

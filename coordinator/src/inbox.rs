@@ -27,6 +27,7 @@ use framefleet_model::watermark::{IMAGE_BYTES_MAX, Mark};
 
 use crate::events::JobEvent;
 use crate::flow::Announcement;
+use crate::observe::Observer;
 use crate::{keyed, outbox};
 
 const CONFLICTS_MAX: u32 = 64;
@@ -84,6 +85,7 @@ pub(crate) struct Inbox {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) work: Root,
     pub(crate) storages: Storages,
+    pub(crate) observer: Observer,
 }
 
 impl Inbox {
@@ -197,7 +199,11 @@ impl Inbox {
         if self.store.commit(txn).await? == Commit::Conflict {
             return Ok(false);
         }
-        self.is_kept(&job.id, job.generation).await
+        let kept = self.is_kept(&job.id, job.generation).await?;
+        if kept {
+            self.observer.accepted(job);
+        }
+        Ok(kept)
     }
 
     async fn again(&self, job: &Job, submission: &Submission) -> Result<Submitted, Fault> {

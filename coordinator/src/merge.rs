@@ -16,6 +16,7 @@ use framefleet_common::ports::clock::Clock;
 use framefleet_common::ports::rows::{self, TaskRef};
 use framefleet_common::ports::store::{Entry, Scan, Shard, Store, StoreError};
 use framefleet_common::process::machine;
+use framefleet_common::spans;
 use framefleet_common::tending::{Pulse, Tending, Told};
 use framefleet_model::board::{Claimant, Heard, Sign, is_before_turn};
 use framefleet_model::fault::{Fault, FaultKind};
@@ -25,6 +26,7 @@ use framefleet_model::terms::Tenant;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::effects::{Effects, internal};
 use crate::flow::dispatching::CLASS_MERGE;
@@ -89,7 +91,8 @@ impl MergeSlot {
             };
             match claimed {
                 Ok(Some(merge)) => {
-                    self.attempt(merge, &stop).await;
+                    let span = spans::attempt(&merge.at, &merge.claimant.nonce, &merge.grant.task);
+                    self.attempt(merge, &stop).instrument(span).await;
                     // Much may have changed meanwhile.
                     rounds.begin_again();
                 }

@@ -10,10 +10,12 @@ use framefleet_common::ports::clock::Clock;
 use framefleet_common::ports::rows;
 use framefleet_common::ports::store::{Peek, Shard, Store, StoreError};
 use framefleet_common::ports::txn::Txn;
+use framefleet_common::spans;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, Span};
 
-use crate::events::JobEvent;
+use crate::events::{self, JobEvent};
 use crate::observe::Observer;
 use crate::rounds::Rounds;
 
@@ -74,12 +76,25 @@ impl Outbox {
         let waiting = self.store.peek(look).await?;
         for message in waiting.into_iter().filter(|message| message.sequence <= last) {
             let Message { id, key, body, .. } = rows::from_bytes(&queue.name, &message.bytes)?;
-            if let Err(error) = self.broker.publish_event(&Event { id, key, body: Bytes::from(body) }).await {
-                self.observer.broker_away(&error);
+            let job = events::job_of(&id).map_or_else(Span::none, |job| spans::job(&job));
+            let event = Event { id, key, body: Bytes::from(body) };
+            if !self.publish(&event).instrument(job).await {
                 return Ok(());
             }
             self.store.commit(Txn::new(shard).ack(&queue, message.sequence)).await?;
         }
         Ok(())
+    }
+
+    /// Whether the broker has it.
+    async fn publish(&self, event: &Event) -> bool {
+        match self.broker.publish_event(event).await {
+            Ok(()) => self.observer.published(&event.id, &event.key),
+            Err(error) => {
+                self.observer.broker_away(&error);
+                return false;
+            }
+        }
+        true
     }
 }

@@ -11,6 +11,7 @@ use framefleet_common::ports::clock::Clock;
 use framefleet_common::ports::rows::{self, TaskRef};
 use framefleet_common::ports::store::{Commit, Entry, IndexKey, Scan, Shard, Store, StoreError};
 use framefleet_common::ports::txn::Txn;
+use framefleet_common::spans;
 use framefleet_model::id::JobId;
 use framefleet_model::time::StoreTime;
 use tokio_util::sync::CancellationToken;
@@ -111,7 +112,9 @@ impl Sweeper {
             }
             match entry.member.parse::<TaskRef>() {
                 Ok(at) => {
-                    self.board.expire(&at).await?;
+                    if let Some(lease) = self.board.expire(&at).await? {
+                        spans::task(&at).in_scope(|| self.observer.lost(&at, &lease));
+                    }
                     self.observer.swept("task");
                 }
                 Err(_) => self.unlist(&index, &entry.member).await?,

@@ -1,6 +1,6 @@
 //! The repository held to the rules of the house: see `framefleet_tests::tidy`.
 
-use framefleet_tests::tidy::{Fault, Tree, dependencies, judge, layout, words};
+use framefleet_tests::tidy::{Fault, Tree, dependencies, judge, layout, logged, words};
 
 fn hold(rule: &str, check: fn(&Tree) -> Vec<Fault>) {
     let left = judge(check(&Tree::of_repository()), &[rule]);
@@ -65,6 +65,11 @@ fn tests_wait_for_facts() {
 #[test]
 fn pipelines_are_drawn() {
     hold(words::PICTURES, words::pictures);
+}
+
+#[test]
+fn lines_are_logged_where_the_same_is_counted() {
+    hold(logged::HOMES, logged::homes);
 }
 
 #[test]

@@ -22,6 +22,7 @@ use framefleet_common::ports::rows::TaskRef;
 use framefleet_common::ports::store::StoreError;
 use framefleet_common::process::drain::Halt;
 use framefleet_common::roster::{Roster, Seen};
+use framefleet_common::spans;
 use framefleet_common::tending::{Pulse, Tending, Told};
 use framefleet_model::board::{Claimant, Heard};
 use framefleet_model::cost;
@@ -30,6 +31,7 @@ use framefleet_model::task::{Need, Outcome, Progress, Work};
 use framefleet_model::time::MediaTime;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, watch};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::brief::Briefing;
 use crate::observe::{Done, Observer};
@@ -81,8 +83,13 @@ struct Claim {
 impl Bench {
     /// Sees one hint of a slot's class through to its acknowledgement.
     pub(crate) async fn take(&self, class: &Class, delivery: Delivery, halt: &Halt) {
-        let Delivery { hint, arrival, receipt } = delivery;
-        let at = TaskRef::new(&hint.job, hint.task);
+        let at = TaskRef::new(&delivery.hint.job, delivery.hint.task);
+        let span = spans::task(&at);
+        self.answer(class, (at, delivery), halt).instrument(span).await;
+    }
+
+    async fn answer(&self, class: &Class, (at, delivery): (TaskRef, Delivery), halt: &Halt) {
+        let Delivery { arrival, receipt, .. } = delivery;
         let heard = match arrival {
             Arrival::First => Heard::First,
             Arrival::Redelivered => Heard::Again,
@@ -105,12 +112,8 @@ impl Bench {
             };
         match claimed {
             Ok(Claimed::Granted(grant)) => {
-                let _busy = self.observer.claimed(&at, (class.as_str(), &claimant.nonce));
-                let claim = Claim { at, claimant, grant: *grant };
-                match self.room.reserve(claim.grant.task.need) {
-                    Ok(_reserved) => self.attempt(&claim, halt).await,
-                    Err(short) => self.decline(&claim, short).await,
-                }
+                let span = spans::attempt(&at, &claimant.nonce, &grant.task);
+                self.granted(Claim { at, claimant, grant: *grant }, class, halt).instrument(span).await;
             }
             Ok(Claimed::Held | Claimed::Alone) => self.observer.not_granted(&at, "held"),
             Ok(Claimed::NotYet) => self.observer.not_granted(&at, "not_yet"),
@@ -124,6 +127,14 @@ impl Bench {
         }
         // An acknowledgement that is lost brings the hint again, and its claim will say so.
         drop(receipt.ack().await);
+    }
+
+    async fn granted(&self, claim: Claim, class: &Class, halt: &Halt) {
+        let _busy = self.observer.claimed(&claim.at, (class.as_str(), &claim.claimant.nonce));
+        match self.room.reserve(claim.grant.task.need) {
+            Ok(_reserved) => self.attempt(&claim, halt).await,
+            Err(short) => self.decline(&claim, short).await,
+        }
     }
 
     /// No room: another worker may have it, or this one soon; what none ever has fails its job.

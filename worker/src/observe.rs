@@ -120,7 +120,7 @@ impl Observer {
 
     /// `class` is the slot's own: the task may have moved to another since it was hinted.
     pub(crate) fn claimed(&self, at: &TaskRef, (class, nonce): (&str, &Nonce)) -> Busy {
-        debug!(job = %at.job, task = %at.task, attempt = %nonce, "claimed");
+        info!(job = %at.job, task = %at.task, attempt = %nonce, class, "claimed");
         self.count(class, |busy| busy.saturating_add(1));
         Busy { observer: self.clone(), class: class.to_owned() }
     }
@@ -147,9 +147,9 @@ impl Observer {
         debug!(job = %at.job, task = %at.task, answer, "hint dropped");
     }
 
-    pub(crate) fn ended(&self, at: &TaskRef, nonce: &Nonce, how: &str) {
-        self.attempts.add(how, 1);
-        debug!(job = %at.job, task = %at.task, attempt = %nonce, how, "attempt ended");
+    pub(crate) fn ended(&self, at: &TaskRef, nonce: &Nonce, outcome: &str) {
+        self.attempts.add(outcome, 1);
+        info!(job = %at.job, task = %at.task, attempt = %nonce, outcome, "attempt ended");
     }
 
     /// Its child has ended, and its result was settled or not.
@@ -158,6 +158,8 @@ impl Observer {
         if let Some(cpu) = self.cpu.get(kind) {
             cpu.inc_by(done.cpu_ms as f64 / 1e3);
         }
+        let took_ms = u64::try_from(done.took.as_millis()).unwrap_or(u64::MAX);
+        debug!(took_ms, cpu_ms = done.cpu_ms, "media child is done with");
         if settled == Some(Settlement::Won) {
             self.took.took(kind, done.took);
             self.media.inc_by(done.media.map_or(0.0, |media| media.ns() as f64 / 1e9));

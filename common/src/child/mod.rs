@@ -20,6 +20,7 @@ pub mod run;
 
 mod crowd;
 mod evidence;
+mod observe;
 mod output;
 mod read_ahead;
 mod reads;

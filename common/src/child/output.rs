@@ -6,10 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use framefleet_model::task::Line;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 
+use super::observe;
+
 /// An outcome lists at most some thousand proofs.
 const LINE_BYTES_MAX: usize = 16 << 20;
 const STDERR_LINES_KEPT: usize = 64;
 const STDERR_LINE_BYTES_MAX: usize = 512;
+/// What a film makes its child say must not fill anybody's log.
+const STDERR_LINES_LOGGED_MAX: usize = 256;
 /// Of a line that is none of ours, as evidence.
 const GARBAGE_CHARS_SHOWN: usize = 160;
 
@@ -61,27 +65,30 @@ impl<R: AsyncRead + Unpin> Words<R> {
 impl LastLines {
     /// Keeps the last lines until the end of the output; never stops early, for a full pipe would stop the child.
     pub(crate) async fn collect(self, mut from: impl AsyncRead + Unpin) {
-        let (mut buffer, mut line) = (vec![0; 4096], Vec::new());
+        let (mut buffer, mut line, mut lines) = (vec![0; 4096], Vec::new(), 0);
         while let Ok(got) = from.read(&mut buffer).await {
             if got == 0 {
                 break;
             }
             for byte in &buffer[..got] {
                 match byte {
-                    b'\n' => self.push(&std::mem::take(&mut line)),
+                    b'\n' => {
+                        self.push(&std::mem::take(&mut line), lines);
+                        lines += 1;
+                    }
                     _ if line.len() < STDERR_LINE_BYTES_MAX => line.push(*byte),
                     _ => {}
                 }
             }
         }
-        self.push(&line);
+        self.push(&line, lines);
     }
 
     pub(crate) fn take(&self) -> Vec<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
     }
 
-    fn push(&self, line: &[u8]) {
+    fn push(&self, line: &[u8], before: usize) {
         if line.is_empty() {
             return;
         }
@@ -89,7 +96,13 @@ impl LastLines {
         if kept.len() == STDERR_LINES_KEPT {
             kept.pop_front();
         }
-        kept.push_back(printable(line, STDERR_LINE_BYTES_MAX));
+        let line = printable(line, STDERR_LINE_BYTES_MAX);
+        match before {
+            0..STDERR_LINES_LOGGED_MAX => observe::said(&line),
+            STDERR_LINES_LOGGED_MAX => observe::said_too_much(before),
+            _ => {}
+        }
+        kept.push_back(line);
     }
 }
 

@@ -20,6 +20,7 @@ use tokio::sync::watch::Sender;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, Span};
 
 use super::crowd::{Crowd, Member};
 use super::evidence::Remains;
@@ -100,7 +101,7 @@ impl Media for ChildMedia {
         let (stdout, stderr) = child.stdout.take().zip(child.stderr.take()).expect("both are piped");
         let last_lines = LastLines::default();
         let mut collecting = JoinSet::new();
-        collecting.spawn(last_lines.clone().collect(stderr));
+        collecting.spawn(last_lines.clone().collect(stderr).instrument(Span::current()));
         let traffic = Arc::<Traffic>::default();
         let reads = serve(socket, &spec, attempt.objects, Arc::clone(&traffic));
         let mut running = Running {

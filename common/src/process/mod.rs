@@ -7,6 +7,8 @@ mod bounded;
 pub mod connections;
 /// Told to stop: finish what fits, hand back the rest.
 pub mod drain;
+/// One event, one line.
+pub mod lines;
 /// What this process may use of the machine.
 pub mod machine;
 /// Figures for Prometheus.

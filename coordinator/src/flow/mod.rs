@@ -102,6 +102,19 @@ pub enum Effect {
     Close,
 }
 
+impl Effect {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Check => "check",
+            Self::Plan => "plan",
+            Self::Compare => "compare",
+            Self::Prove => "prove",
+            Self::Publish => "publish",
+            Self::Close => "close",
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
     pub job: Job,

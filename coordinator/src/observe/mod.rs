@@ -5,8 +5,10 @@ mod ends;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use framefleet_common::ports::broker::BrokerError;
+use framefleet_common::ports::rows::TaskRef;
 use framefleet_common::ports::store::StoreError;
 use framefleet_common::process::metrics::{self, Counters, Gauges};
+use framefleet_model::board::Lease;
 use framefleet_model::fault::{Fault, Whose};
 use framefleet_model::id::{JobId, TaskId};
 use framefleet_model::job::{IndexStep, Job, JobState};
@@ -153,6 +155,12 @@ impl Observer {
         self.rounds.set(name, i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
     }
 
+    /// Somebody is told that it will be seen to.
+    pub(crate) fn accepted(&self, job: &Job) {
+        let (id, generation, tenant) = (&job.id, job.generation, &job.terms.tenant);
+        info!(job = %id, generation, %tenant, source_bytes = job.source.size, "job accepted");
+    }
+
     pub(crate) fn decided(&self, before: &Job, decision: &Decision) {
         let (from, to) = (before.state.name(), decision.job.state.name());
         let job = &before.id;
@@ -175,17 +183,30 @@ impl Observer {
             }
             JobState::Accepted
             | JobState::Indexing(IndexStep::Awaited | IndexStep::Found)
-            | JobState::Encoding(_)
             | JobState::Merging(_)
             | JobState::Publishing(_)
             | JobState::Completed(_)
             | JobState::Cancelled(_) => info!(%job, from, to, "job went on"),
+            JobState::Encoding(encoding) => {
+                let (segments, sounds) = (encoding.encodes.total(), encoding.audios.total());
+                info!(%job, from, to, segments, sounds, "job went on");
+            }
         }
+    }
+
+    /// What a coordinator does for a job between two commits, such as its plan.
+    pub(crate) fn performed(&self, job: &JobId, effect: Effect, took: Duration) {
+        info!(%job, effect = effect.name(), took_ms = millis(took), "effect done");
+    }
+
+    /// An event of the job is confirmed by the broker.
+    pub(crate) fn published(&self, event: &str, key: &str) {
+        info!(event, key, "event published");
     }
 
     pub(crate) fn postponed(&self, job: &JobId, effect: Effect, why: &str) {
         self.postponed.inc();
-        warn!(%job, ?effect, why, "effect put off");
+        warn!(%job, effect = effect.name(), why, "effect put off");
     }
 
     pub(crate) fn store_away(&self, error: &StoreError) {
@@ -198,14 +219,20 @@ impl Observer {
         warn!(%error, "broker did not confirm");
     }
 
+    /// Nothing was heard of an attempt for as long as it is waited for.
+    pub(crate) fn lost(&self, at: &TaskRef, lease: &Lease) {
+        let Lease { nonce, worker, .. } = lease;
+        warn!(job = %at.job, task = %at.task, attempt = %nonce, worker, "attempt lost: its worker is not heard");
+    }
+
     pub(crate) fn merge_began(&self, job: &JobId, task: TaskId) {
-        debug!(%job, %task, "merge began");
+        info!(%job, %task, "merge began");
     }
 
     pub(crate) fn merge_ended(&self, (job, task): (&JobId, TaskId), (outcome, took): (&str, Duration)) {
         self.merges.add(outcome, 1);
         self.ends.merged(outcome, took);
-        debug!(%job, %task, outcome, "merge ended");
+        info!(%job, %task, outcome, took_ms = millis(took), "merge ended");
     }
 
     pub(crate) fn merge_failed(&self, job: &JobId, task: TaskId, fault: &Fault) {
@@ -297,4 +324,8 @@ impl Observer {
     pub(crate) fn demand_merges(&self, merges: usize) {
         self.backlog.demand_merges.set(i64::try_from(merges).unwrap_or(i64::MAX));
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -15,12 +15,14 @@ use framefleet_common::ports::rows::{self, StepRef};
 use framefleet_common::ports::steps::{Call, Steps};
 use framefleet_common::ports::store::{Commit, Scan, Shard, Store, StoreError, Version};
 use framefleet_common::ports::txn::Txn;
+use framefleet_common::spans;
 use framefleet_model::key::ObjectKey;
 use framefleet_model::step::life::{Answer, Patience, StepRow, StepState};
 use framefleet_model::time::StoreTime;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::letters;
 use crate::observe::Observer;
@@ -138,9 +140,12 @@ impl StepRunner {
     }
 
     async fn attempt(&self, at: StepRef) -> StepRef {
-        if let Err(error) = self.try_once(&at).await {
-            self.observer.store_away(&error);
-        }
+        let trying = async {
+            if let Err(error) = self.try_once(&at).await {
+                self.observer.store_away(&error);
+            }
+        };
+        trying.instrument(spans::job(&at.job)).await;
         at
     }
 

@@ -7,6 +7,8 @@
 pub mod dependencies;
 /// Folders, files, functions: how many and how long.
 pub mod layout;
+/// What can be logged, and where that is done.
+pub mod logged;
 /// Words, texts, and what pure code may not do.
 pub mod words;
 

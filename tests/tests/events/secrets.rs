@@ -18,7 +18,7 @@ const TOKEN: &str = "word-of-a-session";
 const WRONG: &str = "word-that-is-wrong";
 /// Every one that is set anywhere, those of the doubles among them.
 const ALL: [&str; 6] = [REDIS, RABBIT, ELSEWHERE, TOKEN, WRONG, SECRET];
-const LOUD: &str = "debug,framefleet=trace,framefleet_coordinator=trace,framefleet_worker=trace,framefleet_bridge=trace,framefleet_common=trace";
+const LOUD: &str = "debug,framefleet=trace,framefleet_coordinator=trace,framefleet_worker=trace,framefleet_bridge=trace,framefleet_common=trace,lapin=debug";
 
 /// None of them, as it is, in base64 or in the code of URLs.
 fn assert_none_in(text: &str, what: &str) {

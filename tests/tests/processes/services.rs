@@ -18,7 +18,7 @@ fn goes_on(fleet: &mut Fleet, load: &Load) {
 }
 
 fn settled(fleet: &Fleet) -> usize {
-    fleet.worker_lines("how=\"settled\"").len()
+    fleet.worker_lines("outcome=\"settled\"").len()
 }
 
 #[test]
