@@ -44,7 +44,7 @@ def misread(expr, names, fleet):
             yield f"{name} is no figure of docs/METRICS.md"
     for name in used & fleet:
         for found in re.finditer(rf"\b{name}\b", expr):
-            if not re.search(r"(\bmax( by \([a-z, ]+\) )?|\babsent)\($", expr[: found.start()]):
+            if not re.search(r"(\bmax( by \([a-z, ]+\) )?|\babsent)\((last_over_time\()?$", expr[: found.start()]):
                 yield f"{name} is the same at every coordinator: take `max`"
 
 
