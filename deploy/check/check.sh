@@ -45,6 +45,10 @@ say "Kubernetes $kubernetes"
 manifests
 say "custom resources"
 node deploy/check/custom-resources.mjs "$out" "$out"/built/*.yaml
+say "pods"
+python3 deploy/check/pods.py "$out"/built/*.yaml
+say "commands"
+python3 deploy/check/commands.py docs/OPERATIONS.md
 say "alerts"
 python3 deploy/check/rules.py
 promtool check rules deploy/prometheus/rules.yaml

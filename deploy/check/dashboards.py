@@ -13,6 +13,8 @@ from rules import documented, misread
 
 # what Grafana puts in
 SPANS = {"$__rate_interval": "5m", "$__range": "1h", "$__interval": "1m"}
+# every value of a variable
+ALL = "__all"
 
 
 def queries(dashboard):
@@ -32,7 +34,7 @@ def main():
         titles = [panel["title"] for panel in dashboard["panels"]]
         if len(set(ids)) != len(ids) or len(set(titles)) != len(titles):
             wrong.append(f"{file}: a panel's id or title stands twice")
-        defined = {variable["name"] for variable in dashboard["templating"]["list"]} | {name[1:] for name in SPANS}
+        defined = {variable["name"] for variable in dashboard["templating"]["list"]} | {name[1:] for name in SPANS} | {ALL}
         for used in re.findall(r"\$\{?(\w+)\}?", json.dumps(dashboard)):
             if used not in defined:
                 wrong.append(f"{file}: ${used} is defined nowhere")
