@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Keeps the Prometheus operator's copy of the alerts equal to deploy/prometheus/rules.yaml (--write makes it so), and checks
-what promtool cannot: that each alert has a test that fires and one that does not, a runbook that exists, and that figures of
-scope fleet, which every coordinator shows, are never summed over coordinators.
+what promtool cannot: that each alert has a test that fires and one that does not, a runbook that exists, that figures of
+scope fleet, which every coordinator shows, are never summed over coordinators, and that what scalers ask for is tested, too.
 """
 import re
 import sys
@@ -13,6 +13,7 @@ TESTS = ROOT / "deploy/prometheus/rules.test.yaml"
 COPY = ROOT / "k8s/components/monitoring/rules.yaml"
 RUNBOOKS = ROOT / "docs/OPERATIONS.md"
 METRICS = ROOT / "docs/METRICS.md"
+SCALERS = ROOT / "k8s/components/keda/scaled-objects.yaml"
 HEAD = """# Made of deploy/prometheus/rules.yaml by deploy/check/rules.py --write, and compared.
 apiVersion: monitoring.coreos.com/v1
 kind: PrometheusRule
@@ -67,6 +68,10 @@ def main():
             wrong.append(f"{RUNBOOKS.name} has no runbook for {alert}")
     names, fleet = documented()
     wrong += [f"{RULES.name}: {what}" for what in misread(text, names, fleet)]
+    for query in re.findall(r"^ +query: (.*)$", SCALERS.read_text(), re.M):
+        wrong += [f"{SCALERS.name}: {what}" for what in misread(query, names, fleet)]
+        if f"expr: {query}\n" not in tests:
+            wrong.append(f"{SCALERS.name}: {query} has no test")
     for line in wrong:
         print(line, file=sys.stderr)
     return 1 if wrong else 0
