@@ -1,6 +1,6 @@
 //! From a job file to a submission: its request and its terms.
 
-use framefleet_coordinator::inbox::{Origin, Submission};
+use framefleet_coordinator::inbox::{Asker, Origin, Submission};
 use framefleet_coordinator::ops::http::Wish;
 use framefleet_model::fault::Fault;
 use framefleet_model::pipeline::OnExisting;
@@ -18,7 +18,8 @@ pub fn read(bytes: &[u8], names: &Names) -> Result<Wish, Fault> {
     let Checked { request, terms, .. } = check(&asked, (OnExisting::Fail, Reach::Elsewhere))?;
     names.know(&request.steps)?;
     let tenant = asked.terms.tenant.is_some().then(|| terms.tenant.clone());
-    let submission = Submission { request, terms, key: None, origin: Origin::Caller, cause: None };
+    let submission =
+        Submission { request, terms, key: None, origin: Origin::Caller, cause: None, asked: Asker::Unsaid };
     Ok(Wish { submission, tenant })
 }
 

@@ -11,6 +11,7 @@ use framefleet_cli::config::keys::SECTIONS;
 use framefleet_cli::config::{
     self, Addressing, Config, Credentials, Endpoint, Flag, StoreServer, Told, Topology, manual,
 };
+use framefleet_model::trace::Share;
 use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_framefleet");
@@ -182,6 +183,31 @@ fn refusals_name_key_value_bound_and_origin() {
     );
     refused("[worker]\nscratch = 'here'", "worker.scratch \"here\" is no absolute path (DIR/f.toml)");
     refused("[telemetry]\nformat = 'xml'", "telemetry.format \"xml\" is not one of: text, json (DIR/f.toml)");
+}
+
+#[test]
+fn traces_go_where_a_collector_is_with_headers_that_nobody_is_shown() {
+    assert!(scene(LEAST).config().traces.is_none());
+    let scene = scene(LEAST).with("headers", "authorization: Bearer hunter2\n\nx-scope: films\n");
+    let file = scene.folder.path().join("headers").display().to_string();
+    let scene = scene
+        .environment("FRAMEFLEET__TELEMETRY__TRACES_URL", "http://tempo:4318")
+        .environment("FRAMEFLEET__TELEMETRY__TRACES_HEADERS_FILE", &file)
+        .environment("FRAMEFLEET__TELEMETRY__TRACES_SHARE", "0.05");
+    let traces = scene.config().traces.unwrap();
+    assert_eq!((traces.url.as_str(), traces.headers.len()), ("http://tempo:4318/v1/traces", 2));
+    assert_eq!((traces.headers[0].1.expose(), traces.share), ("Bearer hunter2", Share::of_millionths(50_000).unwrap()));
+    assert!(!format!("{traces:?}").contains("hunter2"));
+    let why = "telemetry.traces_url is no URL such as http://tempo:4318; secrets go into telemetry.traces_headers_file (DIR/f.toml)";
+    for url in ["tempo:4318", "http://me:secret@tempo", "http://tempo/?key=secret"] {
+        refused(&format!("[telemetry]\ntraces_url = '{url}'"), why);
+    }
+    refused(
+        "[telemetry]\ntraces_share = '5 %'",
+        "telemetry.traces_share \"5 %\" is no number within 0 to 1, such as 0.05 (DIR/f.toml)",
+    );
+    let wrong = self::scene(&format!("{LEAST}[telemetry]\ntraces_headers_file = '/dev/null'"));
+    assert_eq!(wrong.refusal(), "telemetry.traces_headers_file \"/dev/null\" is empty (DIR/f.toml)");
 }
 
 #[test]

@@ -20,6 +20,7 @@ use framefleet_common::child::{Attempt, Media};
 use framefleet_common::fleet::Fleet;
 use framefleet_common::ports::broker::{BrokerError, Class, Ingest, Notice};
 use framefleet_common::ports::clock::Clock;
+use framefleet_common::process::traces::Figures;
 use framefleet_coordinator::coordinator::{Coordinator, CoordinatorSettings};
 use framefleet_coordinator::flow::dispatching::WINDOW_PERCENT;
 use framefleet_coordinator::ops::http::ApiObserver;
@@ -97,6 +98,7 @@ fn registered(role: &str, folder: &Path) -> Registry {
         mint: Arc::new(|| Nonce::from_bytes([0; 16])),
     };
     let fleet = shared::timed(&fleet, &registry);
+    drop(Figures::new(&registry));
     let (_, ready) = shared::connecting();
     shared::StoreCheck::new(ready, &registry);
     figures::show(&registry, Some(Box::new(|| None)), Default::default());

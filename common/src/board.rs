@@ -227,21 +227,21 @@ impl Board {
         self.shift(at, |task, _| board::adopt(task).map(Moved::Back)).await.map(drop)
     }
 
-    /// Whether the task was ready and is now marked as hinted: the caller owes the broker its hint.
-    pub async fn hint(&self, at: &TaskRef) -> Result<bool, StoreError> {
+    /// The task's job, if the task was ready and is now marked as hinted: the caller owes the broker its hint.
+    pub async fn hint(&self, at: &TaskRef) -> Result<Option<Job>, StoreError> {
         let seen = self.see(at).await?;
         let Some((task, version)) = seen.task else {
             self.committed(Txn::new(at.shard()).index_remove(&rows::due(at.shard()), at.to_string())).await?;
-            return Ok(false);
+            return Ok(None);
         };
-        if seen.job.is_none_or(|job| job.state.has_ended()) {
+        let Some(job) = seen.job.filter(|job| !job.state.has_ended()) else {
             self.withdraw(at, &task).await?;
-            return Ok(false);
-        }
+            return Ok(None);
+        };
         match board::hint(&task, seen.now) {
-            Some(row) => self.put(at, version, &row).await,
+            Some(row) => Ok(self.put(at, version, &row).await?.then_some(job)),
             // An index entry that outlived its state: putting the row again puts it where it belongs.
-            None => self.put(at, version, &task).await.map(|_| false),
+            None => self.put(at, version, &task).await.map(|_| None),
         }
     }
 

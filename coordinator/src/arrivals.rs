@@ -21,7 +21,7 @@ use framefleet_model::time::StoreTime;
 use framefleet_model::trigger::{Found, Trigger, Wish};
 
 use crate::flow::sweeping::Watch;
-use crate::inbox::{Inbox, Origin, Submission, Submitted};
+use crate::inbox::{Asker, Inbox, Origin, Submission, Submitted};
 
 const CONFLICTS_MAX: u32 = 64;
 
@@ -38,6 +38,7 @@ pub(crate) struct Arrival<'a> {
     /// `None`: nobody said.
     pub(crate) kind: Option<UploadKind>,
     pub(crate) origin: Origin,
+    pub(crate) asked: &'a Asker,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +56,7 @@ pub(crate) enum Arrived {
 impl Arrivals {
     /// What cannot be known now is an error, and worth another try.
     pub(crate) async fn arrive(&self, arrival: Arrival<'_>) -> Result<Arrived, Fault> {
-        let Arrival { trigger, key, kind, origin } = arrival;
+        let Arrival { trigger, key, kind, origin, asked } = arrival;
         let url = trigger.url(key);
         let stat = match self.stat(&url).await {
             Ok(stat) => stat,
@@ -82,7 +83,8 @@ impl Arrivals {
             Ok(request) => request,
             Err(fault) => return refusal(fault),
         };
-        let submission = Submission { request, terms, key: None, origin, cause: Some(cause) };
+        let cause = Some(cause);
+        let submission = Submission { request, terms, key: None, origin, cause, asked: asked.clone() };
         let (id, submitted) = self.inbox.enter((id, source), &submission).await?;
         Ok(Arrived::Job(id, submitted))
     }

@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::arrivals::{Arrival, Arrivals, Arrived, job_ids};
 use crate::flow::sweeping::Watch;
-use crate::inbox::{Inbox, Origin, Submitted};
+use crate::inbox::{Asker, Inbox, Origin, Submitted};
 use crate::observe::Observer;
 use crate::rounds::until;
 
@@ -87,7 +87,7 @@ impl BucketSweep {
     pub fn new(fleet: &Fleet, triggers: Arc<[Trigger]>, pace: Pace) -> Self {
         let Fleet { store, work, storages, clock, .. } = fleet.clone();
         let observer = Observer::new(&Registry::new(), &[]);
-        let inbox = Inbox { store, work, storages: storages.clone(), observer: observer.clone() };
+        let inbox = Inbox { store, work, storages: storages.clone(), clock: clock.clone(), observer: observer.clone() };
         Self { arrivals: Arc::new(Arrivals { inbox, triggers }), storages, clock, observer, pace }
     }
 
@@ -264,7 +264,7 @@ impl BucketSweep {
 
     /// Whether a job began.
     async fn submit(&self, trigger: &Trigger, source: &Source) -> Result<bool, Fault> {
-        let arrival = Arrival { trigger, key: &source.key, kind: None, origin: Origin::Sweep };
+        let arrival = Arrival { trigger, key: &source.key, kind: None, origin: Origin::Sweep, asked: &Asker::Unsaid };
         match self.arrivals.arrive(arrival).await? {
             Arrived::Job(id, Submitted::New) => {
                 self.observer.swept_up(&id, (&trigger.name, &trigger.url(&source.key)));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use framefleet_common::child::Media;
 use framefleet_common::fleet::Fleet;
 use framefleet_common::ports::broker::Class;
+use framefleet_common::process::traces::Traces;
 use framefleet_common::roster::Roster;
 use framefleet_model::fault::Fault;
 use framefleet_model::trigger::Trigger;
@@ -84,6 +85,12 @@ impl Coordinator {
         Self { fleet, media, settings, health: Health::new(observer.clone()), observer, figures, preview_turns }
     }
 
+    /// The same, whose spans go there.
+    pub fn traced(mut self, traces: Traces) -> Self {
+        self.observer.traces = traces;
+        self
+    }
+
     /// What users ask of a fleet.
     pub fn ops(&self) -> FleetOps {
         FleetOps::new(self.effects(), (self.inbox(), self.uploads()), self.previews())
@@ -144,8 +151,8 @@ impl Coordinator {
     }
 
     fn inbox(&self) -> Inbox {
-        let Fleet { store, work, storages, .. } = self.fleet.clone();
-        Inbox { store, work, storages, observer: self.observer.clone() }
+        let Fleet { store, work, storages, clock, .. } = self.fleet.clone();
+        Inbox { store, work, storages, clock, observer: self.observer.clone() }
     }
 
     fn arrivals(&self) -> Arc<Arrivals> {

@@ -10,6 +10,7 @@ use framefleet_common::ports::broker::{Broker, Class, Hint};
 use framefleet_common::ports::clock::Clock;
 use framefleet_common::ports::rows::{self, TaskRef};
 use framefleet_common::ports::store::{Entry, Scan, Shard, Store, StoreError};
+use framefleet_common::process::traces::{self, Begun};
 use framefleet_common::roster::{Roster, Slots};
 use framefleet_common::spans;
 use framefleet_model::board::is_before_turn;
@@ -195,16 +196,17 @@ impl Dispatcher {
     /// The shard to look at again, where the task was not ready or the broker did not confirm.
     async fn hint(&self, class: &Class, at: TaskRef) -> Result<Option<Shard>, StoreError> {
         let shard = at.shard();
-        if !self.board.hint(&at).await? {
-            return Ok(Some(shard));
-        }
-        let hint = Hint { job: at.job, task: at.task };
+        let begun = Begun::of(&*self.clock);
+        let Some(job) = self.board.hint(&at).await? else { return Ok(Some(shard)) };
+        let words = [traces::HINT, &at.task.to_string(), &begun.word()];
+        let trace = job.trace.map(|trace| trace.traceparent.span(&words));
+        let hint = Hint { job: at.job, task: at.task, trace };
         if let Err(error) = self.broker.publish_hint(class, &hint).await {
             self.observer.hinted("unconfirmed");
             self.observer.broker_away(&error);
             return Ok(Some(shard));
         }
-        self.observer.hinted("given");
+        self.observer.told_of_task(&hint, (class.as_str(), job.trace.as_ref()), begun.until_now());
         Ok(None)
     }
 

@@ -32,6 +32,7 @@ use framefleet_common::ports::store::{
     Commit, Entry, Message, Peek, RowKey, Scan, Sequence, Shard, Store, StoreError, Version,
 };
 use framefleet_common::ports::txn::Txn;
+use framefleet_common::process::traces::Begun;
 use framefleet_common::spans;
 use framefleet_model::board::{self, Task};
 use framefleet_model::fault::{Fault, FaultKind};
@@ -145,11 +146,10 @@ impl Engine {
             if matches!(effect, Effect::Publish | Effect::Close) && !self.is_kept(&seen).await? {
                 continue;
             }
-            let begun = self.effects.clock().elapsed();
+            let begun = Begun::of(&*self.effects.clock);
             match self.effects.perform(&seen.job, effect).await {
                 Ok(finding) => {
-                    let took = self.effects.clock().elapsed().saturating_sub(begun);
-                    self.observer.performed(id, effect, took);
+                    self.observer.performed(&seen.job, effect, begun.until_now());
                     self.commit(Turn { seen, read: None }, &[News::Found(finding)]).await?;
                 }
                 Err(Unfinished::Later(why)) => {

@@ -5,6 +5,7 @@ use framefleet_model::id::JobId;
 use framefleet_model::job::{Job, JobState};
 use framefleet_model::plan::{AudioRendition, VideoRendition};
 use framefleet_model::time::StoreTime;
+use framefleet_model::trace::TraceContext;
 use serde::Serialize;
 
 use crate::flow::{Announcement, Delivered};
@@ -17,6 +18,8 @@ pub(crate) struct JobEvent {
     /// `job.<state>.<tenant>`.
     pub(crate) key: String,
     pub(crate) body: String,
+    /// The job's own span.
+    pub(crate) trace: Option<TraceContext>,
 }
 
 #[derive(Serialize)]
@@ -123,7 +126,8 @@ impl JobEvent {
             data: data(job, announcement, now),
         };
         let body = serde_json::to_string(&event).expect("an event has only string keys and finite numbers");
-        Self { key: format!("job.{state}.{}", job.terms.tenant), id, body }
+        let trace = job.trace.map(|trace| trace.traceparent);
+        Self { key: format!("job.{state}.{}", job.terms.tenant), id, body, trace }
     }
 }
 

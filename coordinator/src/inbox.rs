@@ -11,6 +11,7 @@ use bytes::Bytes;
 use framefleet_common::adapters::blob::root::Root;
 use framefleet_common::adapters::blob::storages::Storages;
 use framefleet_common::adapters::blob::{Presence, Side};
+use framefleet_common::ports::clock::Clock;
 use framefleet_common::ports::rows;
 use framefleet_common::ports::store::{Commit, Row, Shard, Store};
 use framefleet_common::ports::txn::Txn;
@@ -22,6 +23,7 @@ use framefleet_model::pipeline::Request;
 use framefleet_model::plan::SourceFacts;
 use framefleet_model::terms::{Tenant, Terms};
 use framefleet_model::time::StoreTime;
+use framefleet_model::trace::TraceContext;
 use framefleet_model::trigger::Cause;
 use framefleet_model::watermark::{IMAGE_BYTES_MAX, Mark};
 
@@ -46,6 +48,26 @@ pub struct Submission {
     pub origin: Origin,
     /// The trigger that wants it, if one does.
     pub cause: Option<Cause>,
+    pub asked: Asker,
+}
+
+/// Where whoever asks says they are in a trace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Asker {
+    #[default]
+    Unsaid,
+    Within(TraceContext),
+    Told(Heard),
+}
+
+/// A message that told of a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heard {
+    pub trace: Option<TraceContext>,
+    pub queue: String,
+    pub message: String,
+    /// When it was taken, by the clock on the wall.
+    pub begun_ms: i64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +99,8 @@ pub enum Submitted {
 impl Submission {
     /// What somebody asks for who wants it done, on the usual terms.
     pub fn of(request: Request) -> Self {
-        Self { request, terms: Terms::default(), key: None, origin: Origin::Command, cause: None }
+        let (terms, origin, asked) = (Terms::default(), Origin::Command, Asker::Unsaid);
+        Self { request, terms, key: None, origin, cause: None, asked }
     }
 }
 
@@ -85,6 +108,7 @@ pub(crate) struct Inbox {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) work: Root,
     pub(crate) storages: Storages,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) observer: Observer,
 }
 
@@ -116,7 +140,7 @@ impl Inbox {
             let Some((job, row)) = known else {
                 let job = Job::new(id.clone(), source.clone(), now).on(submission.terms.clone());
                 let job = job.because_of(submission.cause.clone());
-                if self.accept(&job, &submission.request, None).await? {
+                if self.accept(&job, (&submission.request, &submission.asked), None).await? {
                     return Ok((id, Submitted::New));
                 }
                 continue;
@@ -130,7 +154,7 @@ impl Inbox {
             }
             let next = job.next_generation(submission.terms.clone(), now).because_of(submission.cause.clone());
             let next = Job { source: source.clone(), ..next };
-            if self.accept(&next, &submission.request, Some(&row)).await? {
+            if self.accept(&next, (&submission.request, &submission.asked), Some(&row)).await? {
                 return Ok((id, Submitted::Again));
             }
         }
@@ -150,7 +174,7 @@ impl Inbox {
             }
             let request = self.accepted(id).await?.request;
             let next = job.next_generation(job.terms.clone(), now);
-            if self.accept(&next, &request, Some(&row)).await? {
+            if self.accept(&next, (&request, &Asker::Unsaid), Some(&row)).await? {
                 return Ok(Submitted::Again);
             }
         }
@@ -180,8 +204,9 @@ impl Inbox {
     }
 
     /// `false`: somebody else was faster, or the store forgot.
-    async fn accept(&self, job: &Job, request: &Request, row: Option<&Row>) -> Result<bool, Fault> {
-        let job = &job.clone().with_steps(request.steps.clone());
+    async fn accept(&self, job: &Job, (request, asked): (&Request, &Asker), row: Option<&Row>) -> Result<bool, Fault> {
+        let trace = self.observer.place((&job.id, job.generation), asked);
+        let job = &job.clone().with_steps(request.steps.clone()).traced(trace);
         let Job { id, generation, created, source, terms, cause, .. } = job.clone();
         let request = request.clone();
         let accepted = Accepted { version: JOB_VERSION, id, generation, created, source, terms, cause, request };
@@ -201,7 +226,7 @@ impl Inbox {
         }
         let kept = self.is_kept(&job.id, job.generation).await?;
         if kept {
-            self.observer.accepted(job);
+            self.observer.accepted(job, (asked, self.clock.epoch_ms()));
         }
         Ok(kept)
     }

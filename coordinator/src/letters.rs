@@ -73,7 +73,7 @@ pub(crate) fn of_message(dead: &DeadLetter, at: StoreTime) -> Letter {
 
 /// The letter of a message that tells of uploads in no words of ours, or of names that nothing is asked for by.
 pub(crate) fn of_told(told: &Told, reason: String, at: StoreTime) -> Letter {
-    let Told { queue, id, body } = told;
+    let Told { queue, id, body, .. } = told;
     message((queue, id), (body, body.len() as u64), (reason, at))
 }
 

@@ -16,6 +16,7 @@ use framefleet_common::ports::clock::Clock;
 use framefleet_common::ports::rows::{self, TaskRef};
 use framefleet_common::ports::store::{Entry, Scan, Shard, Store, StoreError};
 use framefleet_common::process::machine;
+use framefleet_common::process::traces::Begun;
 use framefleet_common::spans;
 use framefleet_common::tending::{Pulse, Tending, Told};
 use framefleet_model::board::{Claimant, Heard, Sign, is_before_turn};
@@ -153,7 +154,8 @@ impl MergeSlot {
 
     async fn attempt(&self, merge: Merge, stop: &CancellationToken) {
         let Merge { at, claimant, .. } = &merge;
-        let begun = self.clock().elapsed();
+        let clock = self.clock();
+        let (begun, mut fault) = (Begun::of(&*clock), None);
         self.observer.merge_began(&at.job, at.task);
         let scratch = self.scratch.join(claimant.nonce.as_str());
         let cancel = stop.child_token();
@@ -188,16 +190,18 @@ impl MergeSlot {
                 let handing = || self.board.hand_back(at, &claimant.nonce);
                 self.patiently(FEW_ASKS_MAX, handing).await.map(|()| "handed_back")
             }
-            (Err(fault), Told::Nothing) => {
-                self.observer.merge_failed(&at.job, at.task, &fault);
-                let failing = || self.board.fail(at, &claimant.nonce, &fault);
+            (Err(failure), Told::Nothing) => {
+                let failure = &*fault.insert(failure);
+                self.observer.merge_failed(&at.job, at.task, failure);
+                let failing = || self.board.fail(at, &claimant.nonce, failure);
                 self.patiently(ASKS_MAX, failing).await.map(|()| "failed")
             }
         };
         match result {
             Ok(how) => {
-                let took = self.clock().elapsed().saturating_sub(begun);
-                self.observer.merge_ended((&at.job, at.task), (how, took));
+                let (when, fault) = (begun.until_now(), fault.map(|fault| fault.to_string()));
+                self.observer.merge_ended((&at.job, at.task), (how, when.took));
+                self.observer.merged((&merge.grant, claimant), (how, fault), when);
             }
             Err(error) => self.observer.store_away(&error),
         }

@@ -10,7 +10,9 @@ use framefleet_common::ports::clock::Clock;
 use framefleet_common::ports::rows;
 use framefleet_common::ports::store::{Peek, Shard, Store, StoreError};
 use framefleet_common::ports::txn::Txn;
+use framefleet_common::process::traces::{self, Begun};
 use framefleet_common::spans;
+use framefleet_model::trace::TraceContext;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span};
@@ -28,12 +30,14 @@ struct Message {
     id: String,
     key: String,
     body: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trace: Option<TraceContext>,
 }
 
 /// An event as it lies in the outbox.
 pub(crate) fn message(event: JobEvent) -> Vec<u8> {
-    let JobEvent { id, key, body } = event;
-    rows::to_bytes(&Message { version: 1, id, key, body })
+    let JobEvent { id, key, body, trace } = event;
+    rows::to_bytes(&Message { version: 1, id, key, body, trace })
 }
 
 pub(crate) struct Outbox {
@@ -75,10 +79,11 @@ impl Outbox {
         self.store.barrier().await?;
         let waiting = self.store.peek(look).await?;
         for message in waiting.into_iter().filter(|message| message.sequence <= last) {
-            let Message { id, key, body, .. } = rows::from_bytes(&queue.name, &message.bytes)?;
+            let Message { id, key, body, trace: under, .. } = rows::from_bytes(&queue.name, &message.bytes)?;
             let job = events::job_of(&id).map_or_else(Span::none, |job| spans::job(&job));
-            let event = Event { id, key, body: Bytes::from(body) };
-            if !self.publish(&event).instrument(job).await {
+            let trace = under.map(|under| under.span(&[traces::SEND, &id]));
+            let event = Event { id, key, body: Bytes::from(body), trace };
+            if !self.publish(&event, under).instrument(job).await {
                 return Ok(());
             }
             self.store.commit(Txn::new(shard).ack(&queue, message.sequence)).await?;
@@ -87,9 +92,10 @@ impl Outbox {
     }
 
     /// Whether the broker has it.
-    async fn publish(&self, event: &Event) -> bool {
+    async fn publish(&self, event: &Event, under: Option<TraceContext>) -> bool {
+        let begun = Begun::of(&*self.clock);
         match self.broker.publish_event(event).await {
-            Ok(()) => self.observer.published(&event.id, &event.key),
+            Ok(()) => self.observer.published(event, under, begun.until_now()),
             Err(error) => {
                 self.observer.broker_away(&error);
                 return false;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::arrivals::{Arrival, Arrived};
-use crate::inbox::Origin;
+use crate::inbox::{Asker, Origin};
 use crate::rounds::until;
 use crate::uploads::Uploads;
 
@@ -118,7 +118,7 @@ impl Uploads {
             return self.unpark(&parked, taken.version).await;
         };
         let origin = Origin::Event { at: parked.at };
-        let arrival = Arrival { trigger, key: &parked.key, kind: Some(parked.kind), origin };
+        let arrival = Arrival { trigger, key: &parked.key, kind: Some(parked.kind), origin, asked: &Asker::Unsaid };
         let arrived = self.arrivals.arrive(arrival).await;
         match arrived {
             Ok(Arrived::Unquiet { until }) => {

@@ -10,7 +10,7 @@ use framefleet_model::time::StoreTime;
 use framefleet_model::trigger::Trigger;
 
 use crate::arrivals::{Arrival, Arrived};
-use crate::inbox::{Origin, Submitted};
+use crate::inbox::{Asker, Origin, Submitted};
 use crate::letters::{Content, Letter, OBJECTS};
 use crate::parked::Parked;
 use crate::uploads::Uploads;
@@ -53,7 +53,8 @@ impl Uploads {
         letter: &Letter,
         (trigger, key, kind): (&Trigger, &UploadKey, UploadKind),
     ) -> Result<(), Fault> {
-        let arrival = Arrival { trigger, key, kind: Some(kind), origin: Origin::Event { at: LONG_AGO } };
+        let arrival =
+            Arrival { trigger, key, kind: Some(kind), origin: Origin::Event { at: LONG_AGO }, asked: &Asker::Unsaid };
         match self.arrivals.arrive(arrival).await? {
             Arrived::Job(id, Submitted::New | Submitted::Again) => {
                 self.observer.triggered(&id, (&trigger.name, &trigger.url(key)));

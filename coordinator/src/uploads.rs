@@ -26,7 +26,7 @@ use futures::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 
 use crate::arrivals::{Arrival, Arrivals, Arrived};
-use crate::inbox::{Origin, Submitted};
+use crate::inbox::{Asker, Heard, Origin, Submitted};
 use crate::letters;
 use crate::observe::Observer;
 use crate::parked::Parked;
@@ -127,12 +127,12 @@ impl Uploads {
             self.bury(told, why).await?;
         }
         for upload in &news.uploads {
-            self.heed_one(upload).await?;
+            self.heed_one(upload, told).await?;
         }
         Ok(())
     }
 
-    async fn heed_one(&self, upload: &Upload) -> Result<(), Fault> {
+    async fn heed_one(&self, upload: &Upload, told: &Told) -> Result<(), Fault> {
         let Upload { key, kind, time, .. } = upload;
         let Some(trigger) = self.arrivals.triggers.iter().find(|one| one.takes(upload)) else {
             self.observer.upload("unmatched");
@@ -140,7 +140,9 @@ impl Uploads {
         };
         // What says no moment is never later than anything.
         let at = time.map_or(StoreTime(i64::MIN), |time| StoreTime(time.0));
-        let arrival = Arrival { trigger, key, kind: Some(*kind), origin: Origin::Event { at } };
+        let (queue, message) = (told.queue.clone(), told.id.clone());
+        let asked = Asker::Told(Heard { trace: told.trace, queue, message, begun_ms: self.clock.epoch_ms() });
+        let arrival = Arrival { trigger, key, kind: Some(*kind), origin: Origin::Event { at }, asked: &asked };
         let now = self.arrivals.now().await?;
         match self.arrivals.arrive(arrival).await {
             Ok(Arrived::Unquiet { until }) => self.park(Parked::new(arrival, at, now), until).await,

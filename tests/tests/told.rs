@@ -30,7 +30,7 @@ fn rig() -> (Rig, Receiver<Event>) {
 async fn told(heard: &mut Receiver<Event>) -> Vec<(String, Value)> {
     let mut events = Vec::new();
     loop {
-        let Event { id, key, body } = heard.recv().await.unwrap();
+        let Event { id, key, body, .. } = heard.recv().await.unwrap();
         let body: Value = serde_json::from_slice(&body).unwrap();
         assert_eq!((body["specversion"].as_str(), body["id"].as_str()), (Some("1.0"), Some(id.as_str())));
         assert_eq!(body["type"].as_str().unwrap().split('.').nth(2), key.split('.').nth(1));

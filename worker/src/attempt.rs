@@ -21,6 +21,7 @@ use framefleet_common::ports::clock::Clock;
 use framefleet_common::ports::rows::TaskRef;
 use framefleet_common::ports::store::StoreError;
 use framefleet_common::process::drain::Halt;
+use framefleet_common::process::traces::Begun;
 use framefleet_common::roster::{Roster, Seen};
 use framefleet_common::spans;
 use framefleet_common::tending::{Pulse, Tending, Told};
@@ -29,6 +30,7 @@ use framefleet_model::cost;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::task::{Need, Outcome, Progress, Work};
 use framefleet_model::time::MediaTime;
+use framefleet_model::trace::TraceContext;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -78,6 +80,8 @@ struct Claim {
     at: TaskRef,
     claimant: Claimant,
     grant: Grant,
+    /// The span of who gave the hint.
+    hinted: Option<TraceContext>,
 }
 
 impl Bench {
@@ -89,7 +93,7 @@ impl Bench {
     }
 
     async fn answer(&self, class: &Class, (at, delivery): (TaskRef, Delivery), halt: &Halt) {
-        let Delivery { arrival, receipt, .. } = delivery;
+        let Delivery { hint, arrival, receipt } = delivery;
         let heard = match arrival {
             Arrival::First => Heard::First,
             Arrival::Redelivered => Heard::Again,
@@ -113,7 +117,9 @@ impl Bench {
         match claimed {
             Ok(Claimed::Granted(grant)) => {
                 let span = spans::attempt(&at, &claimant.nonce, &grant.task);
-                self.granted(Claim { at, claimant, grant: *grant }, class, halt).instrument(span).await;
+                self.granted(Claim { at, claimant, grant: *grant, hinted: hint.trace }, class, halt)
+                    .instrument(span)
+                    .await;
             }
             Ok(Claimed::Held | Claimed::Alone) => self.observer.not_granted(&at, "held"),
             Ok(Claimed::NotYet) => self.observer.not_granted(&at, "not_yet"),
@@ -178,12 +184,12 @@ impl Bench {
             claimant: claim.claimant.clone(),
             plan: claim.grant.task.plan.clone(),
         };
-        let estimate = OnceLock::new();
+        let (estimate, mut fault) = (OnceLock::new(), None);
         let working = self.work(claim, Working { progress: sender, cancel: cancel.clone(), estimate: &estimate });
-        let begun = self.clock.elapsed();
+        let begun = Begun::of(&*self.clock);
         let stopping = async {
             halt.stop.cancelled().await;
-            let spent = self.clock.elapsed() - begun;
+            let spent = begun.until_now().took;
             if !fits(estimate.get().copied().flatten(), spent, halt.grace) {
                 cancel.cancel();
             }
@@ -205,13 +211,19 @@ impl Bench {
                 let handing = || self.board.hand_back(at, nonce);
                 self.patiently(SHORT_PATIENCE, handing).await.map(|()| "handed_back")
             }
-            (Err(fault), Told::Nothing) => {
-                self.observer.failed(at, nonce, &fault);
-                self.patiently(SETTLE_PATIENCE, || self.board.fail(at, nonce, &fault)).await.map(|()| "failed")
+            (Err(failure), Told::Nothing) => {
+                let failure = &*fault.insert(failure);
+                self.observer.failed(at, nonce, failure);
+                self.patiently(SETTLE_PATIENCE, || self.board.fail(at, nonce, failure)).await.map(|()| "failed")
             }
         };
         match told_board {
-            Ok(how) => self.observer.ended(at, nonce, how),
+            Ok(how) => {
+                self.observer.ended(at, nonce, how);
+                let span = spans::attempted(&claim.grant, &claim.claimant, (how, begun.until_now()));
+                let fault = fault.map(|fault| fault.to_string());
+                self.observer.trace(span.map(|span| span.linked(claim.hinted).failed(fault)));
+            }
             Err(error) => self.observer.store_away(&error),
         }
     }

@@ -9,6 +9,7 @@ use framefleet_common::ports::broker::{BrokerError, Class};
 use framefleet_common::ports::rows::TaskRef;
 use framefleet_common::ports::store::StoreError;
 use framefleet_common::process::metrics::{self, Counters, Gauges, Timings};
+use framefleet_common::process::traces::{Span, Traces};
 use framefleet_model::fault::Fault;
 use framefleet_model::id::{Nonce, TaskId, TaskKind};
 use framefleet_model::task::Need;
@@ -26,6 +27,8 @@ pub(crate) struct Observer {
     cpu: BTreeMap<&'static str, Counter>,
     media: Counter,
     room: RoomFigures,
+    /// Where the spans of attempts go.
+    pub(crate) traces: Traces,
     busy_shown: Gauges,
     busy: Arc<Mutex<BTreeMap<String, u32>>>,
 }
@@ -109,6 +112,7 @@ impl Observer {
                     "Memory that attempts are estimated to need.",
                 ),
             },
+            traces: Traces::default(),
             busy_shown: Gauges::new(
                 registry,
                 ("framefleet_worker_busy_slots", "Slots that are at work, by class."),
@@ -150,6 +154,13 @@ impl Observer {
     pub(crate) fn ended(&self, at: &TaskRef, nonce: &Nonce, outcome: &str) {
         self.attempts.add(outcome, 1);
         info!(job = %at.job, task = %at.task, attempt = %nonce, outcome, "attempt ended");
+    }
+
+    /// The same, to whoever traces.
+    pub(crate) fn trace(&self, span: Option<Span>) {
+        if let Some(span) = span {
+            self.traces.emit(span);
+        }
     }
 
     /// Its child has ended, and its result was settled or not.

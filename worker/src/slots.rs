@@ -15,6 +15,7 @@ use framefleet_common::fleet::Fleet;
 use framefleet_common::ports::broker::{BrokerError, Class};
 use framefleet_common::process::drain::Halt;
 use framefleet_common::process::machine;
+use framefleet_common::process::traces::Traces;
 use framefleet_common::roster::{Phase, Roster, WORKER_VERSION, WorkerRow};
 use framefleet_common::tending::Pulse;
 use framefleet_model::task::{Need, SourceLimits};
@@ -98,6 +99,12 @@ impl Worker {
             company: RwLock::default(),
         };
         Self { fleet, bench, slots, build }
+    }
+
+    /// The same, whose spans go there.
+    pub fn traced(mut self, traces: Traces) -> Self {
+        self.bench.observer.traces = traces;
+        self
     }
 
     /// Removes what attempts of an earlier life left in the scratch folder, which must be this worker's own.

@@ -17,7 +17,7 @@ use super::reading::{Reading, text};
 use super::triggers::Places;
 use super::{
     BridgeConfig, BridgeRole, Config, CoordinatorConfig, LimitsConfig, ScratchBound, ServeRole, WorkerConfig, api,
-    queues, servers, targets, triggers,
+    queues, servers, targets, traces, triggers,
 };
 
 const AUTO: &str = "auto";
@@ -70,6 +70,7 @@ pub(super) fn config(merged: &Merged) -> Result<Config, Fault> {
         worker: worker_of(&reading, &worker)?,
         bridge: bridge_of(&reading, &bridge)?,
         telemetry: telemetry_of(&reading, &telemetry)?,
+        traces: traces::of(&reading, &telemetry)?,
         limits,
     };
     let names = config.targets.names();
@@ -108,6 +109,7 @@ pub(super) fn serve_role(merged: &Merged, work: &str) -> Result<ServeRole, Fault
         api: api::api(&reading, &api)?,
         worker: worker_of(&reading, &worker)?,
         telemetry: telemetry_of(&reading, &telemetry)?,
+        traces: traces::of(&reading, &telemetry)?,
         storage,
         folders,
         limits,

@@ -1,7 +1,7 @@
 //! Every key of the configuration, once: its default, its unit and the sentence that says what it is. The layer of
 //! defaults, docs/CONFIG.md and what `--check-config` prints are made of this table.
 
-use super::{api_keys, target_keys};
+use super::{api_keys, target_keys, telemetry_keys};
 
 /// A table of the file, such as `[store]`.
 #[derive(Debug)]
@@ -110,7 +110,7 @@ pub const SECTIONS: [Section; 19] = [
         count: Count::Any,
         keys: &QUEUES,
     },
-    Section { name: "telemetry", what: "What is logged on standard error.", count: Count::One, keys: &TELEMETRY },
+    telemetry_keys::TELEMETRY,
     Section { name: "limits", what: "How long things are kept and waited for.", count: Count::One, keys: &LIMITS },
 ];
 
@@ -363,16 +363,6 @@ const QUEUES: [Key; 12] = [
         "How requests are signed: `v4` by a key that is of use in one region on one day.",
     ),
     open("region", "\"\"", "name", "The region that `v4` signs for; that of the endpoint's host where nothing is set."),
-];
-
-const TELEMETRY: [Key; 2] = [
-    open("format", "\"text\"", "text or json", "Lines for people, or objects for programs."),
-    open(
-        "filter",
-        "\"info\"",
-        "levels",
-        "What is logged, such as `info` or `framefleet_worker=debug,warn`; the variable FRAMEFLEET_LOG says it, too.",
-    ),
 ];
 
 const LIMITS: [Key; 4] = [

@@ -28,6 +28,9 @@ mod servers;
 mod target_keys;
 /// Those that steps speak to.
 pub mod targets;
+mod telemetry_keys;
+/// Where traces go.
+pub mod traces;
 mod triggers;
 
 use std::net::SocketAddr;
@@ -35,6 +38,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::traces::TracesConfig;
 use framefleet_bridge::bridge::Signature;
 use framefleet_common::adapters::blob::url;
 use framefleet_common::ports::broker::Class;
@@ -70,6 +74,8 @@ pub struct Config {
     pub worker: WorkerConfig,
     pub bridge: BridgeConfig,
     pub telemetry: Telemetry,
+    /// Where traces go, if anywhere.
+    pub traces: Option<TracesConfig>,
     pub limits: LimitsConfig,
 }
 
@@ -86,6 +92,8 @@ pub struct ServeRole {
     pub api: ApiSettings,
     pub worker: WorkerConfig,
     pub telemetry: Telemetry,
+    /// Where traces go, if anywhere.
+    pub traces: Option<TracesConfig>,
     pub limits: LimitsConfig,
 }
 

@@ -244,6 +244,9 @@ pub(super) struct RawQueue {
 pub(super) struct RawTelemetry {
     pub(super) format: String,
     pub(super) filter: String,
+    pub(super) traces_url: String,
+    pub(super) traces_headers_file: String,
+    pub(super) traces_share: String,
 }
 
 #[derive(Deserialize)]

@@ -8,6 +8,7 @@ use framefleet_common::ports::broker::Class;
 use framefleet_common::ports::clock::Clock;
 use framefleet_common::process::drain::Drain;
 use framefleet_common::process::probes::{Check, Probes};
+use framefleet_common::process::traces::Traces;
 use framefleet_coordinator::coordinator::{Coordinator, CoordinatorSettings};
 use framefleet_coordinator::recover::{self, Recovered};
 use framefleet_model::fault::{Fault, FaultKind};
@@ -22,6 +23,7 @@ use crate::figures;
 use crate::render;
 use crate::roles::api;
 use crate::roles::shared::{self, Connecting, StoreCheck, WorkCheck};
+use crate::roles::traces;
 
 pub async fn run(config: Config) -> Result<(), Fault> {
     let clock: Arc<dyn Clock> = Arc::new(HostClock::start());
@@ -39,14 +41,18 @@ pub async fn run(config: Config) -> Result<(), Fault> {
     let refused = |e| Fault::new(FaultKind::Settings, format!("listen {address} cannot be listened on: {e}"));
     let listener = TcpListener::bind(address).await.map_err(refused)?;
     info!(api = %address, ops = %probes.address(), name = config.coordinator.name, "coordinator begins");
-    let work = serve(&config, (connecting, clock, metrics), (listener, drain.stop()));
-    shared::live(drain, probes, work).await
+    let of = ("coordinator", config.coordinator.name.as_str());
+    let (traces, way) = traces::start(config.traces.as_ref(), of, (&clock, &metrics))?;
+    let work = serve(&config, (connecting, clock, metrics), (listener, drain.stop(), traces));
+    let ended = shared::live(drain, probes, work).await;
+    way.close().await;
+    ended
 }
 
 async fn serve(
     config: &Config,
     (connecting, clock, metrics): (Connecting, Arc<dyn Clock>, Registry),
-    (listener, stop): (TcpListener, CancellationToken),
+    (listener, stop, traces): (TcpListener, CancellationToken, Traces),
 ) -> Result<(), Fault> {
     let media: Arc<dyn Media> = Arc::new(app::media().await?);
     let classes: Vec<Class> = config.classes();
@@ -67,7 +73,7 @@ async fn serve(
         steps: shared::stepping_of(&config.targets, &clock)?,
         metrics: metrics.clone(),
     };
-    let coordinator = Coordinator::new(shared::timed(&services.fleet, &metrics), media, settings);
+    let coordinator = Coordinator::new(shared::timed(&services.fleet, &metrics), media, settings).traced(traces);
     coordinator.clear_scratch().await;
     let served = api::serve((&coordinator, &config.rules), (&config.api, &metrics), (listener, &stop));
     let (served, ()) = tokio::join!(served, coordinator.run(stop.clone()));

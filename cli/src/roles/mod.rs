@@ -12,5 +12,7 @@ pub mod serve;
 pub mod shared;
 /// `framefleet sweep`.
 pub mod sweep;
+/// Where a role's spans go.
+pub mod traces;
 /// `framefleet worker`.
 pub mod worker;

@@ -36,7 +36,7 @@ use crate::args::roles::ServeArgs;
 use crate::config::ServeRole;
 use crate::config::pipelines::Rules;
 use crate::figures;
-use crate::roles::{api, shared, worker};
+use crate::roles::{api, shared, traces, worker};
 use crate::{app, folders};
 
 /// The folder of the state folder that is this command's, where none is named: others are jobs of `transcode`.
@@ -88,13 +88,12 @@ pub async fn run((config, asked): (ServeRole, Asked), pulse: &Runtime) -> Result
     figures::show(&metrics, None, drain.stop());
     let media: Arc<dyn Media> = Arc::new(app::media().await?);
     let settings = coordinator(&config, (&asked.state, &metrics), &clock)?;
+    let of = ("serve", config.coordinator.name.as_str());
+    let (traces, way) = traces::start(config.traces.as_ref(), of, (&clock, &metrics))?;
+    let worker = worker_settings(&config, (&asked.state, &metrics), (&fleet, pulse));
     let crew = Crew {
-        coordinator: Coordinator::new(fleet.clone(), media.clone(), settings),
-        worker: Arc::new(Worker::new(
-            fleet.clone(),
-            media,
-            worker_settings(&config, (&asked.state, &metrics), (&fleet, pulse)),
-        )),
+        coordinator: Coordinator::new(fleet.clone(), media.clone(), settings).traced(traces.clone()),
+        worker: Arc::new(Worker::new(fleet.clone(), media, worker).traced(traces)),
         rules: config.rules.clone(),
         api: config.api.clone(),
         metrics: metrics.clone(),
@@ -108,7 +107,9 @@ pub async fn run((config, asked): (ServeRole, Asked), pulse: &Runtime) -> Result
     let listener = TcpListener::bind(address).await.map_err(refused)?;
     info!(api = %address, ops = %probes.address(), state = %asked.state.display(), slots = ?config.worker.slots, "serve begins");
     let halt = drain.halt();
-    shared::live(drain, probes, crew.work(listener, halt)).await
+    let ended = shared::live(drain, probes, crew.work(listener, halt)).await;
+    way.close().await;
+    ended
 }
 
 impl Crew {

@@ -13,6 +13,7 @@ use framefleet_common::ports::broker::Class;
 use framefleet_common::ports::clock::Clock;
 use framefleet_common::process::drain::{Drain, Halt};
 use framefleet_common::process::probes::{Check, Probes};
+use framefleet_common::process::traces::Traces;
 use framefleet_common::tending::Pulse;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::task::{Need, SourceLimits};
@@ -26,6 +27,7 @@ use crate::app;
 use crate::config::{Config, ScratchBound, WorkerConfig};
 use crate::figures;
 use crate::roles::shared::{self, BrokerCheck, Connecting, StoreCheck, WorkCheck};
+use crate::roles::traces;
 
 const MIB: u64 = 1 << 20;
 
@@ -62,14 +64,19 @@ pub async fn run(config: Config, pulse: &Runtime) -> Result<(), Fault> {
     let probes = Probes { registry: metrics.clone(), checks, draining: drain.stop(), clock: clock.clone() };
     let probes = probes.bind(config.worker.ops_listen).await?;
     info!(ops = %probes.address(), name = config.worker.name, slots = ?config.worker.slots, "worker begins");
-    let work = serve(&config, (connecting, clock, metrics), (pulse, begun, drain.halt()));
-    shared::live(drain, probes, work).await
+    let of = ("worker", config.worker.name.as_str());
+    let (traces, way) = traces::start(config.traces.as_ref(), of, (&clock, &metrics))?;
+    let work = serve(&config, (connecting, clock, metrics), (pulse, begun, drain.halt()), traces);
+    let ended = shared::live(drain, probes, work).await;
+    way.close().await;
+    ended
 }
 
 async fn serve(
     config: &Config,
     (connecting, clock, metrics): (Connecting, Arc<dyn Clock>, Registry),
     (pulse, begun, halt): (&Runtime, watch::Sender<Option<Arc<Worker>>>, Halt),
+    traces: Traces,
 ) -> Result<(), Fault> {
     let media: Arc<dyn Media> = Arc::new(app::media().await?);
     let classes: Vec<Class> = config.worker.slots.iter().map(|(class, _)| class.clone()).collect();
@@ -97,7 +104,7 @@ async fn serve(
             every: config.limits.beat,
         }),
     };
-    let worker = Arc::new(Worker::new(shared::timed(&services.fleet, &metrics), media, settings));
+    let worker = Arc::new(Worker::new(shared::timed(&services.fleet, &metrics), media, settings).traced(traces));
     worker.clear_scratch().await;
     begun.send_replace(Some(worker.clone()));
     worker.run(halt).await;

@@ -16,8 +16,10 @@ use crate::id::{Digest, JobId, Nonce, TaskId};
 use crate::pipeline::Request;
 use crate::plan::SourceFacts;
 use crate::step::Step;
+use crate::tally::Tally;
 use crate::terms::Terms;
 use crate::time::StoreTime;
+use crate::trace::JobTrace;
 use crate::trigger::Cause;
 
 pub const JOB_VERSION: u32 = 1;
@@ -35,6 +37,9 @@ pub struct Job {
     /// The trigger that wanted it, if one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
+    /// Its place in a trace, where anybody traces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<JobTrace>,
     /// What happens once it has ended, as it was accepted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<Step>,
@@ -168,15 +173,6 @@ pub enum Closing {
     Closed,
 }
 
-/// Which of a run of numbered tasks are done.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "(u32, String)", into = "(u32, String)")]
-pub struct Tally {
-    total: u32,
-    done: u32,
-    bits: Vec<u8>,
-}
-
 /// News for a job, left in its mailbox or found during its turn. What is told of a task is told of it as part of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -208,28 +204,19 @@ pub struct Mail {
     pub report: Report,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no tally of {1} tasks")]
-pub struct TallyError(String, u32);
-
-/// What tallying a task found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tallied {
-    First,
-    Again,
-    /// There is no task of this number.
-    Unknown,
-}
-
 impl Job {
     pub fn new(id: JobId, source: SourceFacts, created: StoreTime) -> Self {
         let (version, generation, terms) = (JOB_VERSION, 1, Terms::default());
-        let (cause, steps, started, cpu_ms, state) = (None, Vec::new(), None, 0, JobState::Accepted);
-        Self { version, id, generation, created, source, terms, cause, steps, started, cpu_ms, state }
+        let (cause, trace, steps, started, cpu_ms, state) = (None, None, Vec::new(), None, 0, JobState::Accepted);
+        Self { version, id, generation, created, source, terms, cause, trace, steps, started, cpu_ms, state }
     }
 
     pub fn because_of(self, cause: Option<Cause>) -> Self {
         Self { cause, ..self }
+    }
+
+    pub fn traced(self, trace: Option<JobTrace>) -> Self {
+        Self { trace, ..self }
     }
 
     pub fn with_steps(self, steps: Vec<Step>) -> Self {
@@ -243,8 +230,8 @@ impl Job {
     /// The same job asked for again, on terms of its own.
     pub fn next_generation(&self, terms: Terms, now: StoreTime) -> Self {
         let generation = self.generation.saturating_add(1);
-        let (started, cpu_ms, state) = (None, 0, JobState::Accepted);
-        Self { generation, created: now, terms, started, cpu_ms, state, ..self.clone() }
+        let (trace, started, cpu_ms, state) = (None, None, 0, JobState::Accepted);
+        Self { generation, created: now, terms, trace, started, cpu_ms, state, ..self.clone() }
     }
 
     /// By when it must have ended.
@@ -306,95 +293,5 @@ impl JobState {
             Self::Cancelled(end) => end.plan.as_ref(),
             Self::Accepted | Self::Indexing(_) => None,
         }
-    }
-}
-
-impl Tally {
-    pub fn new(total: u32) -> Self {
-        Self { total, done: 0, bits: vec![0; total.div_ceil(8) as usize] }
-    }
-
-    pub fn total(&self) -> u32 {
-        self.total
-    }
-
-    pub fn done(&self) -> u32 {
-        self.done
-    }
-
-    pub fn is_full(&self) -> bool {
-        self.done == self.total
-    }
-
-    pub fn has(&self, number: u32) -> bool {
-        number < self.total && self.bits[number as usize / 8] & (1 << (number % 8)) != 0
-    }
-
-    pub fn tick(&mut self, number: u32) -> Tallied {
-        if number >= self.total {
-            return Tallied::Unknown;
-        }
-        let (byte, bit) = (&mut self.bits[number as usize / 8], 1_u8 << (number % 8));
-        if *byte & bit != 0 {
-            return Tallied::Again;
-        }
-        *byte |= bit;
-        self.done += 1;
-        Tallied::First
-    }
-
-    /// The task has to be done again.
-    pub fn untick(&mut self, number: u32) {
-        if self.has(number) {
-            self.bits[number as usize / 8] &= !(1 << (number % 8));
-            self.done -= 1;
-        }
-    }
-}
-
-impl From<Tally> for (u32, String) {
-    fn from(tally: Tally) -> Self {
-        (tally.total, tally.bits.iter().map(|byte| format!("{byte:02x}")).collect())
-    }
-}
-
-impl TryFrom<(u32, String)> for Tally {
-    type Error = TallyError;
-
-    fn try_from((total, hex): (u32, String)) -> Result<Self, TallyError> {
-        let bad = || TallyError(hex.clone(), total);
-        let byte = |at: usize| hex.get(at * 2..at * 2 + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
-        let bytes = total.div_ceil(8) as usize;
-        let bits: Option<Vec<u8>> = (0..bytes).map(byte).collect();
-        let bits = bits.filter(|_| hex.len() == bytes * 2).ok_or_else(bad)?;
-        let done = bits.iter().map(|byte| byte.count_ones()).sum();
-        let beyond = total % 8 != 0 && bits.last().is_some_and(|last| last >> (total % 8) != 0);
-        if beyond { Err(bad()) } else { Ok(Self { total, done, bits }) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_tally_counts_each_task_once_and_reads_back() {
-        let mut tally = Tally::new(10);
-        assert_eq!([tally.tick(9), tally.tick(9), tally.tick(10)], [Tallied::First, Tallied::Again, Tallied::Unknown]);
-        assert_eq!(tally.tick(0), Tallied::First);
-        let json = serde_json::to_string(&tally).unwrap();
-        assert_eq!(json, r#"[10,"0102"]"#);
-        assert_eq!(serde_json::from_str::<Tally>(&json).unwrap(), tally);
-        tally.untick(9);
-        tally.untick(9);
-        assert_eq!((tally.done(), tally.is_full()), (1, false));
-        for bad in [r#"[10,"0104"]"#, r#"[10,"01"]"#, r#"[10,"01020"]"#, r#"[10,"zz00"]"#] {
-            assert!(serde_json::from_str::<Tally>(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn nothing_to_do_is_done() {
-        assert!(Tally::new(0).is_full());
     }
 }

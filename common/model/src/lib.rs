@@ -48,12 +48,16 @@ pub mod shots;
 pub mod sound;
 /// What happens once a job has ended.
 pub mod step;
+/// Which of a run of numbered tasks are done.
+pub mod tally;
 /// What a media child is told, and what it answers.
 pub mod task;
 /// How a job stands among others: tenant, priority, deadline.
 pub mod terms;
 /// Durations, rates and half-open ranges of media time.
 pub mod time;
+/// Traces by W3C Trace Context.
+pub mod trace;
 /// Rules that make what was uploaded a job.
 pub mod trigger;
 /// Marks on finished pictures.

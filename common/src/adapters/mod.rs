@@ -12,6 +12,8 @@ pub mod clock;
 pub mod egress;
 /// Store and broker in memory: the model for tests and simulation, and the one-process fleet's queue.
 pub mod memory;
+/// Spans to a collector of OpenTelemetry.
+pub mod otlp;
 /// The store of a fleet, in one Redis primary.
 pub mod redis;
 /// The store in one SQLite file: the one-process fleet's truth.

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::{JobId, TaskId};
+use framefleet_model::trace::TraceContext;
 
 #[async_trait]
 pub trait Broker: Send + Sync {
@@ -94,6 +95,8 @@ pub struct Told {
     /// The sender's id, or a hash of the body.
     pub id: String,
     pub body: Bytes,
+    /// Where the sender says it is in a trace.
+    pub trace: Option<TraceContext>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +126,9 @@ pub struct DeadLetter {
 pub struct Hint {
     pub job: JobId,
     pub task: TaskId,
+    /// The span of who gave it; it goes beside the message, and nothing depends on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceContext>,
 }
 
 /// What a slot must be able to do for the tasks behind its hints.
@@ -139,6 +145,8 @@ pub struct Event {
     pub key: String,
     /// CloudEvents JSON.
     pub body: Bytes,
+    /// The span of who tells; it goes beside the message.
+    pub trace: Option<TraceContext>,
 }
 
 /// What somebody was told of uploads, as it came: `framefleet_model::event` reads it.

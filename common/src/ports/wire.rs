@@ -59,7 +59,7 @@ pub fn read(bytes: &[u8]) -> Result<Hint, Unreadable> {
         return Err(Unreadable::UnknownVersion);
     }
     let envelope: Envelope = serde_json::from_slice(bytes).map_err(|_| Unreadable::Foreign)?;
-    Ok(Hint { job: envelope.job, task: envelope.task })
+    Ok(Hint { job: envelope.job, task: envelope.task, trace: None })
 }
 
 #[cfg(test)]
@@ -71,7 +71,7 @@ mod tests {
     const GOLDEN: &str = include_str!("../../tests/wire/hint-v1.json");
 
     fn hint() -> Hint {
-        Hint { job: JobId::of_parts(&["film"]), task: TaskId::new(TaskKind::Encode, 1) }
+        Hint { job: JobId::of_parts(&["film"]), task: TaskId::new(TaskKind::Encode, 1), trace: None }
     }
 
     #[test]

@@ -23,3 +23,5 @@ pub mod shutdown;
 pub mod telemetry;
 /// One TLS provider for all.
 pub mod tls;
+/// Spans of traces, on their way out.
+pub mod traces;

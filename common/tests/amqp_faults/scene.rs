@@ -58,7 +58,7 @@ pub(crate) async fn until(fact: impl Fn() -> bool) {
 }
 
 pub(crate) fn hint(number: u32) -> Hint {
-    Hint { job: JobId::of_parts(&["film"]), task: TaskId::new(TaskKind::Encode, number) }
+    Hint { job: JobId::of_parts(&["film"]), task: TaskId::new(TaskKind::Encode, number), trace: None }
 }
 
 /// Publishes as an outbox does: until it is confirmed.

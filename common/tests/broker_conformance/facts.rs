@@ -150,6 +150,7 @@ pub(crate) async fn an_event_published_twice_comes_twice_under_one_id(ground: Gr
         id: "film:completed".to_owned(),
         key: "job.completed.default".to_owned(),
         body: br#"{"specversion":"1.0"}"#.as_slice().into(),
+        trace: None,
     };
     for _ in 0..2 {
         ground.broker.publish_event(&event).await.unwrap();

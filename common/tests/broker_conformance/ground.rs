@@ -117,7 +117,7 @@ impl Customer<'_> {
             Self::Memory(events) => events.recv().await.unwrap(),
             Self::Amqp { raw, queue } => loop {
                 if let Some(got) = raw.take(queue).await {
-                    return Event { id: got.id, key: got.key, body: got.body.into() };
+                    return Event { id: got.id, key: got.key, body: got.body.into(), trace: None };
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;
             },
@@ -132,5 +132,5 @@ impl Closing {
 }
 
 pub(crate) fn hint(number: u32) -> Hint {
-    Hint { job: JobId::of_parts(&["film"]), task: TaskId::new(TaskKind::Encode, number) }
+    Hint { job: JobId::of_parts(&["film"]), task: TaskId::new(TaskKind::Encode, number), trace: None }
 }

@@ -1,9 +1,10 @@
 //! Completing: the outputs stand at their final keys, the world is told, what was half-made is removed.
 
 use framefleet_model::id::TaskId;
-use framefleet_model::job::{Cancelled, Closing, Completed, Failed, Job, JobState, Merging, Publishing, Tally};
+use framefleet_model::job::{Cancelled, Closing, Completed, Failed, Job, JobState, Merging, Publishing};
 use framefleet_model::ledger::OutputProof;
 use framefleet_model::plan::{OutputPlan, Plan};
+use framefleet_model::tally::Tally;
 use framefleet_model::time::StoreTime;
 
 use crate::flow::dispatching::order;

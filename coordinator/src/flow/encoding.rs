@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::{Digest, TaskId, TaskKind};
-use framefleet_model::job::{Encoding, Headers, Job, JobState, Merging, Tallied, Tally};
+use framefleet_model::job::{Encoding, Headers, Job, JobState, Merging};
 use framefleet_model::ledger::SegmentProof;
+use framefleet_model::tally::{Tallied, Tally};
 use framefleet_model::time::StoreTime;
 
 use crate::flow::dispatching::order;

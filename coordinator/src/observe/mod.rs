@@ -1,23 +1,29 @@
 //! What happens at run time, as typed events: each writes its line of log and counts itself, in one place.
 
 mod ends;
+mod traced;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use framefleet_common::ports::broker::BrokerError;
+use framefleet_common::board::Grant;
+use framefleet_common::ports::broker::{BrokerError, Event, Hint};
 use framefleet_common::ports::rows::TaskRef;
 use framefleet_common::ports::store::StoreError;
 use framefleet_common::process::metrics::{self, Counters, Gauges};
-use framefleet_model::board::Lease;
+use framefleet_common::process::traces::{Traces, When};
+use framefleet_common::spans;
+use framefleet_model::board::{Claimant, Lease};
 use framefleet_model::fault::{Fault, Whose};
 use framefleet_model::id::{JobId, TaskId};
 use framefleet_model::job::{IndexStep, Job, JobState};
 use framefleet_model::step::life::{StepRow, Tried};
+use framefleet_model::trace::{JobTrace, TraceContext};
 use prometheus::{IntCounter, IntGauge, Registry};
 use tracing::{debug, error, info, warn};
 
 use self::ends::Ends;
 use crate::flow::{Decision, Effect};
+use crate::inbox::Asker;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Observer {
@@ -36,6 +42,8 @@ pub(crate) struct Observer {
     backlog: Backlog,
     ends: Ends,
     rounds: Gauges,
+    /// Where the spans of jobs go.
+    pub(crate) traces: Traces,
 }
 
 /// What waits, and what is given out of it.
@@ -146,6 +154,7 @@ impl Observer {
                 ("framefleet_round_timestamp_seconds", "When a loop last went round whole, in seconds since 1970."),
                 ("loop", &LOOPS),
             ),
+            traces: Traces::default(),
         }
     }
 
@@ -155,8 +164,14 @@ impl Observer {
         self.rounds.set(name, i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
     }
 
+    /// A job's place in a trace.
+    pub(crate) fn place(&self, job: (&JobId, u32), asked: &Asker) -> Option<JobTrace> {
+        traced::place(&self.traces, job, asked)
+    }
+
     /// Somebody is told that it will be seen to.
-    pub(crate) fn accepted(&self, job: &Job) {
+    pub(crate) fn accepted(&self, job: &Job, (asked, now_ms): (&Asker, i64)) {
+        traced::heard(&self.traces, job, (asked, now_ms));
         let (id, generation, tenant) = (&job.id, job.generation, &job.terms.tenant);
         info!(job = %id, generation, %tenant, source_bytes = job.source.size, "job accepted");
     }
@@ -173,6 +188,7 @@ impl Observer {
         }
         self.jobs.add(to, 1);
         self.ends.count(decision);
+        traced::ended(&self.traces, &decision.job);
         match &decision.job.state {
             JobState::Failed(end) => match end.fault.kind.whose() {
                 Whose::Input | Whose::Destination => info!(%job, from, fault = %end.fault, "job failed"),
@@ -195,13 +211,16 @@ impl Observer {
     }
 
     /// What a coordinator does for a job between two commits, such as its plan.
-    pub(crate) fn performed(&self, job: &JobId, effect: Effect, took: Duration) {
-        info!(%job, effect = effect.name(), took_ms = millis(took), "effect done");
+    pub(crate) fn performed(&self, job: &Job, effect: Effect, when: When) {
+        info!(job = %job.id, effect = effect.name(), took_ms = millis(when.took), "effect done");
+        traced::performed(&self.traces, job, (effect, when));
     }
 
     /// An event of the job is confirmed by the broker.
-    pub(crate) fn published(&self, event: &str, key: &str) {
-        info!(event, key, "event published");
+    pub(crate) fn published(&self, event: &Event, under: Option<TraceContext>, when: When) {
+        let Event { id, key, .. } = event;
+        info!(event = id, key, "event published");
+        traced::sent(&self.traces, (event, under), when);
     }
 
     pub(crate) fn postponed(&self, job: &JobId, effect: Effect, why: &str) {
@@ -217,6 +236,24 @@ impl Observer {
     pub(crate) fn broker_away(&self, error: &BrokerError) {
         self.broker_errors.inc();
         warn!(%error, "broker did not confirm");
+    }
+
+    /// A hint is confirmed by the broker.
+    pub(crate) fn told_of_task(&self, hint: &Hint, (class, under): (&str, Option<&JobTrace>), when: When) {
+        self.hinted("given");
+        traced::hinted(&self.traces, hint, ((class, under), when));
+    }
+
+    /// A merge as its job's trace tells of it.
+    pub(crate) fn merged(
+        &self,
+        (grant, claimant): (&Grant, &Claimant),
+        (outcome, fault): (&str, Option<String>),
+        when: When,
+    ) {
+        if let Some(span) = spans::attempted(grant, claimant, (outcome, when)) {
+            self.traces.emit(span.failed(fault));
+        }
     }
 
     /// Nothing was heard of an attempt for as long as it is waited for.

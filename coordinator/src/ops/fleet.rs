@@ -11,11 +11,12 @@ use framefleet_common::ports::txn::Txn;
 use framefleet_common::roster::{self, Roster};
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::{Digest, JobId, TaskId};
-use framefleet_model::job::{Job, JobState, Report, Tally};
+use framefleet_model::job::{Job, JobState, Report};
 use framefleet_model::key::ObjectKey;
 use framefleet_model::ledger::Ledger;
 use framefleet_model::pipeline::Request;
 use framefleet_model::plan::Plan;
+use framefleet_model::tally::Tally;
 use framefleet_model::time::{MediaTime, StoreTime};
 use tokio::sync::Mutex;
 

@@ -12,12 +12,16 @@
 
 /// What programs ask coordinators and probes.
 pub mod client;
+/// Who takes traces.
+pub mod collector;
 /// The machine's means against a process: a small disk, little memory, a line that is cut.
 pub mod confined;
 /// The processes of a fleet and its folders.
 pub mod fleet;
 /// What is asked of a fleet, and what must come of it.
 pub mod jobs;
+/// What lies in queues.
+pub mod post;
 /// One process.
 pub mod role;
 /// One process with everything.
@@ -27,7 +31,6 @@ pub mod servers;
 /// What must hold when all is over.
 pub mod settled;
 
-mod post;
 #[path = "../../../common/tests/servers/rabbit.rs"]
 mod rabbit;
 #[path = "../../../common/tests/servers/redis.rs"]

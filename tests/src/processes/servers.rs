@@ -1,6 +1,6 @@
 //! The services behind a fleet. They know nothing of framefleet but its prefix.
 
-use super::post;
+use super::post::{self, Taken};
 use super::rabbit::Rabbit;
 use super::redis::RedisServer;
 use super::relay::Relay;
@@ -69,7 +69,17 @@ impl Servers {
 
     /// Takes everything that lies in a queue: ids and bodies.
     pub fn take(&self, queue: &str) -> Vec<(String, String)> {
+        self.taken(queue).into_iter().map(|taken| (taken.id, taken.body)).collect()
+    }
+
+    /// The same, with where their senders were.
+    pub fn taken(&self, queue: &str) -> Vec<Taken> {
         post::take(&self.rabbit.url(), queue)
+    }
+
+    /// Publishes a message to an exchange with a key, of somebody who is at this place in a trace.
+    pub fn tell(&self, to: (&str, &str), message: (&str, &[u8])) {
+        post::put(&self.rabbit.url(), to, message);
     }
 
     /// From now on the server takes no messages, or takes them again.

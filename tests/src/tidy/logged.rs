@@ -61,8 +61,7 @@ fn product(tree: &Tree) -> impl Iterator<Item = &File> {
 fn target(file: &File) -> String {
     let (package, module) = file.path.split_once("/src/").expect("it is below src");
     let module = module.trim_end_matches(".rs").trim_end_matches("/mod").replace('/', "::");
-    let package = if package == "cli" { "framefleet".to_owned() } else { format!("framefleet_{package}") };
-    format!("{package}::{module}")
+    format!("framefleet_{package}::{module}")
 }
 
 /// The level and the words of each call of a macro that logs.

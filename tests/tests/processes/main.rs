@@ -12,4 +12,5 @@ mod room;
 mod same;
 mod services;
 mod silent;
+mod traces;
 mod turns;

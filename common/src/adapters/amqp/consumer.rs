@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use bytes::Bytes;
 use framefleet_model::id::Digest;
+use framefleet_model::trace::TraceContext;
 use futures::StreamExt as _;
 use lapin::message::Delivery as Message;
 use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, BasicRejectOptions};
@@ -25,9 +26,10 @@ use tokio::sync::Mutex;
 
 use super::connection::{Link, STEP, Session, away, within};
 use super::observe::{self, Refused};
+use super::publisher::TRACEPARENT;
 use super::topology::Names;
 use crate::ports::broker::{
-    Arrival, BrokerError, DeadLetter, DeadLetters, Delivery, Hints, Posted, Receipt, Told, Uploads,
+    Arrival, BrokerError, DeadLetter, DeadLetters, Delivery, Hint, Hints, Posted, Receipt, Told, Uploads,
 };
 use crate::ports::wire;
 
@@ -101,6 +103,7 @@ impl Hints for Slot {
             match wire::read(&message.data) {
                 Ok(hint) => {
                     let arrival = arrival(&message);
+                    let hint = Hint { trace: trace(&message), ..hint };
                     return Ok(Delivery { hint, arrival, receipt: Box::new(Hold::new(&self.0.seat, message.acker)) });
                 }
                 Err(why) => {
@@ -127,9 +130,9 @@ impl Postbox {
 impl Uploads for Postbox {
     async fn next(&mut self) -> Result<Posted, BrokerError> {
         let message = self.0.next().await?;
-        let id = id_of(&message);
+        let (id, trace) = (id_of(&message), trace(&message));
         let receipt = Box::new(Hold::new(&self.0.seat, message.acker));
-        let told = Told { queue: self.0.queue.clone(), id, body: Bytes::from(message.data) };
+        let told = Told { queue: self.0.queue.clone(), id, body: Bytes::from(message.data), trace };
         Ok(Posted { told, receipt })
     }
 
@@ -342,6 +345,15 @@ fn death(message: &Message, names: &Names) -> (String, String) {
     let ours = reason == "rejected" && queue.starts_with(&names.of("tasks."));
     let unreadable = if ours { wire::read(&message.data).err() } else { None };
     (queue, unreadable.map_or(reason, |why| why.name().to_owned()))
+}
+
+/// What is no `traceparent` is nobody's place.
+fn trace(message: &Message) -> Option<TraceContext> {
+    match header(message, TRACEPARENT)? {
+        AMQPValue::LongString(text) => std::str::from_utf8(text.as_bytes()).ok()?.parse().ok(),
+        AMQPValue::ShortString(text) => text.as_str().parse().ok(),
+        _ => None,
+    }
 }
 
 fn header<'a>(message: &'a Message, name: &str) -> Option<&'a AMQPValue> {

@@ -7,8 +7,9 @@
 use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
+use framefleet_model::trace::TraceContext;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
-use lapin::types::FieldTable;
+use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Confirmation};
 use tokio::sync::Semaphore;
 
@@ -45,6 +46,7 @@ impl Publisher {
     pub(super) async fn hint(&self, class: &Class, hint: &Hint) -> Result<(), BrokerError> {
         let id = format!("{}.{}", hint.job, hint.task);
         let properties = self.properties(&id).with_type("framefleet.hint".into()).with_priority(PRIORITY);
+        let properties = within_trace(properties, hint.trace);
         self.publish(Message {
             exchange: self.names.tasks(),
             key: class.to_string(),
@@ -57,6 +59,7 @@ impl Publisher {
 
     pub(super) async fn event(&self, event: &Event) -> Result<(), BrokerError> {
         let properties = self.properties(&event.id).with_type("framefleet.event".into());
+        let properties = within_trace(properties, event.trace);
         self.publish(Message {
             exchange: self.names.out(),
             key: event.key.clone(),
@@ -132,6 +135,16 @@ impl Publisher {
         let queue = within(&*self.link.clock, STEP, asked).await;
         queue.and_then(Result::ok).map_or(0, |queue| queue.message_count() as usize)
     }
+}
+
+/// As W3C calls it, and as others look for it.
+pub(super) const TRACEPARENT: &str = "traceparent";
+
+fn within_trace(properties: BasicProperties, trace: Option<TraceContext>) -> BasicProperties {
+    let Some(trace) = trace else { return properties };
+    let mut headers = FieldTable::default();
+    headers.insert(TRACEPARENT.into(), AMQPValue::LongString(trace.to_string().into()));
+    properties.with_headers(headers)
 }
 
 impl Session {

@@ -179,7 +179,7 @@ impl Uploads for Postbox {
     async fn next(&mut self) -> Result<Posted, BrokerError> {
         let (taken, _) = self.0.next().await;
         let body = taken.message.clone().expect("not yet acknowledged");
-        let told = Told { queue: UPLOADS.to_owned(), id: Digest::of(&body).to_string(), body };
+        let told = Told { queue: UPLOADS.to_owned(), id: Digest::of(&body).to_string(), body, trace: None };
         Ok(Posted { told, receipt: Box::new(taken) })
     }
 

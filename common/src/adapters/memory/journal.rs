@@ -85,7 +85,7 @@ mod tests {
 
     fn event(id: &str) -> Event {
         let body = format!("{{\"id\":\"{id}\"}}").into();
-        Event { id: id.to_owned(), key: "job.completed.default".to_owned(), body }
+        Event { id: id.to_owned(), key: "job.completed.default".to_owned(), body, trace: None }
     }
 
     #[tokio::test]

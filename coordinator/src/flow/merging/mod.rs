@@ -5,7 +5,8 @@ pub mod proof;
 
 use framefleet_model::fault::Fault;
 use framefleet_model::id::{Digest, TaskId};
-use framefleet_model::job::{Job, JobState, Publishing, Tallied};
+use framefleet_model::job::{Job, JobState, Publishing};
+use framefleet_model::tally::Tallied;
 use framefleet_model::time::StoreTime;
 
 use crate::flow::{Rejected, Step, failing, out_of_place};

@@ -4,8 +4,9 @@ use framefleet_model::board::Task;
 use framefleet_model::cost;
 use framefleet_model::fault::Fault;
 use framefleet_model::id::{TaskId, TaskKind};
-use framefleet_model::job::{Encoding, Headers, IndexStep, Job, JobState, Tally};
+use framefleet_model::job::{Encoding, Headers, IndexStep, Job, JobState};
 use framefleet_model::plan::{Plan, VideoRendition};
+use framefleet_model::tally::Tally;
 use framefleet_model::task;
 use framefleet_model::time::{MediaTime, StoreTime};
 

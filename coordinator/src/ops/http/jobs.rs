@@ -18,7 +18,7 @@ use super::asked::{Asked, JSON, JobInPath, Whole, YAML, cursor, cursor_text, lim
 use super::guard::Asking;
 use super::problem::{Trouble, missing, refused};
 use super::{Shared, Wish};
-use crate::inbox::Submission;
+use crate::inbox::{Asker, Submission};
 use crate::ops::wire::{JobJson, ListJson, SubmittedJson, ViewJson};
 use crate::ops::{Created, JobView, Listed, Page};
 
@@ -115,10 +115,16 @@ async fn submit(
     }
     let Wish { mut submission, tenant } = (shared.api.read)(&body.of(&[JSON, YAML])?)?;
     submission.terms.tenant = caller.tenant_for(tenant)?;
-    let (id, submitted) = shared.api.ops.submit(&Submission { key, ..submission }).await?;
+    let (id, submitted) = shared.api.ops.submit(&Submission { key, asked: asker(&headers), ..submission }).await?;
     let location = format!("/v1/jobs/{id}");
     let answer = Json(SubmittedJson::new(id.to_string(), submitted));
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], answer).into_response())
+}
+
+/// Where the caller says they are in a trace; what is no `traceparent` says nothing.
+fn asker(headers: &HeaderMap) -> Asker {
+    let trace = headers.get("traceparent").and_then(|text| text.to_str().ok()?.parse().ok());
+    trace.map_or(Asker::Unsaid, Asker::Within)
 }
 
 /// List jobs, the youngest first
