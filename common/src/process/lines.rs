@@ -12,7 +12,7 @@ use std::io::{self, Write as _};
 
 use serde_json::Number;
 use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
+use tracing::span::{Attributes, Id};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Writer;
@@ -20,7 +20,7 @@ use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
-/// The target of spans whose fields stand on each line within them. Those of libraries do not: nobody knows their names.
+/// The target of spans whose fields stand on each line within them, as they are when a span begins. Those of libraries do not: nobody knows their names.
 pub const SPANS: &str = "framefleet";
 /// What the library calls the text of an event.
 const MESSAGE: &str = "message";
@@ -65,13 +65,6 @@ where
         let mut fields = Fields::default();
         attributes.record(&mut fields);
         span.extensions_mut().insert(fields);
-    }
-
-    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
-        let Some(span) = context.span(id) else { return };
-        if let Some(fields) = span.extensions_mut().get_mut::<Fields>() {
-            values.record(fields);
-        }
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {

@@ -141,10 +141,9 @@ mod tests {
         let lines = Lines::default();
         let writer = lines.clone();
         tracing::subscriber::with_default(telemetry.subscriber(move || writer.clone()).unwrap(), || {
-            let job = tracing::error_span!(target: lines::SPANS, "job", job = "j1", segment = tracing::field::Empty);
-            let theirs = tracing::error_span!("theirs", path = "/");
-            let _within = (job.clone().entered(), theirs.entered());
-            job.record("segment", 7_u64);
+            let job = tracing::error_span!(target: lines::SPANS, "job", job = "j1", segment = 7_u64);
+            let _within_job = job.entered();
+            let _within_theirs = tracing::error_span!("theirs", path = "/").entered();
             let attempt = tracing::error_span!(target: lines::SPANS, "attempt", job = "j1", attempt = "a1");
             let _within = attempt.entered();
             tracing::warn!(job = %"j1", attempt = "a2", why = %"two\nlines", "lost \u{1b}[31m");
