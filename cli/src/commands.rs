@@ -38,7 +38,8 @@ pub fn run(command: Command) -> ExitCode {
             role(loaded, &args.configured, move |config, pulse| Box::pin(serve::run((config, asked), pulse)))
         })),
         Command::Coordinator(args) => {
-            exit::code_of(role(loaded(args.told()), &args.configured, |config, _| Box::pin(coordinator::run(config))))
+            let loaded = args.told().and_then(|told| config::load_coordinator(&told));
+            exit::code_of(role(loaded, &args.configured, |config, _| Box::pin(coordinator::run(config))))
         }
         Command::Worker(args) => exit::code_of(role(loaded(args.told()), &args.configured, worker_role)),
         Command::Bridge(args) => {
@@ -46,7 +47,8 @@ pub fn run(command: Command) -> ExitCode {
             exit::code_of(role(loaded, &args.configured, |config, _| Box::pin(bridge::run(config))))
         }
         Command::Sweep(args) => exit::code_of(sweep::asked(&args).and_then(|asked| {
-            role(loaded(args.told()), &args.configured, move |config, _| Box::pin(sweep::run(config, asked)))
+            let loaded = args.told().and_then(|told| config::load_coordinator(&told));
+            role(loaded, &args.configured, move |config, _| Box::pin(sweep::run(config, asked)))
         })),
         Command::Recover(args) => exit::code_of(role(loaded(args.told()), &args.configured, |config, _| {
             Box::pin(coordinator::recover(config))

@@ -9,7 +9,7 @@ use std::time::Duration;
 use framefleet_bridge::bridge::Signature;
 use framefleet_cli::config::keys::SECTIONS;
 use framefleet_cli::config::{
-    self, Addressing, Config, Credentials, Endpoint, Flag, StoreServer, Told, Topology, manual,
+    self, Addressing, Config, CoordinatorRole, Credentials, Endpoint, Flag, StoreServer, Told, Topology, manual,
 };
 use framefleet_model::trace::Share;
 use tempfile::TempDir;
@@ -54,13 +54,18 @@ impl Scene {
 
     #[track_caller]
     fn config(&self) -> Config {
-        config::load(&self.told).unwrap().config
+        self.role().config
+    }
+
+    #[track_caller]
+    fn role(&self) -> CoordinatorRole {
+        config::load_coordinator(&self.told).unwrap().config
     }
 
     /// The refusal, in which `DIR` stands for the folder.
     #[track_caller]
     fn refusal(&self) -> String {
-        let fault = config::load(&self.told).unwrap_err();
+        let fault = config::load_coordinator(&self.told).unwrap_err();
         assert_eq!(fault.kind.exit_code(), 64);
         fault.message.replace(self.folder.path().to_str().unwrap(), "DIR")
     }
@@ -217,10 +222,10 @@ fn with_tokens_the_api_may_be_elsewhere_and_a_wrong_file_is_refused() {
         .with("tokens", &format!("ci scopes=read sha256={hash}\n"));
     let file = scene.folder.path().join("tokens").display().to_string();
     let scene = scene.environment("FRAMEFLEET__API__TOKENS_FILE", &file);
-    let config = scene.config();
-    assert_eq!(config.coordinator.listen, "0.0.0.0:80".parse().unwrap());
-    assert!(config.api.tokens.is_some());
-    assert!(!format!("{config:?}").contains(&hash), "{config:?}");
+    let role = scene.role();
+    assert_eq!(role.config.coordinator.listen, "0.0.0.0:80".parse().unwrap());
+    assert!(role.api.tokens.is_some());
+    assert!(!format!("{role:?}").contains(&hash), "{role:?}");
     let scene = scene.with("tokens", "ci scopes=read fft_0123456789\n");
     let told = scene.refusal();
     assert!(told.contains("line 1 has a word") && !told.contains("fft_"), "{told}");
@@ -339,7 +344,7 @@ fn a_bridge_needs_a_broker_and_queues_and_nothing_else() {
     assert!(!format!("{:?}", loaded.config).contains("hunter2"));
     assert!(loaded.effective.contains("[[bridge.queues]]\nname = \"films\""), "{}", loaded.effective);
     assert!(!loaded.effective.contains("hunter2"), "{}", loaded.effective);
-    let missing = config::load(&scene.told).unwrap_err().message;
+    let missing = config::load_coordinator(&scene.told).unwrap_err().message;
     assert!(missing.starts_with("store.url is not set"), "{missing}");
 }
 
@@ -408,7 +413,7 @@ fn queues_are_refused_by_key() {
 #[test]
 fn a_file_that_cannot_be_read_is_named_and_never_quoted() {
     let gone = Told { file: Some("/gone.toml".into()), ..scene("").told };
-    let message = config::load(&gone).unwrap_err().message;
+    let message = config::load_coordinator(&gone).unwrap_err().message;
     assert_eq!(message, "configuration /gone.toml: No such file or directory (os error 2)");
     let message = scene("[store]\nurl = 'redis://:hunter2@x\n").refusal();
     assert!(message.starts_with("configuration DIR/f.toml: TOML parse error at line 2"), "{message}");
@@ -435,9 +440,10 @@ fn the_manual_is_that_of_the_table() {
 #[test]
 fn samples_are_what_they_claim() {
     let told = |name: &str| Told { file: Some(root().join("deploy/config").join(name)), ..scene("").told };
-    let sample = |name: &str| config::load(&told(name)).unwrap().config;
+    let sample = |name: &str| config::load_coordinator(&told(name)).unwrap().config;
     let fleet = sample("framefleet.toml");
-    assert_eq!((fleet.storage.len(), fleet.storage[1].url().as_str()), (2, "oss://films/"));
+    let storage = &fleet.config.storage;
+    assert_eq!((storage.len(), storage[1].url().as_str()), (2, "oss://films/"));
     assert_eq!(config::load_bridge(&told("framefleet.toml")).unwrap().config.bridge.queues.len(), 1);
     let names: Vec<String> = sample("triggers.toml").triggers.iter().map(|trigger| trigger.name.clone()).collect();
     assert_eq!(names, ["films", "live-recordings", "nas"]);

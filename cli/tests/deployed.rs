@@ -9,6 +9,13 @@ use framefleet_cli::config::{self, Told};
 const PLACES: [&str; 2] = ["/etc/framefleet/secrets", "/run/secrets"];
 const HASH: &str = "c7d15fc083526015f30d752592b0d5c55848e393f603c1cdb4a3d44d8cbe365f";
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Coordinator,
+    /// It asks nobody for tokens, and is given none.
+    Worker,
+}
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
@@ -24,14 +31,16 @@ fn content(key: &str, name: &str) -> String {
     }
 }
 
-/// The text with its secrets in the folder, and those written there.
-fn with_secrets(text: &str, folder: &Path) -> String {
+/// The text with its secrets in the folder, and those written there that are mounted for the role.
+fn with_secrets(text: &str, folder: &Path, role: Role) -> String {
     let lines = text.lines().map(|line| {
         let Some((key, value)) = line.split_once(" = ") else { return line.to_owned() };
         let path = value.trim_matches('"');
         let Some(place) = PLACES.iter().find(|place| path.starts_with(**place)) else { return line.to_owned() };
         let name = path[place.len() + 1..].replace('/', "-");
-        std::fs::write(folder.join(&name), content(key, &name)).unwrap();
+        if role == Role::Coordinator || key != "tokens_file" {
+            std::fs::write(folder.join(&name), content(key, &name)).unwrap();
+        }
         format!("{key} = {:?}", folder.join(&name))
     });
     lines.collect::<Vec<_>>().join("\n")
@@ -49,16 +58,24 @@ fn what_is_mounted_is_taken() {
     for name in mounted {
         let folder = tempfile::tempdir().unwrap();
         let text = std::fs::read_to_string(root().join(name)).unwrap();
-        let file = folder.path().join("framefleet.toml");
-        std::fs::write(&file, with_secrets(&text, folder.path())).unwrap();
-        let system = folder.path().join("none.toml");
-        let told = Told { system, file: Some(file), environment: Vec::new(), flags: Vec::new() };
-        let loaded = config::load(&told).unwrap_or_else(|fault| panic!("{name}: {fault}")).config;
-        assert_eq!(loaded.coordinator.listen.to_string(), "0.0.0.0:8080", "{name}");
+        let told = mounted_for(Role::Coordinator, &text, folder.path());
+        let loaded = config::load_coordinator(&told).unwrap_or_else(|fault| panic!("{name}: {fault}")).config;
+        assert_eq!(loaded.config.coordinator.listen.to_string(), "0.0.0.0:8080", "{name}");
         if text.contains("[[bridge.queues]]") {
             config::load_bridge(&told).unwrap_or_else(|fault| panic!("{name}: {fault}"));
         }
+        let folder = tempfile::tempdir().unwrap();
+        let told = mounted_for(Role::Worker, &text, folder.path());
+        config::load(&told).unwrap_or_else(|fault| panic!("{name}, for a worker: {fault}"));
+        let refused = config::load_coordinator(&told).unwrap_err();
+        assert!(refused.message.contains("tokens_file"), "{name}: {refused}");
     }
+}
+
+fn mounted_for(role: Role, text: &str, folder: &Path) -> Told {
+    let file = folder.join("framefleet.toml");
+    std::fs::write(&file, with_secrets(text, folder, role)).unwrap();
+    Told { system: folder.join("none.toml"), file: Some(file), environment: Vec::new(), flags: Vec::new() }
 }
 
 #[test]

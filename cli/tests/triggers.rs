@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use framefleet_cli::config::{self, Config, Told};
+use framefleet_cli::config::{self, CoordinatorRole, Told};
 use framefleet_model::event::{UploadKey, UploadKind, WallTime};
 use framefleet_model::pipeline::OnExisting;
 use framefleet_model::plan::SourceFacts;
@@ -34,15 +34,15 @@ fn told(text: &str) -> (TempDir, Told) {
 }
 
 #[track_caller]
-fn config(text: &str) -> Config {
-    config::load(&told(text).1).unwrap().config
+fn config(text: &str) -> CoordinatorRole {
+    config::load_coordinator(&told(text).1).unwrap().config
 }
 
 /// The refusal of this text, which ends with the file's name.
 #[track_caller]
 fn refusal(text: &str) -> String {
     let (folder, told) = told(text);
-    let fault = config::load(&told).unwrap_err();
+    let fault = config::load_coordinator(&told).unwrap_err();
     assert_eq!(fault.kind.exit_code(), 64);
     fault.message.replace(folder.path().to_str().unwrap(), "DIR")
 }
@@ -210,7 +210,7 @@ const STEPS: &str = "steps = [{ webhook = { name = 'studio', events = ['failed']
 #[test]
 fn a_pipelines_steps_come_with_each_job_and_their_targets_are_not_shown() {
     let text = [&PIPELINE.replace("segment_duration = '5s'", STEPS), TRIGGER, TARGETS].concat();
-    let loaded = config::load(&told(&text).1).unwrap();
+    let loaded = config::load_coordinator(&told(&text).1).unwrap();
     let key = UploadKey::new("in/a.mov").unwrap();
     let trigger = &loaded.config.triggers[0];
     let source = SourceFacts { url: trigger.url(&key), size: 1, version: "e".to_owned() };
@@ -250,10 +250,10 @@ fn targets_are_refused_by_key_and_never_quoted() {
 #[test]
 fn what_is_shown_of_it_can_be_a_file_again() {
     let (folder, told) = told(&[PIPELINE, TRIGGER].concat());
-    let loaded = config::load(&told).unwrap();
+    let loaded = config::load_coordinator(&told).unwrap();
     assert!(loaded.effective.contains("video = { crf = 20, fps = 29.97 }"), "{}", loaded.effective);
     let again = folder.path().join("again.toml");
     std::fs::write(&again, &loaded.effective).unwrap();
-    let again = config::load(&Told { file: Some(again), ..told }).unwrap();
+    let again = config::load_coordinator(&Told { file: Some(again), ..told }).unwrap();
     assert_eq!(again.config.triggers, loaded.config.triggers);
 }

@@ -16,8 +16,8 @@ use super::raw::{Raw, RawApi, RawBridge, RawCoordinator, RawLimits, RawTelemetry
 use super::reading::{Reading, text};
 use super::triggers::Places;
 use super::{
-    BridgeConfig, BridgeRole, Config, CoordinatorConfig, LimitsConfig, ScratchBound, ServeRole, WorkerConfig, api,
-    queues, servers, targets, traces, triggers,
+    BridgeConfig, BridgeRole, Config, CoordinatorConfig, CoordinatorRole, LimitsConfig, ScratchBound, ServeRole,
+    WorkerConfig, api, queues, servers, targets, traces, triggers,
 };
 
 const AUTO: &str = "auto";
@@ -36,55 +36,45 @@ const GRACE_MIN: Duration = Duration::from_secs(20);
 const BEATS_IN_A_LEASE: u32 = 3;
 
 pub(super) fn config(merged: &Merged) -> Result<Config, Fault> {
-    let raw = merged.raw()?;
     let reading = Reading { merged };
-    let targets = targets::of(&reading, &raw)?;
-    let Raw {
-        store,
-        broker,
-        work,
-        storage,
-        pipelines,
-        triggers,
-        coordinator,
-        api,
-        worker,
-        bridge,
-        telemetry,
-        limits,
-        ..
-    } = raw;
+    let raw = merged.raw()?;
+    let way_out = targets::way_out(&reading, &raw)?;
+    let Raw { store, broker, work, storage, coordinator, api, worker, telemetry, limits, .. } = raw;
     let (storage, folders) = servers::storage(&reading, &storage)?;
     let limits = limits_of(&reading, &limits)?;
-    let config = Config {
+    Ok(Config {
         store: servers::store(&reading, &store)?,
         broker: servers::broker(&reading, &broker)?,
         work: servers::work(&reading, &work, &storage)?,
         storage,
         folders,
-        triggers: Arc::default(),
-        rules: Arc::default(),
-        targets,
+        way_out,
         coordinator: coordinator_of(&reading, &coordinator, (&limits, &api))?,
-        api: api::api(&reading, &api)?,
         worker: worker_of(&reading, &worker)?,
-        bridge: bridge_of(&reading, &bridge)?,
         telemetry: telemetry_of(&reading, &telemetry)?,
         traces: traces::of(&reading, &telemetry)?,
         limits,
-    };
-    let names = config.targets.names();
+    })
+}
+
+pub(super) fn coordinator_role(merged: &Merged) -> Result<CoordinatorRole, Fault> {
+    let config = config(merged)?;
+    let raw = merged.raw()?;
+    let reading = Reading { merged };
+    let targets = targets::of(&reading, &raw)?;
+    let names = targets.names();
     let places = Places { work: &config.work, storage: &config.storage, folders: &config.folders, names: &names };
-    let triggers = triggers::of(&reading, (&pipelines, &triggers), places)?;
+    let triggers = triggers::of(&reading, (&raw.pipelines, &raw.triggers), places)?;
     let rules = Arc::new(Rules::of(merged, &triggers, places));
-    Ok(Config { triggers: triggers.into(), rules, ..config })
+    let api = api::api(&reading, &raw.api)?;
+    Ok(CoordinatorRole { triggers: triggers.into(), rules, targets, api, config })
 }
 
 /// `work` is where the process keeps its work objects.
 pub(super) fn serve_role(merged: &Merged, work: &str) -> Result<ServeRole, Fault> {
     let raw = merged.raw()?;
     let reading = Reading { merged };
-    let targets = targets::of(&reading, &raw)?;
+    let (targets, way_out) = (targets::of(&reading, &raw)?, targets::way_out(&reading, &raw)?);
     let Raw { storage, pipelines, triggers, coordinator, api, worker, telemetry, limits, .. } = raw;
     let (storage, mut folders) = servers::storage(&reading, &storage)?;
     let limits = limits_of(&reading, &limits)?;
@@ -102,6 +92,7 @@ pub(super) fn serve_role(merged: &Merged, work: &str) -> Result<ServeRole, Fault
     let triggers = triggers::of(&reading, (&pipelines, &triggers), places)?;
     let rules = Arc::new(Rules::of(merged, &triggers, places));
     Ok(ServeRole {
+        way_out,
         triggers: triggers.into(),
         rules,
         targets,

@@ -53,8 +53,9 @@ use layers::Merged;
 pub use layers::{Flag, Told};
 use pipelines::Rules;
 use secret::{Secret, ServerUrl};
-use targets::TargetsConfig;
+use targets::{TargetsConfig, WayOut};
 
+/// What a worker needs: store, broker, storages. It speaks to nobody else, so no secret of others is read for it.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub store: StoreConfig,
@@ -64,19 +65,25 @@ pub struct Config {
     pub storage: Vec<StorageConfig>,
     /// Folders, as `file:///…`, below which films may lie and outputs may go.
     pub folders: Vec<String>,
+    pub way_out: WayOut,
+    pub coordinator: CoordinatorConfig,
+    pub worker: WorkerConfig,
+    pub telemetry: Telemetry,
+    /// Where traces go, if anywhere.
+    pub traces: Option<TracesConfig>,
+    pub limits: LimitsConfig,
+}
+
+/// What a coordinator needs beside it.
+#[derive(Clone, Debug)]
+pub struct CoordinatorRole {
+    pub config: Config,
     /// Those that may stand beside one another.
     pub triggers: Arc<[Trigger]>,
     /// The same as they are written, with their pipelines.
     pub rules: Arc<Rules>,
     pub targets: TargetsConfig,
-    pub coordinator: CoordinatorConfig,
     pub api: ApiSettings,
-    pub worker: WorkerConfig,
-    pub bridge: BridgeConfig,
-    pub telemetry: Telemetry,
-    /// Where traces go, if anywhere.
-    pub traces: Option<TracesConfig>,
-    pub limits: LimitsConfig,
 }
 
 /// What one process with everything needs: its store, its broker and its work objects are its own.
@@ -85,6 +92,7 @@ pub struct ServeRole {
     pub storage: Vec<StorageConfig>,
     /// All of this machine's where no storage is set up.
     pub folders: Vec<String>,
+    pub way_out: WayOut,
     pub triggers: Arc<[Trigger]>,
     pub rules: Arc<Rules>,
     pub targets: TargetsConfig,
@@ -263,6 +271,12 @@ impl Logged for Config {
     }
 }
 
+impl Logged for CoordinatorRole {
+    fn telemetry(&self) -> &Telemetry {
+        &self.config.telemetry
+    }
+}
+
 impl Logged for ServeRole {
     fn telemetry(&self) -> &Telemetry {
         &self.telemetry
@@ -321,11 +335,20 @@ pub struct Loaded<C> {
     pub effective: String,
 }
 
-/// For the roles that have store, broker and storages.
+/// For a worker, and whoever needs store, broker and storages alone.
 pub fn load(told: &Told) -> Result<Loaded<Config>, Fault> {
     let merged = Merged::of(told)?;
     let config = checked::config(&merged)?;
     let here = Here { coordinator: &config.coordinator, worker: &config.worker };
+    let effective = effective::text(&merged, &|path, text| here.meaning(path, text));
+    Ok(Loaded { config, effective })
+}
+
+/// For a coordinator.
+pub fn load_coordinator(told: &Told) -> Result<Loaded<CoordinatorRole>, Fault> {
+    let merged = Merged::of(told)?;
+    let config = checked::coordinator_role(&merged)?;
+    let here = Here { coordinator: &config.config.coordinator, worker: &config.config.worker };
     let effective = effective::text(&merged, &|path, text| here.meaning(path, text));
     Ok(Loaded { config, effective })
 }

@@ -27,7 +27,6 @@ pub struct TargetsConfig {
     pub databases: Vec<DatabaseConfig>,
     pub cdns: Vec<CdnConfig>,
     pub patience: Patience,
-    pub way_out: WayOut,
 }
 
 /// To hosts that others name.
@@ -83,7 +82,6 @@ pub(super) fn of(reading: &Reading<'_>, raw: &Raw) -> Result<TargetsConfig, Faul
         databases: each(&raw.databases, |at, raw| database(reading, at, raw))?,
         cdns: each(&raw.cdns, |at, raw| cdn(reading, at, raw))?,
         patience: patience(reading, &raw.steps)?,
-        way_out: way_out(reading, raw)?,
     };
     once(reading, "webhooks", targets.webhooks.iter().map(|webhook| webhook.name.as_str()))?;
     once(reading, "databases", targets.databases.iter().map(|database| database.name.as_str()))?;

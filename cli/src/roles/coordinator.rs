@@ -18,14 +18,15 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::app;
-use crate::config::Config;
+use crate::config::{Config, CoordinatorRole};
 use crate::figures;
 use crate::render;
 use crate::roles::api;
 use crate::roles::shared::{self, Connecting, StoreCheck, WorkCheck};
 use crate::roles::traces;
 
-pub async fn run(config: Config) -> Result<(), Fault> {
+pub async fn run(role: CoordinatorRole) -> Result<(), Fault> {
+    let config = &role.config;
     let clock: Arc<dyn Clock> = Arc::new(HostClock::start());
     let drain = Drain::new(clock.clone(), config.coordinator.grace);
     let metrics = Registry::new();
@@ -43,17 +44,18 @@ pub async fn run(config: Config) -> Result<(), Fault> {
     info!(api = %address, ops = %probes.address(), name = config.coordinator.name, "coordinator begins");
     let of = ("coordinator", config.coordinator.name.as_str());
     let (traces, way) = traces::start(config.traces.as_ref(), of, (&clock, &metrics))?;
-    let work = serve(&config, (connecting, clock, metrics), (listener, drain.stop(), traces));
+    let work = serve(&role, (connecting, clock, metrics), (listener, drain.stop(), traces));
     let ended = shared::live(drain, probes, work).await;
     way.close().await;
     ended
 }
 
 async fn serve(
-    config: &Config,
+    role: &CoordinatorRole,
     (connecting, clock, metrics): (Connecting, Arc<dyn Clock>, Registry),
     (listener, stop, traces): (TcpListener, CancellationToken, Traces),
 ) -> Result<(), Fault> {
+    let CoordinatorRole { config, triggers, rules, targets, api } = role;
     let media: Arc<dyn Media> = Arc::new(app::media().await?);
     let classes: Vec<Class> = config.classes();
     let connected = connecting.connect(config, (clock.clone(), classes.clone()), &stop).await?;
@@ -68,14 +70,14 @@ async fn serve(
         lease: config.limits.lease,
         keep_attempts: config.limits.keep_attempts,
         keep_jobs: config.limits.keep_jobs,
-        triggers: config.triggers.clone(),
+        triggers: triggers.clone(),
         pace: config.coordinator.pace,
-        steps: shared::stepping_of(&config.targets, &clock)?,
+        steps: shared::stepping_of(targets, &config.way_out, &clock)?,
         metrics: metrics.clone(),
     };
     let coordinator = Coordinator::new(shared::timed(&services.fleet, &metrics), media, settings).traced(traces);
     coordinator.clear_scratch().await;
-    let served = api::serve((&coordinator, &config.rules), (&config.api, &metrics), (listener, &stop));
+    let served = api::serve((&coordinator, rules), (api, &metrics), (listener, &stop));
     let (served, ()) = tokio::join!(served, coordinator.run(stop.clone()));
     drop(coordinator);
     served

@@ -120,7 +120,7 @@ impl Connecting {
         (clock, classes): (Arc<dyn Clock>, Vec<Class>),
         stop: &CancellationToken,
     ) -> Result<Option<Services>, Fault> {
-        let (storages, work) = storages_of((&config.storage, &config.folders), &config.targets.way_out, &config.work)?;
+        let (storages, work) = storages_of((&config.storage, &config.folders), &config.way_out, &config.work)?;
         let Some(store) = self.store(config, &clock, stop).await? else { return Ok(None) };
         let broker = AmqpBroker::start(&broker_of(&config.broker, classes), clock.clone());
         let broker = Arc::new(broker.map_err(|e| Fault::new(FaultKind::Settings, e.to_string()))?);
@@ -253,7 +253,7 @@ pub async fn another_store(config: &Config, clock: Arc<dyn Clock>) -> Result<Red
 
 /// The store and the storages alone.
 pub async fn without_broker(config: &Config, clock: Arc<dyn Clock>) -> Result<Fleet, Fault> {
-    let (storages, work) = storages_of((&config.storage, &config.folders), &config.targets.way_out, &config.work)?;
+    let (storages, work) = storages_of((&config.storage, &config.folders), &config.way_out, &config.work)?;
     let store = Arc::new(another_store(config, clock.clone()).await?);
     let mint: Mint = Arc::new(|| Nonce::from_bytes(rand::random()));
     Ok(Fleet { store, broker: Arc::new(MemoryBroker::default()), clock, storages, work, mint })
@@ -354,8 +354,8 @@ pub fn credentials_of(credentials: &Credentials) -> Option<storages::Credentials
 }
 
 /// What steps speak to, as the configuration says.
-pub fn stepping_of(config: &TargetsConfig, clock: &Arc<dyn Clock>) -> Result<Stepping, Fault> {
-    let egress = Egress::new(config.way_out.allow.clone());
+pub fn stepping_of(config: &TargetsConfig, way_out: &WayOut, clock: &Arc<dyn Clock>) -> Result<Stepping, Fault> {
+    let egress = Egress::new(way_out.allow.clone());
     let mut targets = Targets::default();
     for WebhookConfig { name, url, keys, timeout } in &config.webhooks {
         let url =

@@ -8,7 +8,7 @@ use framefleet_model::event::WallTime;
 use framefleet_model::fault::Fault;
 
 use crate::args::roles::SweepArgs;
-use crate::config::Config;
+use crate::config::CoordinatorRole;
 use crate::render;
 use crate::roles::shared;
 use crate::settings::refused;
@@ -31,9 +31,9 @@ pub fn asked(args: &SweepArgs) -> Result<Asked, Fault> {
 }
 
 /// A fleet may be at work beside it.
-pub async fn run(config: Config, asked: Asked) -> Result<(), Fault> {
-    let fleet = shared::without_broker(&config, Arc::new(HostClock::start())).await?;
-    let sweep = BucketSweep::new(&fleet, config.triggers, config.coordinator.pace);
+pub async fn run(role: CoordinatorRole, asked: Asked) -> Result<(), Fault> {
+    let fleet = shared::without_broker(&role.config, Arc::new(HostClock::start())).await?;
+    let sweep = BucketSweep::new(&fleet, role.triggers, role.config.coordinator.pace);
     let Asked { trigger, from, doing } = asked;
     let Survey { objects, bytes, .. } = sweep.survey(&trigger, (from, Doing::Counting)).await?;
     render::write(&format!("{objects} objects of {bytes} bytes have appeared since {from} and have no job\n"))?;
