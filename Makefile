@@ -8,7 +8,7 @@ PROFILE ?= dev
 BUILT = target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/framefleet
 DEMO = target/demo
 
-.PHONY: help setup demo build test test-fleet test-events test-exact test-corpus test-players lint fmt tidy bench bench-fleet
+.PHONY: help setup demo build other-headers test test-fleet test-events test-exact test-corpus test-players lint fmt tidy bench bench-fleet
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -28,7 +28,12 @@ build:
 test: setup build ## unit tests, contracts, tidiness, and about 40 cases of exactness
 	FRAMEFLEET_BIN=$(CURDIR)/$(BUILT) cargo nextest run --locked --workspace
 
-test-fleet: setup build ## a fleet of real processes under faults, on servers of its own (root); FULL=1 for all of it
+other-headers: setup
+	@# for the rehearsal of an upgrade: a build whose H.264 cannot be joined with the other's
+	cargo build --locked --profile $(PROFILE) --workspace --bin framefleet --features framefleet/other-headers
+	cp -f $(BUILT) $(BUILT)-other-headers
+
+test-fleet: other-headers build ## a fleet of real processes under faults, on servers of its own (root); FULL=1 for all of it
 	FRAMEFLEET_BIN=$(CURDIR)/$(BUILT) cargo nextest run --locked --workspace --test processes \
 	    --profile $(if $(FULL),fleet-at-length,fleet)
 

@@ -89,7 +89,7 @@ impl Embedded {
             limits,
             // Nobody else could do what this process has no room for: it may try.
             capacity: Need { memory_mib: u32::MAX, scratch_mib: u32::MAX },
-            build: env!("CARGO_PKG_VERSION").to_owned(),
+            build: framefleet_media::doctor::build(),
             metrics: Registry::default(),
             pulse: None,
         };

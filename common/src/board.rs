@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use framefleet_model::board::{
-    self, BeatAnswer, ClaimAnswer, Claimant, Company, Lease, Moved, SettleAnswer, Settled, Sign, Task,
+    self, BeatAnswer, ClaimAnswer, Claimant, Company, Lease, Moved, SettleAnswer, Settled, Sign, Task, TaskState,
 };
 use framefleet_model::fault::Fault;
 use framefleet_model::id::{Digest, Nonce};
@@ -66,6 +66,17 @@ pub enum Settlement {
     Won,
     /// Another attempt was first, or nobody wants it any more: what it made may be deleted.
     Lost,
+}
+
+/// What of a task ran out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expired {
+    /// Its holder said nothing for too long.
+    Lease(Lease),
+    /// Nobody answered its hint.
+    Hint,
+    /// Its pause before the next try: all is as it should be.
+    Pause,
 }
 
 /// What an attempt has to show.
@@ -217,9 +228,13 @@ impl Board {
         Ok(self.see(at).await?.task.map(|(task, _)| task.order))
     }
 
-    /// Does what time alone does to a task, if it is due: the lease that ran out, if one did.
-    pub async fn expire(&self, at: &TaskRef) -> Result<Option<Lease>, StoreError> {
-        Ok(self.shift(at, board::expire).await?.and_then(|task| task.lease().cloned()))
+    /// Does what time alone does to a task, if it is due; says whose time it was.
+    pub async fn expire(&self, at: &TaskRef) -> Result<Option<Expired>, StoreError> {
+        Ok(self.shift(at, board::expire).await?.map(|before| match before.state {
+            TaskState::Claimed(lease) => Expired::Lease(lease),
+            TaskState::Hinted { .. } => Expired::Hint,
+            _ => Expired::Pause,
+        }))
     }
 
     /// Takes the task from a holder that is known to be gone.

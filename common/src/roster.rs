@@ -7,6 +7,7 @@ use framefleet_model::task::Need;
 use framefleet_model::time::StoreTime;
 use serde::{Deserialize, Serialize};
 
+use crate::ports::broker::Class;
 use crate::ports::rows;
 use crate::ports::store::{Commit, Entry, Scan, Store, StoreError};
 use crate::ports::txn::Txn;
@@ -107,6 +108,20 @@ impl Roster {
         rows.collect()
     }
 
+    /// The builds of live workers that take tasks of any of these classes, and how many slots each has for them.
+    pub async fn builds<const N: usize>(&self, classes: [Class; N]) -> Result<BTreeMap<String, usize>, StoreError> {
+        let all = self.all().await?;
+        let taking = all.into_iter().filter(|seen| seen.is_live() && seen.worker.phase == Phase::Working);
+        let mut builds = BTreeMap::new();
+        for WorkerRow { build, slots, .. } in taking.map(|seen| seen.worker) {
+            let slots: u32 = classes.iter().filter_map(|class| slots.get(class.as_str())).sum();
+            if slots > 0 {
+                *builds.entry(build).or_insert(0) += slots as usize;
+            }
+        }
+        Ok(builds)
+    }
+
     /// The slots of live workers by class. Those of workers that drain are no longer there, yet may be at work.
     pub async fn slots(&self) -> Result<BTreeMap<String, Slots>, StoreError> {
         let mut slots: BTreeMap<String, Slots> = BTreeMap::new();
@@ -135,7 +150,7 @@ mod tests {
         let worker = |name: &str, phase| WorkerRow {
             version: WORKER_VERSION,
             name: name.to_owned(),
-            build: "test".to_owned(),
+            build: format!("of {name}"),
             slots: BTreeMap::from([("light".to_owned(), 1), ("standard".to_owned(), 4)]),
             busy: BTreeMap::from([("standard".to_owned(), 3)]),
             phase,
@@ -148,6 +163,9 @@ mod tests {
         let standard = roster.slots().await.unwrap().get("standard").copied();
         assert_eq!(standard, Some(Slots { taking: 4, busy: 6 }));
         assert_eq!(roster.all().await.unwrap().len(), 3);
+        let builds = async |class| roster.builds([class]).await.unwrap().into_iter().collect::<Vec<_>>();
+        assert_eq!(builds(Class::standard()).await, [("of working".to_owned(), 4)]);
+        assert!(builds(Class::long()).await.is_empty());
         clock.advance(Duration::from_secs(3600));
         assert!(roster.slots().await.unwrap().is_empty());
         assert!(roster.all().await.unwrap().is_empty());

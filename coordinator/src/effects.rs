@@ -7,9 +7,11 @@ use bytes::Bytes;
 use framefleet_common::adapters::blob::root::Root;
 use framefleet_common::adapters::blob::storages::Storages;
 use framefleet_common::adapters::blob::{Object, Side};
+use framefleet_common::ports::broker::Class;
 use framefleet_common::ports::clock::Clock;
 use framefleet_common::ports::rows::{self, TaskRef};
 use framefleet_common::ports::store::Store;
+use framefleet_common::roster::Roster;
 use framefleet_model::board::{Settled, Task};
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::{Digest, JobId, TaskId, TaskKind};
@@ -21,9 +23,10 @@ use framefleet_model::pipeline::{Request, SegmentDuration};
 use framefleet_model::plan::{IndexRef, Plan};
 use framefleet_model::task::Outcome;
 
+use crate::flow::encoding::headers::{self, Odd};
 use crate::flow::merging::proof::{Evidence, prove};
 use crate::flow::planning::{Asked, plan, tasks::tasks};
-use crate::flow::{Effect, Finding, Need, Planned, PlannedTask, encoding};
+use crate::flow::{Effect, Finding, Need, Planned, PlannedTask};
 use crate::health::Health;
 use crate::owners::{self, Taken};
 use crate::publish;
@@ -140,12 +143,13 @@ impl Effects {
         Ok(tasks)
     }
 
-    async fn compare(&self, job: &Job) -> Result<Vec<TaskId>, Fault> {
+    async fn compare(&self, job: &Job) -> Result<Vec<Odd>, Fault> {
         let plan = self.plan_of(job).await?;
         let segments = self.segments(job, &plan).await?;
         let numbered = plan.segments.iter().map(|segment| TaskId::new(TaskKind::Encode, segment.number));
         let proofs: Vec<(TaskId, Vec<SegmentProof>)> = numbered.zip(segments).collect();
-        Ok(encoding::odd_headers(&proofs))
+        let builds = Roster::new(self.store.clone()).builds([Class::standard(), Class::long()]).await?;
+        Ok(headers::odd(&proofs, &builds))
     }
 
     /// News of a merge's earlier end may come behind the order to do it again: then its new end is waited for.

@@ -245,8 +245,11 @@ impl Engine {
                     tasks.insert(at.task, None);
                     continue;
                 }
-                (TaskChange::Again(_) | TaskChange::Order { .. }, None) => return Ok(None),
+                (TaskChange::Again(_) | TaskChange::AgainBy { .. } | TaskChange::Order { .. }, None) => {
+                    return Ok(None);
+                }
                 (TaskChange::Again(_), Some(known)) => board::again(&known),
+                (TaskChange::AgainBy { build, .. }, Some(known)) => board::again_by(&known, build.as_deref()),
                 (TaskChange::Order { order, .. }, Some(known)) => board::at_turn(&known, *order),
             };
             txn = rows::put_task(txn, &at, &next);

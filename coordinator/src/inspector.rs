@@ -52,6 +52,11 @@ impl Inspector {
                 found = dead.next() => found.map_err(Interrupted::Broker)?,
                 () = stop.cancelled() => return dead.close().await.map_err(Interrupted::Broker),
             };
+            if found.is_unwanted_event() {
+                self.observer.swept("event");
+                found.receipt.ack().await.map_err(Interrupted::Broker)?;
+                continue;
+            }
             let now = self.now().await.map_err(Interrupted::Store)?;
             let letter = letters::of_message(&found, now);
             let others = letters::crowded_out(&*self.store, &letter).await.map_err(Interrupted::Store)?;

@@ -112,10 +112,9 @@ impl Sweeper {
             }
             match entry.member.parse::<TaskRef>() {
                 Ok(at) => {
-                    if let Some(lease) = self.board.expire(&at).await? {
-                        spans::task(&at).in_scope(|| self.observer.lost(&at, &lease));
+                    if let Some(expired) = self.board.expire(&at).await? {
+                        spans::task(&at).in_scope(|| self.observer.expired(&at, &expired));
                     }
-                    self.observer.swept("task");
                 }
                 Err(_) => self.unlist(&index, &entry.member).await?,
             }

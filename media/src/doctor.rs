@@ -102,6 +102,12 @@ pub fn gstreamer() -> String {
     format!("{major}.{minor}.{micro}")
 }
 
+/// What decides the bytes beside the plan. It need not be started.
+pub fn build() -> String {
+    let marked = if cfg!(feature = "other-headers") { " (other headers)" } else { "" };
+    format!("{}{marked} · GStreamer {}", env!("CARGO_PKG_VERSION"), gstreamer())
+}
+
 /// What of the table is installed. GStreamer itself missing shows as everything missing.
 pub fn inspect() -> Vec<Finding> {
     let started = gst::init().is_ok();

@@ -91,6 +91,9 @@ fn x264(rendition: &VideoRendition, course: Course) -> Result<gst::Element, Faul
     // Without it the encoder holds `pass=qual` to its default bit rate of 2048 kbit/s.
     encoder.set_property("vbv-buf-capacity", 0_u32);
     let mut options = "open-gop=0:intra-refresh=0".to_owned();
+    if cfg!(feature = "other-headers") {
+        options.push_str(":sps-id=1");
+    }
     if rendition.reorder_depth == 0 {
         options.push_str(":bframes=0");
     }

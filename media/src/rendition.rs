@@ -18,6 +18,7 @@ use gst::prelude::*;
 use crate::canvas::stamp::Stamp;
 use crate::decode::pull;
 use crate::demux::{running_time, time_segment};
+use crate::doctor::build;
 use crate::encoder::Course;
 use crate::pipe::{Pipe, internal};
 use crate::segment::{Extent, SegmentWriter, Sync};
@@ -248,6 +249,7 @@ impl Encoder {
             content: written.content,
             dts_need: need,
             lost: settled.lost.clone(),
+            build: build(),
             fingerprint: fingerprint(encoder::factory(self.rendition.settings.codec)),
             file: written.file,
         };
@@ -298,7 +300,7 @@ fn drawn(marks: &[Stamp]) -> Option<Digest> {
 pub(crate) fn fingerprint(factory: &str) -> String {
     let plugin = gst::ElementFactory::find(factory).and_then(|f| f.plugin());
     let plugin = plugin.map_or_else(|| "absent".to_owned(), |p| p.version().to_string());
-    format!("framefleet {} · {} · {factory} {plugin}", env!("CARGO_PKG_VERSION"), gst::version_string())
+    format!("framefleet {} · {factory} {plugin}", build())
 }
 
 fn clock(time: MediaTime) -> Result<gst::ClockTime, Fault> {

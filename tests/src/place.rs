@@ -18,6 +18,13 @@ pub fn framefleet() -> PathBuf {
     program
 }
 
+/// The same with H.264 headers of its own, built beside it.
+pub fn with_other_headers() -> PathBuf {
+    let program = framefleet().with_file_name("framefleet-other-headers");
+    assert!(program.exists(), "{} is not built: run `make other-headers`", program.display());
+    program
+}
+
 /// A folder below `target` that outlives a test.
 pub fn cache(name: &str) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| top().join("target"), PathBuf::from);

@@ -57,8 +57,13 @@ impl Ran {
 
 /// The program with no input, no colour, a home of its own and an end to its patience.
 pub fn command(home: &Path) -> Command {
+    command_of(&place::framefleet(), home)
+}
+
+/// The same of another build.
+pub fn command_of(program: &Path, home: &Path) -> Command {
     let mut command = Command::new("timeout");
-    command.args(["--kill-after=20", HANG_SECONDS]).arg(place::framefleet());
+    command.args(["--kill-after=20", HANG_SECONDS]).arg(program);
     settle(&mut command, home);
     command
 }

@@ -25,7 +25,7 @@ use framefleet_common::process::traces::Begun;
 use framefleet_common::roster::{Roster, Seen};
 use framefleet_common::spans;
 use framefleet_common::tending::{Pulse, Tending, Told};
-use framefleet_model::board::{Claimant, Heard};
+use framefleet_model::board::{Claimant, Heard, Task};
 use framefleet_model::cost;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::task::{Need, Outcome, Progress, Work};
@@ -54,6 +54,7 @@ const HAND_BACKS_MAX: u8 = 8;
 /// What all attempts of a worker share.
 pub(crate) struct Bench {
     pub(crate) name: String,
+    pub(crate) build: String,
     pub(crate) board: Board,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) work: Root,
@@ -138,6 +139,7 @@ impl Bench {
     async fn granted(&self, claim: Claim, class: &Class, halt: &Halt) {
         let _busy = self.observer.claimed(&claim.at, (class.as_str(), &claim.claimant.nonce));
         match self.room.reserve(claim.grant.task.need) {
+            Ok(_) if self.is_for_another_build(&claim.grant.task, class).await => self.leave_it(&claim).await,
             Ok(_reserved) => self.attempt(&claim, halt).await,
             Err(short) => self.decline(&claim, short).await,
         }
@@ -162,6 +164,28 @@ impl Bench {
         };
         match declined {
             Ok(how) => self.observer.ended(at, nonce, how),
+            // The lease runs out, and the task comes back.
+            Err(error) => self.observer.store_away(&error),
+        }
+    }
+
+    /// What is to be joined with another build's segments is that build's, while there is a worker of it.
+    async fn is_for_another_build(&self, task: &Task, class: &Class) -> bool {
+        let Some(wanted) = task.build.as_ref().filter(|wanted| **wanted != self.build) else { return false };
+        match self.roster.builds([class.clone()]).await {
+            Ok(builds) => builds.contains_key(wanted),
+            Err(error) => {
+                self.observer.store_away(&error);
+                false
+            }
+        }
+    }
+
+    async fn leave_it(&self, claim: &Claim) {
+        let (at, nonce) = (&claim.at, &claim.claimant.nonce);
+        self.clock.sleep(PAUSE_FIRST).await;
+        match self.board.decline(at, nonce).await {
+            Ok(()) => self.observer.ended(at, nonce, "declined"),
             // The lease runs out, and the task comes back.
             Err(error) => self.observer.store_away(&error),
         }

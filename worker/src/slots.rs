@@ -64,7 +64,6 @@ pub struct Worker {
     fleet: Fleet,
     bench: Bench,
     slots: Vec<(Class, usize)>,
-    build: String,
 }
 
 /// What a scratch folder's file system has free.
@@ -84,6 +83,7 @@ impl Worker {
         let observer = Observer::new(&metrics, &classes);
         let bench = Bench {
             name,
+            build,
             board: fleet.board(),
             clock: fleet.clock.clone(),
             work: fleet.work.clone(),
@@ -98,7 +98,7 @@ impl Worker {
             observer,
             company: RwLock::default(),
         };
-        Self { fleet, bench, slots, build }
+        Self { fleet, bench, slots }
     }
 
     /// The same, whose spans go there.
@@ -209,7 +209,7 @@ impl Worker {
         WorkerRow {
             version: WORKER_VERSION,
             name: self.bench.name.clone(),
-            build: self.build.clone(),
+            build: self.bench.build.clone(),
             slots,
             busy: self.bench.observer.busy(),
             phase,

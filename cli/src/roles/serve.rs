@@ -130,8 +130,7 @@ impl Crew {
 /// Takes the state folder for this process alone.
 fn fleet(config: &ServeRole, asked: &Asked, clock: Arc<dyn Clock>) -> Result<Fleet, Fault> {
     let store = Arc::new(SqliteStore::open(&asked.state, clock.clone())?);
-    let (storages, work) =
-        shared::storages_of((&config.storage, &config.folders), &config.targets.way_out, &asked.work())?;
+    let (storages, work) = shared::storages_of((&config.storage, &config.folders), &config.way_out, &asked.work())?;
     let broker: Arc<dyn Broker> = match &asked.events {
         None => Arc::new(MemoryBroker::default()),
         Some(path) => {
@@ -163,7 +162,7 @@ fn coordinator(
         keep_jobs: config.limits.keep_jobs,
         triggers: config.triggers.clone(),
         pace: config.coordinator.pace,
-        steps: shared::stepping_of(&config.targets, clock)?,
+        steps: shared::stepping_of(&config.targets, &config.way_out, clock)?,
         metrics: metrics.clone(),
     })
 }
@@ -181,7 +180,7 @@ fn worker_settings(
         lease: config.limits.lease,
         limits: SourceLimits::DEFAULT,
         capacity: worker::capacity((&config.worker, &state.join("scratch/worker"))),
-        build: env!("CARGO_PKG_VERSION").to_owned(),
+        build: framefleet_media::doctor::build(),
         metrics: metrics.clone(),
         pulse: Some(Pulse {
             board: fleet.board(),

@@ -95,7 +95,7 @@ async fn serve(
         lease: config.limits.lease,
         limits: SourceLimits::DEFAULT,
         capacity: capacity((&config.worker, &config.worker.scratch)),
-        build: env!("CARGO_PKG_VERSION").to_owned(),
+        build: framefleet_media::doctor::build(),
         metrics: metrics.clone(),
         pulse: Some(Pulse {
             board: Board::new(Arc::new(store)),

@@ -106,15 +106,9 @@ pub struct Encoding {
     pub images: Tally,
     /// A merge that began early may be done before the headers were compared.
     pub merges: Tally,
-    pub headers: Headers,
-}
-
-/// Whether segments were encoded again because their headers differed from most others'.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Headers {
-    FirstTime,
-    EncodedAgain,
+    /// How often segments were encoded again because their headers differed from the others'.
+    #[serde(default)]
+    pub encoded_again: u8,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -37,6 +37,9 @@ pub struct SegmentProof {
     pub dts_need: MediaTime,
     /// Times of pictures that the index lists and the decoder did not give; empty unless `damaged` is `keep`.
     pub lost: Vec<MediaTime>,
+    /// Of the worker that made it, as that names it. One build gives one header.
+    #[serde(default)]
+    pub build: String,
     /// framefleet, GStreamer, encoder versions.
     pub fingerprint: String,
     pub file: Produced,

@@ -121,6 +121,9 @@ pub struct DeadLetter {
     pub receipt: Box<dyn Receipt>,
 }
 
+/// The queue of events that no other queue takes, behind the prefix.
+pub const EVENTS: &str = "out.events";
+
 /// Names a task that is ready. Carries no work: that is read from the store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Hint {
@@ -179,6 +182,11 @@ pub enum BrokerError {
 
 impl DeadLetter {
     pub const BODY_BYTES_MAX: usize = 4096;
+
+    /// An event that nobody took for as long as it was kept for them. Nothing failed, and nothing can be done about it.
+    pub fn is_unwanted_event(&self) -> bool {
+        self.reason == "expired" && self.queue.ends_with(&format!(".{EVENTS}"))
+    }
 }
 
 impl Class {

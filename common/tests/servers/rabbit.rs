@@ -146,6 +146,20 @@ impl Rabbit {
         tell(&mut self.reaper, "drop", &server);
     }
 
+    /// A shell's words, in which its tools speak to this server.
+    #[allow(dead_code, reason = "shared with programs that use other parts of it")]
+    pub(crate) fn shell(&self, script: &str) -> Command {
+        let mut command = self.command("rabbitmqctl");
+        let tools = found("rabbitmqctl").parent().expect("a program lies in a folder").display().to_string();
+        let path = format!("{tools}:{}", std::env::var("PATH").unwrap_or_default());
+        let settings: Vec<_> =
+            command.get_envs().map(|(key, value)| (key.to_owned(), value.map(ToOwned::to_owned))).collect();
+        command = Command::new("bash");
+        command.env_clear().envs(settings.into_iter().filter_map(|(key, value)| Some((key, value?)))).env("PATH", path);
+        command.args(["-eu", "-c", script]);
+        command
+    }
+
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(found(program));
         let folder = |name: &str| self.folder().join(name);

@@ -76,6 +76,10 @@ impl RedisServer {
         self.port
     }
 
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
@@ -104,10 +108,20 @@ impl RedisServer {
 
     /// Sends one command over a connection of its own, and returns the answer as it came.
     pub fn ask(&self, words: &[&str]) -> String {
+        self.talk(&[words])
+    }
+
+    /// The same by a user of the server.
+    pub fn ask_as(&self, (user, password): (&str, &str), words: &[&str]) -> String {
+        self.talk(&[&["AUTH", user, password], words])
+    }
+
+    fn talk(&self, commands: &[&[&str]]) -> String {
         let mut connection = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("it listens");
         connection.set_read_timeout(Some(PATIENCE)).expect("a timeout that is not zero");
-        let command: String = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();
-        let whole = format!("*{}\r\n{command}*1\r\n$4\r\nQUIT\r\n", words.len());
+        let word = |word: &&str| format!("${}\r\n{word}\r\n", word.len());
+        let command = |words: &&[&str]| format!("*{}\r\n{}", words.len(), words.iter().map(word).collect::<String>());
+        let whole: String = commands.iter().chain([&&["QUIT"][..]]).map(command).collect();
         connection.write_all(whole.as_bytes()).expect("it reads");
         let mut answer = Vec::new();
         connection.read_to_end(&mut answer).expect("it answers");

@@ -35,6 +35,8 @@ use framefleet_model::ledger::OutputProof;
 use framefleet_model::plan::{AudioRendition, OutputPlan, VideoRendition};
 use framefleet_model::time::StoreTime;
 
+use self::encoding::headers::Odd;
+
 /// What a turn has to decide about: mail, or what an effect found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum News {
@@ -52,8 +54,8 @@ pub enum Finding {
     /// A newer job of the same source has taken its final keys.
     Superseded(JobId),
     Planned(Result<Planned, Fault>),
-    /// Tasks whose headers differ from most others'.
-    Compared(Vec<TaskId>),
+    /// Tasks whose headers are not those that the others are to have.
+    Compared(Vec<Odd>),
     /// The ledger's digest, if it closed.
     Proved(Result<Digest, Fault>),
     Published(Result<Vec<Delivered>, Unpublished>),
@@ -128,6 +130,11 @@ pub enum TaskChange {
     Create(Box<Task>),
     /// To be done again, from the start.
     Again(TaskId),
+    /// The same, so that it can be joined with what this build made.
+    AgainBy {
+        task: TaskId,
+        build: Option<String>,
+    },
     /// No longer part of the job, whoever works on it.
     Drop(TaskId),
     /// It may go before its turn no longer, but at its turn.
@@ -245,7 +252,7 @@ impl TaskChange {
     pub fn task(&self) -> TaskId {
         match self {
             Self::Create(task) => task.id,
-            Self::Again(task) | Self::Drop(task) => *task,
+            Self::Again(task) | Self::Drop(task) | Self::AgainBy { task, .. } => *task,
             Self::Order { task, .. } => *task,
         }
     }

@@ -142,15 +142,38 @@ fn a_merge_that_ends_before_the_headers_were_compared_counts() {
     assert_eq!((decision.job.state.name(), decision.rejected.len()), ("completed", 0));
 }
 
+fn odd(number: u32, made_by: &str, wanted: &str) -> Odd {
+    let task = TaskId::new(TaskKind::Encode, number);
+    Odd { task, made_by: made_by.to_owned(), wanted: Some(wanted.to_owned()) }
+}
+
+fn compared(odd: Odd) -> [News; 1] {
+    [News::Found(Finding::Compared(vec![odd]))]
+}
+
 #[test]
-fn odd_headers_are_encoded_again_once() {
-    let odd = TaskId::new(TaskKind::Encode, 1);
+fn odd_headers_of_one_build_are_encoded_again_once() {
+    let fickle = odd(1, "one", "one");
     let until = decide(&job(), &smooth()[..7], NOW).job;
-    let again = decide(&until, &[News::Found(Finding::Compared(vec![odd]))], NOW);
-    assert_eq!(again.tasks, [TaskChange::Again(odd)]);
+    let again = decide(&until, &compared(fickle.clone()), NOW);
+    assert_eq!(again.tasks, [TaskChange::AgainBy { task: fickle.task, build: Some("one".to_owned()) }]);
     assert_eq!((again.job.state.name(), effect(&again.job)), ("encoding", None));
     let settled = decide(&again.job, &[settled(TaskKind::Encode, 1)], NOW).job;
-    let given_up = decide(&settled, &[News::Found(Finding::Compared(vec![odd]))], NOW).job;
+    let given_up = decide(&settled, &compared(fickle), NOW).job;
+    assert!(matches!(given_up.state, JobState::Indexing(IndexStep::Disproved { .. })));
+}
+
+#[test]
+fn odd_headers_of_several_builds_are_encoded_again_while_builds_come_and_go() {
+    let mut at = decide(&job(), &smooth()[..7], NOW).job;
+    for _ in 0..8 {
+        let again = decide(&at, &compared(odd(1, "new", "old")), NOW).job;
+        assert_eq!((again.state.name(), effect(&again)), ("encoding", None));
+        at = decide(&again, &[settled(TaskKind::Encode, 1)], NOW).job;
+        assert_eq!(effect(&at), Some(Effect::Compare));
+    }
+    assert_eq!(decide(&at, &[News::Found(Finding::Compared(Vec::new()))], NOW).job.state.name(), "merging");
+    let given_up = decide(&at, &compared(odd(1, "new", "old")), NOW).job;
     assert!(matches!(given_up.state, JobState::Indexing(IndexStep::Disproved { .. })));
 }
 
@@ -225,7 +248,7 @@ fn any_news() -> impl Strategy<Value = News> {
         dead(TaskId::new(TaskKind::Encode, 0), Fault::new(FaultKind::LedgerOpen, "a seam")),
         News::Found(Finding::Planned(Err(fault()))),
         News::Found(Finding::Proved(Err(fault()))),
-        News::Found(Finding::Compared(vec![TaskId::new(TaskKind::Encode, 0)])),
+        News::Found(Finding::Compared(vec![odd(0, "new", "old")])),
         News::Found(Finding::Published(Err(Unpublished::Gone(vec![TaskId::new(TaskKind::Merge, 0)])))),
         settled(TaskKind::Encode, 9),
     ];

@@ -5,7 +5,7 @@ mod traced;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use framefleet_common::board::Grant;
+use framefleet_common::board::{Expired, Grant};
 use framefleet_common::ports::broker::{BrokerError, Event, Hint};
 use framefleet_common::ports::rows::TaskRef;
 use framefleet_common::ports::store::StoreError;
@@ -22,7 +22,7 @@ use prometheus::{IntCounter, IntGauge, Registry};
 use tracing::{debug, error, info, warn};
 
 use self::ends::Ends;
-use crate::flow::{Decision, Effect};
+use crate::flow::{Decision, Effect, TaskChange};
 use crate::inbox::Asker;
 
 #[derive(Clone, Debug)]
@@ -30,6 +30,7 @@ pub(crate) struct Observer {
     jobs: Counters,
     rejected: IntCounter,
     postponed: IntCounter,
+    encoded_again: IntCounter,
     merges: Counters,
     store_errors: IntCounter,
     broker_errors: IntCounter,
@@ -111,6 +112,10 @@ impl Observer {
                 "framefleet_effects_postponed_total",
                 "Effects that storage or store stood in the way of.",
             ),
+            encoded_again: counter(
+                "framefleet_segments_encoded_again_total",
+                "Segments whose headers were another build's than the others'.",
+            ),
             merges: Counters::new(
                 registry,
                 ("framefleet_merges_total", "Merge attempts by how they ended."),
@@ -124,8 +129,11 @@ impl Observer {
             dead_letters: counter("framefleet_dead_letters_total", "Messages and tasks that were given up."),
             swept: Counters::new(
                 registry,
-                ("framefleet_swept_total", "What time alone did."),
-                ("what", &["task", "attempts", "job", "index", "letter"]),
+                (
+                    "framefleet_swept_total",
+                    "What time alone did: leases that ran out, hints that nobody answered, pauses that were over, and what was cleared away.",
+                ),
+                ("what", &["lease", "hint", "pause", "attempts", "job", "index", "letter", "event"]),
             ),
             uploads: Counters::new(
                 registry,
@@ -182,6 +190,11 @@ impl Observer {
         if !decision.rejected.is_empty() {
             self.rejected.inc_by(decision.rejected.len() as u64);
             debug!(%job, rejected = ?decision.rejected, "news changed nothing");
+        }
+        let again = decision.tasks.iter().filter(|change| matches!(change, TaskChange::AgainBy { .. })).count();
+        if again > 0 {
+            self.encoded_again.inc_by(again as u64);
+            info!(%job, segments = again, "headers differ: segments are encoded again");
         }
         if from == to {
             return;
@@ -256,12 +269,6 @@ impl Observer {
         }
     }
 
-    /// Nothing was heard of an attempt for as long as it is waited for.
-    pub(crate) fn lost(&self, at: &TaskRef, lease: &Lease) {
-        let Lease { nonce, worker, .. } = lease;
-        warn!(job = %at.job, task = %at.task, attempt = %nonce, worker, "attempt lost: its worker is not heard");
-    }
-
     pub(crate) fn merge_began(&self, job: &JobId, task: TaskId) {
         info!(%job, %task, "merge began");
     }
@@ -285,6 +292,17 @@ impl Observer {
     /// The oldest letters of messages went, for there are too many.
     pub(crate) fn crowded_out(&self, count: usize) {
         self.swept.add("letter", count as u64);
+    }
+
+    pub(crate) fn expired(&self, at: &TaskRef, expired: &Expired) {
+        self.swept(match expired {
+            Expired::Lease(_) => "lease",
+            Expired::Hint => "hint",
+            Expired::Pause => "pause",
+        });
+        if let Expired::Lease(Lease { nonce, worker, .. }) = expired {
+            warn!(job = %at.job, task = %at.task, attempt = %nonce, worker, "attempt lost: its worker is not heard");
+        }
     }
 
     pub(crate) fn swept(&self, what: &str) {

@@ -13,6 +13,7 @@ use framefleet_model::time::MediaTime;
 
 use crate::child::Teller;
 use crate::copying::records::{Place, Record};
+use crate::doctor::build;
 use crate::encode::Sources;
 use crate::pipe::internal;
 use crate::rendition::fingerprint;
@@ -133,6 +134,7 @@ impl Copy<'_> {
             content,
             dts_need: need.unwrap_or_default().max(MediaTime::ZERO),
             lost: Vec::new(),
+            build: build(),
             fingerprint: fingerprint("parsebin"),
             file,
         })

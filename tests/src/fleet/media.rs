@@ -1,5 +1,6 @@
 //! Media work without media: films, segments and outputs are short texts, made alike by every attempt.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -46,12 +47,18 @@ impl Fate for Smooth {
 /// Films are texts of `pictures=250 gop=25`: 25 pictures a second, with as much sound; `sounds=3` makes it three tracks.
 pub struct TextMedia<F> {
     pub fate: F,
+    /// Segments of another build do not fit.
+    build: String,
     encodes: AtomicU32,
 }
 
 impl<F: Fate> TextMedia<F> {
     pub fn new(fate: F) -> Self {
-        Self { fate, encodes: AtomicU32::new(0) }
+        Self::of_build(fate, "test")
+    }
+
+    pub fn of_build(fate: F, build: &str) -> Self {
+        Self { fate, build: build.to_owned(), encodes: AtomicU32::new(0) }
     }
 
     /// Segments encoded so far, by whatever attempt.
@@ -70,7 +77,7 @@ impl<F: Fate> Media for TextMedia<F> {
                 Work::Index(work) => index(&work, &attempt).await,
                 Work::Encode(work) => {
                     self.encodes.fetch_add(1, Ordering::SeqCst);
-                    encode(&work, &attempt).await
+                    encode(&work, &attempt, &self.build).await
                 }
                 Work::Audio(work) => sound(&work, &attempt).await,
                 Work::Image(work) => pictures(&work, &attempt).await,
@@ -171,7 +178,7 @@ pub fn film(pictures: i64, gop: i64) -> Index {
     Index { header, units: (0..pictures).map(unit).collect() }
 }
 
-async fn encode(work: &EncodeWork, attempt: &Attempt<'_>) -> Result<Outcome, Fault> {
+async fn encode(work: &EncodeWork, attempt: &Attempt<'_>, build: &str) -> Result<Outcome, Fault> {
     let bytes = read_whole(&attempt.objects, object::INDEX).await?;
     let index = Index::from_bytes(&bytes).map_err(|e| Fault::new(FaultKind::Internal, e.to_string()))?;
     let Decode::Slice { from, to, .. } = work.segment.decode else {
@@ -182,7 +189,8 @@ async fn encode(work: &EncodeWork, attempt: &Attempt<'_>) -> Result<Outcome, Fau
     for rendition in &work.renditions {
         let line = rendition.line(work.origin);
         let times = output_times(&shown, work.segment.span, line);
-        let text: String = times.iter().map(|t| format!("{} {}\n", rendition.number, t.ns())).collect();
+        let lines: String = times.iter().map(|t| format!("{} {}\n", rendition.number, t.ns())).collect();
+        let text = format!("{build}\n{lines}");
         let file = produce(attempt.scratch, &format!("video-{}.seg", rendition.number), text.as_bytes()).await?;
         proofs.push(SegmentProof {
             rendition: rendition.number,
@@ -191,10 +199,11 @@ async fn encode(work: &EncodeWork, attempt: &Attempt<'_>) -> Result<Outcome, Fau
             first: times.first().copied().unwrap_or_default(),
             last: times.last().copied().unwrap_or_default(),
             end: output_end(work.segment.span, line),
-            header: Digest::of(b"header"),
+            header: Digest::of(build.as_bytes()),
             content: Digest::of(text.as_bytes()),
             dts_need: MediaTime::ZERO,
             lost: vec![],
+            build: build.to_owned(),
             fingerprint: "text".into(),
             file,
         });
@@ -244,10 +253,16 @@ async fn pictures(work: &ImageWork, attempt: &Attempt<'_>) -> Result<Outcome, Fa
 }
 
 async fn merge(work: &MergeWork, attempt: &Attempt<'_>) -> Result<Outcome, Fault> {
-    let mut text = String::new();
+    let (mut text, mut headers) = (String::new(), BTreeSet::new());
     let inputs = work.video.iter().flat_map(|video| &video.segments);
     for input in inputs {
-        text.push_str(&whole(&attempt.objects, input.object).await?);
+        let segment = whole(&attempt.objects, input.object).await?;
+        let (header, lines) = segment.split_once('\n').unwrap_or_default();
+        headers.insert(header.to_owned());
+        text.push_str(lines);
+    }
+    if headers.len() > 1 {
+        return Err(Fault::new(FaultKind::Internal, format!("unequal headers are not joined: {headers:?}")));
     }
     let times: Vec<i64> = text.lines().filter_map(|line| line.split(' ').nth(1)?.parse().ok()).collect();
     for audio in &work.audio {

@@ -37,6 +37,8 @@ pub struct Weather {
     pub kills: u64,
     pub freezes: u64,
     pub stops: u64,
+    /// How many builds workers are of, each life of one.
+    pub builds: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +97,7 @@ impl Weather {
             kills: dice.one_of(&[0, 20, 50]),
             freezes: dice.one_of(&[0, 10, 30]),
             stops: dice.one_of(&[0, 10, 30]),
+            builds: dice.of("builds").one_of(&[1, 2, 3]),
         }
     }
 }

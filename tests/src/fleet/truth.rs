@@ -14,7 +14,7 @@ use framefleet_common::ports::store::{
 use framefleet_common::ports::txn::{Txn, Write};
 use framefleet_model::board::{Task, TaskState};
 use framefleet_model::id::JobId;
-use framefleet_model::job::Job;
+use framefleet_model::job::{IndexStep, Job, JobState};
 
 use crate::fleet::dice::Dice;
 use crate::fleet::peril::Peril;
@@ -151,13 +151,28 @@ impl Truth {
         Ok(before)
     }
 
+    /// Builds come and go: segments are made again, and cuts are never given up for it.
+    fn joined_as_cut(&self, before: Option<&Job>, after: &Job) {
+        let again = |job: &Job| match &job.state {
+            JobState::Encoding(state) => state.encoded_again,
+            _ => 0,
+        };
+        if before.is_some_and(|before| again(before) < again(after)) {
+            self.storm.tell("made again", format_args!("segments of job {:.6} do not fit", after.id.as_str()));
+        }
+        if let JobState::Indexing(IndexStep::Disproved { fault, .. }) = &after.state {
+            self.storm.wrong(format!("job {} is planned without cuts: {fault}", after.id));
+        }
+    }
+
     /// A job that has ended stays as it ended, until it is asked for again.
     fn moved(&self, before: Option<&Job>, after: &Job) {
+        self.joined_as_cut(before, after);
         let name = |job: &Job| format!("{}.{}", job.generation, job.state.name());
         let from = before.map_or_else(|| "nothing".to_owned(), name);
         if from != name(after) {
             let fault = match &after.state {
-                framefleet_model::job::JobState::Failed(end) => format!(": {}", end.fault),
+                JobState::Failed(end) => format!(": {}", end.fault),
                 _ => String::new(),
             };
             self.storm

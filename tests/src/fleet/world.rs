@@ -237,6 +237,8 @@ impl World {
     }
 
     fn worker(&self, peril: &Arc<Peril>, scratch: PathBuf) -> Worker {
+        let build = format!("build {}", peril.dice.of("build").roll(self.storm.weather.builds));
+        let media = TextMedia::of_build(Rolled(peril.clone()), &build);
         let settings = WorkerSettings {
             name: peril.name.clone(),
             slots: vec![(Class::light(), 1), (Class::standard(), 2), (Class::long(), 1)],
@@ -245,11 +247,11 @@ impl World {
             lease: LEASE,
             limits: SourceLimits::DEFAULT,
             capacity: Need { memory_mib: 1 << 16, scratch_mib: 1 << 16 },
-            build: "test".to_owned(),
+            build,
             metrics: Registry::default(),
             pulse: None,
         };
-        Worker::new(self.fleet(peril), Arc::new(TextMedia::new(Rolled(peril.clone()))), settings)
+        Worker::new(self.fleet(peril), Arc::new(media), settings)
     }
 
     pub fn work(&self) -> PathBuf {

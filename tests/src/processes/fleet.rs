@@ -117,6 +117,7 @@ impl Fleet {
             ops: free_port(),
             flags,
             env,
+            program: place::framefleet(),
             wrapper,
         };
         self.roles.push(Role::start(launch));

@@ -1,14 +1,16 @@
 //! What is asked of a fleet, and what must come of it: the bytes that one process makes of the same film.
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use super::fleet::Fleet;
+use super::until;
 use crate::{clip, place, product};
 
 pub const CUT: &str = "500ms";
+/// What a job asks for, as flags.
+pub const FLAGS: [&str; 4] = ["--preset", "ultrafast", "--segment-duration", CUT];
 
 /// Eight seconds in seventeen or so tasks.
 pub fn film() -> PathBuf {
@@ -51,6 +53,16 @@ impl Load {
         }
     }
 
+    /// Waits until the fleet has finished some segments more, and has more to do all the while.
+    pub fn goes_on(&self, fleet: &mut Fleet) {
+        self.keep(fleet, 6);
+        let before = settled(fleet);
+        until("the fleet goes on", || {
+            self.keep(fleet, 3);
+            settled(fleet) >= before + 6
+        });
+    }
+
     /// Submits one.
     pub fn one(&self, fleet: &mut Fleet) -> String {
         let number = fleet.due.len();
@@ -59,21 +71,31 @@ impl Load {
     }
 }
 
+fn settled(fleet: &Fleet) -> usize {
+    fleet.worker_lines("outcome=\"settled\"").len()
+}
+
 pub fn url(path: &Path) -> String {
     format!("file://{}", path.display())
 }
 
 /// What one process makes of the film as this kind of file, by the same settings.
 pub fn golden(film: &Path, kind: &str) -> Vec<u8> {
-    golden_by(film, kind, &["--preset", "ultrafast", "--segment-duration", CUT])
+    golden_by(film, kind, &FLAGS)
 }
 
 /// The same by other flags.
 pub fn golden_by(film: &Path, kind: &str, flags: &[&str]) -> Vec<u8> {
+    golden_of(&place::framefleet(), (film, kind), flags)
+}
+
+/// The same by another build.
+pub fn golden_of(program: &Path, (film, kind): (&Path, &str), flags: &[&str]) -> Vec<u8> {
     let home = place::scratch();
     let out = home.path().join(format!("golden.{kind}"));
-    let words = [OsStr::new("transcode"), film.as_os_str(), out.as_os_str()];
-    let ran = product::run(home.path(), words.into_iter().chain(flags.iter().map(OsStr::new)));
+    let mut command = product::command_of(program, home.path());
+    command.arg("transcode").args([film, &out]).args(flags);
+    let ran = product::Ran::of(&command.output().expect("coreutils' timeout starts"));
     ran.done().unwrap_or_else(|why| panic!("one process cannot do it: {why}"));
     std::fs::read(&out).expect("the output stands")
 }

@@ -15,39 +15,46 @@ pub struct Taken {
 }
 
 /// All messages of a queue, which they leave.
-pub(super) fn take(url: &str, queue: &str) -> Vec<Taken> {
+pub(super) fn take(url: &str, queue: &str) -> Result<Vec<Taken>, String> {
     with_channel(url, async |channel| {
         let mut taken = Vec::new();
-        let got = async || channel.basic_get(queue.into(), BasicGetOptions { no_ack: true }).await.expect("a queue");
-        while let Some(message) = got().await {
+        let got = async || channel.basic_get(queue.into(), BasicGetOptions { no_ack: true }).await;
+        while let Some(message) = got().await? {
             let id = message.properties.message_id().as_ref().map(ToString::to_string).unwrap_or_default();
             let header = message.properties.headers().as_ref().and_then(|headers| headers.inner().get(TRACEPARENT));
             let traceparent = header.and_then(AMQPValue::as_long_string).map(ToString::to_string);
             taken.push(Taken { id, body: String::from_utf8_lossy(&message.data).into_owned(), traceparent });
         }
-        taken
+        Ok(taken)
     })
 }
 
-/// Publishes a message of somebody who is at this place in a trace.
-pub(super) fn put(url: &str, (exchange, key): (&str, &str), (traceparent, body): (&str, &[u8])) {
+/// Publishes a message of somebody who is at this place in a trace, if at any; the server must confirm it.
+pub(super) fn put(
+    url: &str,
+    (exchange, key): (&str, &str),
+    (traceparent, body): (Option<&str>, &[u8]),
+) -> Result<(), String> {
     with_channel(url, async |channel| {
-        channel.confirm_select(ConfirmSelectOptions::default()).await.expect("confirms");
+        channel.confirm_select(ConfirmSelectOptions::default()).await?;
         let mut headers = FieldTable::default();
-        headers.insert(TRACEPARENT.into(), AMQPValue::LongString(traceparent.into()));
+        if let Some(place) = traceparent {
+            headers.insert(TRACEPARENT.into(), AMQPValue::LongString(place.into()));
+        }
         let properties = BasicProperties::default().with_headers(headers).with_message_id("told-once".into());
         let options = BasicPublishOptions { mandatory: true, ..Default::default() };
-        let sent = channel.basic_publish(exchange.into(), key.into(), options, body, properties).await;
-        assert!(sent.expect("it is sent").await.expect("it is confirmed").is_ack());
-    });
+        let sent = channel.basic_publish(exchange.into(), key.into(), options, body, properties).await?;
+        assert!(sent.await?.is_ack(), "it is confirmed");
+        Ok(())
+    })
 }
 
-fn with_channel<T>(url: &str, work: impl AsyncFnOnce(&Channel) -> T) -> T {
+fn with_channel<T>(url: &str, what: impl AsyncFnOnce(&Channel) -> lapin::Result<T>) -> Result<T, String> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     runtime.expect("a thread can be started").block_on(async {
         let connection = Connection::connect(url, ConnectionProperties::default()).await.expect("the server answers");
         let channel = connection.create_channel().await.expect("a channel");
-        let done = work(&channel).await;
+        let done = what(&channel).await.map_err(|error| error.to_string());
         connection.close(200, "OK".into()).await.expect("it closes");
         done
     })

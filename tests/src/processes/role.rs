@@ -8,7 +8,6 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{PATIENCE, comes_true};
-use crate::place;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -34,6 +33,8 @@ pub struct Launch {
     pub flags: Vec<String>,
     /// Keys of the configuration, by the names of their variables.
     pub env: Vec<(String, String)>,
+    /// The build of it; it may be another in its next life.
+    pub program: PathBuf,
     /// Words before the program, such as those of a program that confines it and becomes it.
     pub wrapper: Vec<String>,
 }
@@ -52,6 +53,11 @@ impl Role {
 
     pub fn launch(&self) -> &Launch {
         &self.launch
+    }
+
+    /// From its next life on it is of this build.
+    pub fn upgrade(&mut self, program: PathBuf) {
+        self.launch.program = program;
     }
 
     pub fn name(&self) -> &str {
@@ -141,10 +147,9 @@ impl Drop for Role {
 impl Launch {
     /// The program with its configuration; stopped with its parent, whatever that dies of.
     fn command(&self) -> Command {
-        let program = place::framefleet();
         let mut words: Vec<String> = self.wrapper.clone();
         words.extend(["setpriv", "--pdeathsig", "KILL"].map(str::to_owned));
-        words.extend([program.display().to_string(), self.role().to_owned()]);
+        words.extend([self.program.display().to_string(), self.role().to_owned()]);
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).arg("--config").arg(&self.config).args(["--name", &self.name]);
         command.args(["--ops-listen", &address(self.ops)]);

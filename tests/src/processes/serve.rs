@@ -39,6 +39,7 @@ impl Serve {
             ops: free_port(),
             flags: flags.iter().map(|flag| flag.replace("DIR", here)).collect(),
             env: Vec::new(),
+            program: place::framefleet(),
             wrapper: Vec::new(),
         };
         let serve = Self { folder, client: Client::default(), role: Role::start(launch) };

@@ -5,7 +5,8 @@ use super::rabbit::Rabbit;
 use super::redis::RedisServer;
 use super::relay::Relay;
 use super::s3::{HOSTED_BUCKET, KEY_ID, Manners, S3Server, SECRET, Trouble};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use tokio::runtime::Runtime;
 
@@ -59,6 +60,11 @@ impl Servers {
         self.rabbit.ctl(words)
     }
 
+    /// A shell in which RabbitMQ's tools speak to this server.
+    pub fn rabbit_shell(&self, script: &str) -> Command {
+        self.rabbit.shell(script)
+    }
+
     /// What waits in the queues below a prefix, delivered or not.
     pub fn queues(&self, prefix: &str) -> Vec<(String, u64)> {
         let told = self.rabbitmqctl(&["--quiet", "--no-table-headers", "list_queues", "name", "messages"]);
@@ -74,12 +80,30 @@ impl Servers {
 
     /// The same, with where their senders were.
     pub fn taken(&self, queue: &str) -> Vec<Taken> {
-        post::take(&self.rabbit.url(), queue)
+        post::take(&self.rabbit.url(), queue).expect("an administrator may take from a queue that is there")
+    }
+
+    /// The same by whoever this address is of, who may not.
+    pub fn try_to_take(&self, url: &str, queue: &str) -> Result<Vec<Taken>, String> {
+        post::take(url, queue)
+    }
+
+    /// A message of whoever this address is of, who may not.
+    pub fn try_to_post(&self, url: &str, exchange: &str) -> Result<(), String> {
+        post::put(url, (exchange, "a"), (None, b"b"))
+    }
+
+    pub fn amqp_port(&self) -> u16 {
+        self.rabbit.port()
+    }
+
+    pub fn redis_port(&self) -> u16 {
+        self.redis.port()
     }
 
     /// Publishes a message to an exchange with a key, of somebody who is at this place in a trace.
-    pub fn tell(&self, to: (&str, &str), message: (&str, &[u8])) {
-        post::put(&self.rabbit.url(), to, message);
+    pub fn tell(&self, to: (&str, &str), (place, body): (&str, &[u8])) {
+        post::put(&self.rabbit.url(), to, (Some(place), body)).expect("an administrator may tell anybody");
     }
 
     /// From now on the server takes no messages, or takes them again.
@@ -115,12 +139,27 @@ impl Servers {
         self.redis.restart();
     }
 
+    /// Another one with further options, and nothing in it.
+    pub fn replace_redis(&mut self, options: &[&str]) {
+        self.redis = RedisServer::start(&[&REDIS[..], options].concat());
+    }
+
+    /// Where it keeps what it appends to.
+    pub fn redis_folder(&self) -> &Path {
+        self.redis.folder()
+    }
+
     pub fn forget_everything(&self) {
         assert!(self.redis.ask(&["FLUSHALL"]).contains("OK"), "FLUSHALL");
     }
 
     pub fn redis_command(&self, words: &[&str]) -> String {
         self.redis.ask(words)
+    }
+
+    /// The same by a user of the server.
+    pub fn redis_command_as(&self, user: (&str, &str), words: &[&str]) -> String {
+        self.redis.ask_as(user, words)
     }
 
     /// Keys that match.

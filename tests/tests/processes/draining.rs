@@ -45,7 +45,7 @@ fn a_storm_of_stops_fails_nothing_and_loses_nothing() {
         assert!(lines.is_empty(), "{lines:?}");
     }
     // Nobody's lease ran out: whoever stopped had given back what it held.
-    assert_eq!(fleet.figure("c1", "framefleet_swept_total{what=\"task\"}"), 0);
+    assert_eq!(fleet.figure("c1", "framefleet_swept_total{what=\"lease\"}"), 0);
 }
 
 #[test]

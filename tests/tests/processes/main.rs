@@ -5,12 +5,17 @@
 mod bad_input;
 mod draining;
 mod ends;
+mod handbook;
 mod killed;
 mod lost;
 mod poison;
+mod probes;
+mod rights;
 mod room;
 mod same;
+mod scaler;
 mod services;
 mod silent;
 mod traces;
 mod turns;
+mod upgrade;

@@ -11,7 +11,7 @@ use serde_json::json;
 const OTHERS: usize = 6;
 
 /// Asks for a film in one piece that takes seconds to encode: time enough to meet every attempt.
-fn slow(fleet: &mut Fleet) -> String {
+pub(super) fn slow(fleet: &mut Fleet) -> String {
     let (film, out) = (fleet.film("poison.mov"), fleet.path("out/poison.mp4"));
     let mut job = jobs::job(&jobs::url(&film), &jobs::url(&out));
     job["outputs"][0]["video"] = json!({ "preset": "slow", "size": "640x360" });
@@ -24,7 +24,7 @@ fn slow(fleet: &mut Fleet) -> String {
 }
 
 /// Does this to every media child that encodes for the job until the job is over; others are at work beside it.
-fn befall(fleet: &mut Fleet, load: &Load, (job, signal): (&str, Signal)) {
+pub(super) fn befall(fleet: &mut Fleet, load: &Load, (job, signal): (&str, Signal)) {
     let mut met = Vec::new();
     until(&format!("job {job} is over"), || {
         for child in fleet.children().into_iter().filter(|child| child.job == job && child.task.starts_with("encode")) {

@@ -3,23 +3,8 @@
 use framefleet_tests::processes::fleet::Fleet;
 use framefleet_tests::processes::jobs::Load;
 use framefleet_tests::processes::servers::Servers;
-use framefleet_tests::processes::until;
 
 const KINDS: [&str; 2] = ["mp4", "ts"];
-
-/// Waits until the fleet has finished so many segments more.
-fn goes_on(fleet: &mut Fleet, load: &Load) {
-    load.keep(fleet, 6);
-    let before = settled(fleet);
-    until("the fleet goes on", || {
-        load.keep(fleet, 3);
-        settled(fleet) >= before + 6
-    });
-}
-
-fn settled(fleet: &Fleet) -> usize {
-    fleet.worker_lines("outcome=\"settled\"").len()
-}
 
 #[test]
 fn a_fleet_outlives_its_rabbitmq_and_its_redis() {
@@ -27,15 +12,15 @@ fn a_fleet_outlives_its_rabbitmq_and_its_redis() {
     let mut fleet = Fleet::new(&servers, "services");
     fleet.start(2, 3);
     let load = Load::new(&fleet, &KINDS);
-    goes_on(&mut fleet, &load);
+    load.goes_on(&mut fleet);
     servers.restart_rabbit();
-    goes_on(&mut fleet, &load);
+    load.goes_on(&mut fleet);
     servers.crash_redis();
-    goes_on(&mut fleet, &load);
+    load.goes_on(&mut fleet);
     servers.kill_rabbit();
     servers.crash_redis();
     servers.run_rabbit();
-    goes_on(&mut fleet, &load);
+    load.goes_on(&mut fleet);
     fleet.until_ready();
     fleet.completed(&servers);
 }
@@ -47,12 +32,12 @@ fn queues_that_are_deleted_are_declared_anew_and_what_they_held_is_hinted_again(
     let mut fleet = Fleet::new(&servers, "deleted");
     fleet.start(2, 3);
     let load = Load::new(&fleet, &KINDS);
-    goes_on(&mut fleet, &load);
+    load.goes_on(&mut fleet);
     for class in ["light", "standard", "long"] {
         servers.rabbitmqctl(&["delete_queue", &format!("deleted.tasks.{class}")]);
     }
     servers.rabbitmqctl(&["delete_queue", "deleted.dead"]);
-    goes_on(&mut fleet, &load);
+    load.goes_on(&mut fleet);
     fleet.until_ready();
     fleet.completed(&servers);
 }

@@ -61,6 +61,9 @@ pub struct Task {
     /// What a worker must have free for it.
     #[serde(default)]
     pub need: Need,
+    /// Its result is joined with what this build made: others leave it alone for as long as there is a worker of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<String>,
     #[serde(default)]
     pub tries: Tries,
     /// Attempts that ended without a result, for whoever cleans up after them.
@@ -130,6 +133,7 @@ impl Task {
             tenant,
             order,
             need,
+            build: None,
             tries: Tries::default(),
             past: Vec::new(),
             state: TaskState::Ready,
@@ -313,6 +317,11 @@ pub fn again(task: &Task) -> Task {
     let nonce = task.settled().map(|settled| settled.nonce.clone());
     let past = task.bereft().past.into_iter().chain(nonce).collect();
     Task { past, tries: Tries::default(), ..task.with(TaskState::Ready) }
+}
+
+/// The same by workers of this build, if there are any.
+pub fn again_by(task: &Task, build: Option<&str>) -> Task {
+    Task { build: build.map(str::to_owned), ..again(task) }
 }
 
 /// What time alone does to a task. `None`: nothing is due yet.

@@ -14,7 +14,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::ports::broker::Class;
+use crate::ports::broker::{Class, EVENTS};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Topology {
@@ -86,7 +86,7 @@ impl Names {
 
     /// Events that nobody else bound a queue for.
     pub(super) fn events(&self) -> String {
-        self.of("out.events")
+        self.of(EVENTS)
     }
 
     pub(super) fn dead(&self) -> String {

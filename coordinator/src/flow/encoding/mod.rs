@@ -1,0 +1,74 @@
+//! Encoding: segments and sound come in, in any order. When all are there their headers are compared, because no muxer
+//! may join unequal ones.
+
+/// Which segments do not fit the others.
+pub mod headers;
+
+use framefleet_model::fault::{Fault, FaultKind};
+use framefleet_model::id::{TaskId, TaskKind};
+use framefleet_model::job::{Encoding, Job, JobState, Merging};
+use framefleet_model::tally::{Tallied, Tally};
+use framefleet_model::time::StoreTime;
+
+use self::headers::Odd;
+use crate::flow::dispatching::order;
+use crate::flow::{Rejected, Step, TaskChange, failing, out_of_place};
+
+/// Each time, builds that were there may have gone: an upgrade is over before.
+const AGAIN_MAX: u8 = 8;
+
+pub(crate) fn settled(job: &Job, task: TaskId) -> Result<Step, Rejected> {
+    let JobState::Encoding(state) = &job.state else { return Err(out_of_place(job)) };
+    let mut next = state.clone();
+    let tally = match task.kind {
+        TaskKind::Encode => &mut next.encodes,
+        TaskKind::Audio => &mut next.audios,
+        TaskKind::Image => &mut next.images,
+        TaskKind::Index | TaskKind::Merge => return Err(Rejected::Stale),
+    };
+    match tally.tick(task.number) {
+        Tallied::First => Ok(Step::to(JobState::Encoding(next))),
+        Tallied::Again => Err(Rejected::Duplicate),
+        Tallied::Unknown => Err(Rejected::Stale),
+    }
+}
+
+pub(crate) fn compared(job: &Job, odd: &[Odd], now: StoreTime) -> Result<Step, Rejected> {
+    let JobState::Encoding(state) = &job.state else { return Err(out_of_place(job)) };
+    if !(state.encodes.is_full() && state.audios.is_full() && state.images.is_full()) {
+        return Err(Rejected::Stale);
+    }
+    if odd.is_empty() {
+        return Ok(merge(job, state));
+    }
+    let in_vain = state.encoded_again > 0 && odd.iter().any(Odd::is_fickle);
+    if in_vain || state.encoded_again >= AGAIN_MAX {
+        let list: Vec<String> = odd.iter().map(|odd| format!("{} by {}", odd.task, odd.made_by)).collect();
+        let times = state.encoded_again;
+        let text = format!("the headers of {} segments differ even when encoded again {times} times", odd.len());
+        let fault = Fault::new(FaultKind::LedgerOpen, text).with_evidence(list.join(", "));
+        return Ok(failing::disproved(job, fault, None, now));
+    }
+    Ok(encode_again(state, odd))
+}
+
+fn merge(job: &Job, state: &Encoding) -> Step {
+    let open = (0..state.merges.total()).filter(|number| !state.merges.has(*number));
+    let turn = open.map(|number| TaskId::new(TaskKind::Merge, number));
+    let tasks = turn.map(|task| TaskChange::Order { task, order: order(job, task) }).collect();
+    let (plan, merges, segments) = (state.plan.clone(), state.merges.clone(), state.encodes.total());
+    let merging = Merging { plan, merges, segments };
+    Step::to(JobState::Merging(merging)).with_tasks(tasks)
+}
+
+fn encode_again(state: &Encoding, odd: &[Odd]) -> Step {
+    let mut next = Encoding { encoded_again: state.encoded_again + 1, ..state.clone() };
+    odd.iter().for_each(|odd| next.encodes.untick(odd.task.number));
+    let encodes = odd.iter().map(|odd| TaskChange::AgainBy { task: odd.task, build: odd.wanted.clone() });
+    // Merges read what is made again.
+    let merged = (0..state.merges.total()).filter(|number| state.merges.has(*number));
+    let merged = merged.map(|number| TaskChange::Again(TaskId::new(TaskKind::Merge, number)));
+    let again = encodes.chain(merged).collect();
+    next.merges = Tally::new(state.merges.total());
+    Step::to(JobState::Encoding(next)).with_tasks(again)
+}
