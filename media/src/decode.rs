@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::index::{CapsAt, Unit};
 use framefleet_model::time::MediaTime;
 use gst::prelude::*;
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::decoder;
 use crate::demux::{self, Demux, FilmClock, pad_caps, track_id};
@@ -21,7 +22,8 @@ use crate::slice::{self, Slice};
 const BASE: MediaTime = MediaTime::from_secs(1000 * 3600);
 const UNITS_BYTES_AHEAD: u64 = 8 << 20;
 const PICTURES_AHEAD: u32 = 4;
-/// The parent judges hangs by the child's own signs of life; this only bounds a silent decoder.
+/// The parent judges hangs by the child's own signs of life; this only bounds a decoder that works in vain. It is of the
+/// child's CPU time: on a machine that gives it none, nothing is decoded for long, and nothing is wrong.
 const PICTURE_DEADLINE: Duration = Duration::from_secs(120);
 
 /// Takes a picture and its place in the source's running time.
@@ -168,16 +170,21 @@ fn stamped(buffer: &gst::Buffer, unit: &Unit) -> gst::Buffer {
     copy
 }
 
+fn cpu_time() -> Duration {
+    let used = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(used.tv_sec.unsigned_abs(), u32::try_from(used.tv_nsec).unwrap_or(0))
+}
+
 pub(crate) fn pull(
     pipe: &Pipe,
     sink: &gst_app::AppSink,
     each: &mut dyn FnMut(&gst::Sample) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
-    let mut last = Instant::now();
+    let mut last = cpu_time();
     loop {
         if let Some(sample) = sink.try_pull_sample(gst::ClockTime::from_mseconds(100)) {
             each(&sample)?;
-            last = Instant::now();
+            last = cpu_time();
             continue;
         }
         if let Some(fault) = pipe.error() {
@@ -186,8 +193,8 @@ pub(crate) fn pull(
         if sink.is_eos() {
             return Ok(());
         }
-        if last.elapsed() > PICTURE_DEADLINE {
-            let message = format!("nothing was decoded for {} s", PICTURE_DEADLINE.as_secs());
+        if cpu_time().saturating_sub(last) > PICTURE_DEADLINE {
+            let message = format!("nothing was decoded in {} s of CPU time", PICTURE_DEADLINE.as_secs());
             return Err(Fault::new(FaultKind::Hung, message));
         }
     }
