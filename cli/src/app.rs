@@ -31,7 +31,7 @@ use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::Nonce;
 use framefleet_model::plan::SourceFacts;
 use framefleet_model::step::life::Patience;
-use framefleet_model::task::{Need, SourceLimits, object};
+use framefleet_model::task::{Need, Sandbox, SourceLimits, object};
 use framefleet_steps::targets::Targets;
 use framefleet_worker::slots::{Worker, WorkerSettings};
 use prometheus::Registry;
@@ -39,6 +39,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::folders;
 use crate::location::Location;
+use crate::roles::sandbox;
 
 const NAME: &str = "framefleet";
 /// Between heartbeats: nobody else waits for their leases, people wait for what they say.
@@ -66,7 +67,7 @@ pub struct Crew {
 impl Embedded {
     /// Takes the folder for this process alone.
     pub async fn open(folder: &Path, crew: Crew) -> Result<Self, Fault> {
-        let media: Arc<dyn Media> = Arc::new(media().await?);
+        let media: Arc<dyn Media> = Arc::new(media(sandbox::of_command()?).await?);
         let clock: Arc<dyn Clock> = Arc::new(HostClock::start());
         let fleet = Fleet {
             store: Arc::new(SqliteStore::open(folder, clock.clone())?),
@@ -135,11 +136,11 @@ fn coordinator(fleet: &Fleet, media: &Arc<dyn Media>, (crew, scratch): (Crew, Pa
 }
 
 /// Media work in children of this very program.
-pub async fn media() -> Result<ChildMedia, Fault> {
+pub async fn media(sandbox: Sandbox) -> Result<ChildMedia, Fault> {
     let lost = |e| Fault::new(FaultKind::Internal, format!("this program's own file is not found: {e}"));
     let program = std::env::current_exe().map_err(lost)?;
     let registry = registry::prepare(&program, &folders::cache()?).await?;
-    let started = ChildMedia::new(program, registry, Limits::of_memory(machine::memory_bytes()));
+    let started = ChildMedia::new((program, registry), Limits::of_memory(machine::memory_bytes()), sandbox);
     started.map_err(|e| Fault::new(FaultKind::Internal, format!("no thread for children: {e}")))
 }
 

@@ -12,6 +12,7 @@ use crate::asked::{Asked, AskedOutput, AskedVideo, AskedWatermark};
 use crate::location::{Location, Reach};
 use crate::planned::table;
 use crate::request::check;
+use crate::roles::sandbox;
 use crate::{jobfile, preflight, render};
 
 pub async fn run(args: &PlanArgs) -> Result<(), Fault> {
@@ -48,7 +49,7 @@ fn with_an_output(mut asked: Asked, args: &PlanArgs) -> Asked {
 }
 
 async fn plan(source: &Location, request: &Request, cancel: &CancellationToken) -> Result<Preview, Fault> {
-    let media = app::media().await?;
+    let media = app::media(sandbox::of_command()?).await?;
     let film = Film::open(source).await?;
     let facts = film.facts(source);
     let scratch =

@@ -10,6 +10,7 @@ use crate::app::{self, Film};
 use crate::args::ProbeArgs;
 use crate::location::{Location, Reach};
 use crate::probed::{Report, table};
+use crate::roles::sandbox;
 use crate::{preflight, render};
 
 pub async fn run(args: &ProbeArgs) -> Result<(), Fault> {
@@ -25,7 +26,7 @@ pub async fn run(args: &ProbeArgs) -> Result<(), Fault> {
 }
 
 async fn probe(film: &std::sync::Arc<Film>) -> Result<Probed, Fault> {
-    let media = app::media().await?;
+    let media = app::media(sandbox::of_command()?).await?;
     let scratch =
         tempfile::tempdir().map_err(|e| Fault::new(FaultKind::Internal, format!("no scratch folder: {e}")))?;
     let (progress, cancel) = (tokio::sync::watch::Sender::default(), CancellationToken::new());

@@ -187,6 +187,7 @@ fn refusals_name_key_value_bound_and_origin() {
         "worker.scratch_bytes_max \"1.5GB\" is no number of bytes such as 8589934592, 512MiB or 64GiB, nor auto (DIR/f.toml)",
     );
     refused("[worker]\nscratch = 'here'", "worker.scratch \"here\" is no absolute path (DIR/f.toml)");
+    refused("[sandbox]\nmode = 'on'", "sandbox.mode \"on\" is not one of: best-effort, enforce, off (DIR/f.toml)");
     refused("[telemetry]\nformat = 'xml'", "telemetry.format \"xml\" is not one of: text, json (DIR/f.toml)");
 }
 
@@ -241,7 +242,7 @@ fn unknown_keys_are_refused_wherever_they_stand() {
         "[stor]\nx = 1",
         "stor.x is no key of the configuration, those are: store, broker, work, storage, pipelines, triggers, webhooks, \
          databases, cdns, steps, egress, sources, coordinator, api, worker, \
-         bridge, bridge.queues, telemetry, limits (DIR/f.toml)",
+         bridge, bridge.queues, sandbox, telemetry, limits (DIR/f.toml)",
     );
     let typed = scene(LEAST).environment("FRAMEFLEET__WORK__URI", "file:///");
     let message = "work.uri is no key of the configuration, those are: url (environment FRAMEFLEET__WORK__URI)";

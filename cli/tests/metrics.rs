@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use framefleet_bridge::bridge::{Bridge, QueueSettings, Signature};
-use framefleet_cli::{figures, roles::shared};
+use framefleet_cli::figures;
+use framefleet_cli::roles::{sandbox, shared};
 use framefleet_common::adapters::blob::root::Root;
 use framefleet_common::adapters::blob::storages::{Credentials, Storages};
 use framefleet_common::adapters::clock::HostClock;
@@ -102,6 +103,7 @@ fn registered(role: &str, folder: &Path) -> Registry {
     let (_, ready) = shared::connecting();
     shared::StoreCheck::new(ready, &registry);
     figures::show(&registry, Some(Box::new(|| None)), Default::default());
+    sandbox::show(&registry, None);
     let classes = vec![Class::light(), Class::standard(), Class::long()];
     if role == "coordinator" {
         let settings = CoordinatorSettings {

@@ -14,7 +14,7 @@
 //! let clock: Arc<dyn Clock> = Arc::new(HostClock::start());
 //! let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&state_dir, clock.clone())?);
 //! let broker: Arc<dyn Broker> = Arc::new(MemoryBroker::default());
-//! let media: Arc<dyn Media> = Arc::new(ChildMedia::new(program, registry, limits)?);
+//! let media: Arc<dyn Media> = Arc::new(ChildMedia::new((program, registry), limits, sandbox)?);
 //! let fleet = Fleet { store, broker, clock, work: Root::folder(&state_dir.join("work")), .. };
 //! let coordinator = Coordinator::new(fleet.clone(), media.clone(), CoordinatorSettings { .. });
 //! let worker = Worker::new(fleet, media, WorkerSettings { .. });

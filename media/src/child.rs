@@ -1,4 +1,4 @@
-//! The child process: limits first, then the spec, then the one piece of work, then one answer.
+//! The child process: the spec, its limits, its jail, then the one piece of work and one answer.
 
 use std::io::Write;
 use std::os::fd::AsFd;
@@ -8,6 +8,8 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use framefleet_jail::jail;
+use framefleet_jail::places::Places;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::index::Method;
 use framefleet_model::task::{CHILD_PROTOCOL, ChildLimits, ChildSpec, Line, Outcome, Progress, Work, object};
@@ -75,6 +77,9 @@ fn answer() -> Result<Outcome, Fault> {
         return Err(internal(format!("a spec of protocol {}, this child speaks {CHILD_PROTOCOL}", spec.protocol)));
     }
     confine(&spec.limits)?;
+    // Before there is a second thread, and before anything of the film is read.
+    jail::enter(spec.sandbox, &Places::of_child(Path::new(&spec.scratch)))
+        .map_err(|lacking| internal(format!("no jail for the media child: {lacking}")))?;
     gst::init().map_err(|e| Fault::new(FaultKind::PluginMissing, format!("GStreamer does not start: {e}")))?;
     allow::close_all_but_the_list();
     work(&reader, &spec)

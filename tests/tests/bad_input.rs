@@ -368,3 +368,52 @@ fn a_playlist_named_mp4_opens_nothing_it_names() {
         bench.refused(&ran, CONTENT, &["F10"]);
     }
 }
+
+/// What a media child asked of the kernel, thread by thread: its first thread's calls.
+fn children_at_work(bench: &Bench, mode: &str) -> (Ran, Vec<String>) {
+    let traces = bench.at(&format!("traces-{mode}"));
+    std::fs::create_dir(&traces).unwrap();
+    let mut command = Command::new("strace");
+    let calls = "trace=execve,landlock_restrict_self,seccomp,clone,clone3,fork,vfork,openat,recvfrom,socket,connect";
+    command.args(["-ff", "-qq", "-s", "256", "-e", calls, "-o"]).arg(traces.join("of"));
+    command.arg(place::framefleet()).arg("probe").arg(clip::plain("mp4"));
+    command.env("FRAMEFLEET__SANDBOX__MODE", mode).env("NO_COLOR", "1").env("XDG_STATE_HOME", bench.home.path());
+    let ran = Ran::of(&command.stdin(std::process::Stdio::null()).output().expect("strace starts"));
+    let texts =
+        files_below(&traces).into_iter().map(|path| String::from_utf8_lossy(&std::fs::read(path).unwrap()).into());
+    (ran, texts.filter(|text: &String| text.contains("framefleet\", \"media\"]")).collect())
+}
+
+/// Landlock first, then the filters, then the first other thread; the plugins' list is opened in the jail, and so is all
+/// of the film read but the spec. Where the kernel has no Landlock, best effort does without and `enforce` does not begin.
+#[test]
+fn a_media_child_is_in_its_jail_before_it_has_a_second_thread() {
+    let bench = Bench::new();
+    let (ran, children) = children_at_work(&bench, "enforce");
+    let has_landlock = ran.code == Some(0);
+    if !has_landlock {
+        assert_eq!((ran.code, children.len()), (Some(FLAGS), 0), "{ran:?}");
+        assert!(ran.err.contains("sandbox.mode \"enforce\" cannot be had here: Landlock: "), "{ran:?}");
+    }
+    let (ran, best) = children_at_work(&bench, "best-effort");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    for child in children.iter().chain(&best) {
+        let lines: Vec<&str> = child.lines().collect();
+        let first = |call: &str| lines.iter().position(|line| line.contains(call) && !line.contains("O_PATH"));
+        let filters: Vec<usize> = (0..lines.len()).filter(|at| lines[*at].starts_with("seccomp(")).collect();
+        assert!(filters.len() == 3 && filters.iter().all(|at| lines[*at].ends_with("= 0")), "{child}");
+        let landlock = first("landlock_restrict_self(");
+        assert!(landlock.is_none_or(|at| at < filters[0]) && landlock.is_some() == has_landlock, "{child}");
+        let (thread, plugins) = (first("clone").unwrap(), first("registry-").unwrap());
+        assert!(filters[2] < thread && filters[2] < plugins, "{child}");
+        let heard = lines[..filters[2]].iter().filter(|line| line.starts_with("recvfrom("));
+        assert_eq!(heard.count(), 2, "the spec and its length, and nothing of the film: {child}");
+        assert_eq!(lines.iter().filter(|line| line.starts_with("execve(")).count(), 1, "{child}");
+    }
+    assert!(!best.is_empty());
+    let (ran, free) = children_at_work(&bench, "off");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(!free.is_empty() && free.iter().all(|child| !child.contains("seccomp(") && !child.contains("landlock_")));
+    let (ran, _) = children_at_work(&bench, "on");
+    bench.refused(&ran, FLAGS, &["FRAMEFLEET__SANDBOX__MODE", "best-effort, enforce, off"]);
+}

@@ -9,10 +9,11 @@ use framefleet_common::process::machine;
 use framefleet_common::process::telemetry::{Format, Telemetry};
 use framefleet_coordinator::bucket_sweep::Pace;
 use framefleet_model::fault::Fault;
+use framefleet_model::task::Sandbox;
 
 use super::layers::Merged;
 use super::pipelines::Rules;
-use super::raw::{Raw, RawApi, RawBridge, RawCoordinator, RawLimits, RawTelemetry, RawWorker};
+use super::raw::{Raw, RawApi, RawBridge, RawCoordinator, RawLimits, RawSandbox, RawTelemetry, RawWorker};
 use super::reading::{Reading, text};
 use super::triggers::Places;
 use super::{
@@ -39,7 +40,7 @@ pub(super) fn config(merged: &Merged) -> Result<Config, Fault> {
     let reading = Reading { merged };
     let raw = merged.raw()?;
     let way_out = targets::way_out(&reading, &raw)?;
-    let Raw { store, broker, work, storage, coordinator, api, worker, telemetry, limits, .. } = raw;
+    let Raw { store, broker, work, storage, coordinator, api, worker, sandbox, telemetry, limits, .. } = raw;
     let (storage, folders) = servers::storage(&reading, &storage)?;
     let limits = limits_of(&reading, &limits)?;
     Ok(Config {
@@ -51,6 +52,7 @@ pub(super) fn config(merged: &Merged) -> Result<Config, Fault> {
         way_out,
         coordinator: coordinator_of(&reading, &coordinator, (&limits, &api))?,
         worker: worker_of(&reading, &worker)?,
+        sandbox: sandbox_of(&reading, &sandbox)?,
         telemetry: telemetry_of(&reading, &telemetry)?,
         traces: traces::of(&reading, &telemetry)?,
         limits,
@@ -75,7 +77,7 @@ pub(super) fn serve_role(merged: &Merged, work: &str) -> Result<ServeRole, Fault
     let raw = merged.raw()?;
     let reading = Reading { merged };
     let (targets, way_out) = (targets::of(&reading, &raw)?, targets::way_out(&reading, &raw)?);
-    let Raw { storage, pipelines, triggers, coordinator, api, worker, telemetry, limits, .. } = raw;
+    let Raw { storage, pipelines, triggers, coordinator, api, worker, sandbox, telemetry, limits, .. } = raw;
     let (storage, mut folders) = servers::storage(&reading, &storage)?;
     let limits = limits_of(&reading, &limits)?;
     let coordinator = coordinator_of(&reading, &coordinator, (&limits, &api))?;
@@ -99,6 +101,7 @@ pub(super) fn serve_role(merged: &Merged, work: &str) -> Result<ServeRole, Fault
         coordinator,
         api: api::api(&reading, &api)?,
         worker: worker_of(&reading, &worker)?,
+        sandbox: sandbox_of(&reading, &sandbox)?,
         telemetry: telemetry_of(&reading, &telemetry)?,
         traces: traces::of(&reading, &telemetry)?,
         storage,
@@ -208,6 +211,10 @@ fn name(reading: &Reading<'_>, key: &str, set: &str) -> Result<String, Fault> {
     }
     let host: String = machine::host_name().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     reading.word(text(key, &host))
+}
+
+fn sandbox_of(reading: &Reading<'_>, raw: &RawSandbox) -> Result<Sandbox, Fault> {
+    reading.one_of(text("sandbox.mode", &raw.mode), Sandbox::NAMED)
 }
 
 fn telemetry_of(reading: &Reading<'_>, raw: &RawTelemetry) -> Result<Telemetry, Fault> {

@@ -70,7 +70,7 @@ pub fn find(path: &str) -> Option<&'static Key> {
     section.keys.iter().find(|key| key.name == name)
 }
 
-pub const SECTIONS: [Section; 19] = [
+pub const SECTIONS: [Section; 20] = [
     Section { name: "store", what: "Redis, which holds the truth.", count: Count::One, keys: &STORE },
     Section { name: "broker", what: "RabbitMQ, which carries hints and events.", count: Count::One, keys: &BROKER },
     Section { name: "work", what: "Where segments and other results are kept.", count: Count::One, keys: &WORK },
@@ -110,6 +110,7 @@ pub const SECTIONS: [Section; 19] = [
         count: Count::Any,
         keys: &QUEUES,
     },
+    Section { name: "sandbox", what: "The jail of what opens films.", count: Count::One, keys: &SANDBOX },
     telemetry_keys::TELEMETRY,
     Section { name: "limits", what: "How long things are kept and waited for.", count: Count::One, keys: &LIMITS },
 ];
@@ -364,6 +365,14 @@ const QUEUES: [Key; 12] = [
     ),
     open("region", "\"\"", "name", "The region that `v4` signs for; that of the endpoint's host where nothing is set."),
 ];
+
+const SANDBOX: [Key; 1] = [open(
+    "mode",
+    "\"best-effort\"",
+    "best-effort, enforce or off",
+    "Whether those processes lock themselves in by Landlock and seccomp: as far as the kernel lets them, or else not \
+     begin, or not at all.",
+)];
 
 const LIMITS: [Key; 4] = [
     open(

@@ -47,6 +47,7 @@ use framefleet_coordinator::bucket_sweep::Pace;
 use framefleet_coordinator::ops::http::ApiSettings;
 use framefleet_model::event::Provider;
 use framefleet_model::fault::Fault;
+use framefleet_model::task::Sandbox;
 use framefleet_model::trigger::Trigger;
 
 use layers::Merged;
@@ -68,6 +69,7 @@ pub struct Config {
     pub way_out: WayOut,
     pub coordinator: CoordinatorConfig,
     pub worker: WorkerConfig,
+    pub sandbox: Sandbox,
     pub telemetry: Telemetry,
     /// Where traces go, if anywhere.
     pub traces: Option<TracesConfig>,
@@ -99,6 +101,7 @@ pub struct ServeRole {
     pub coordinator: CoordinatorConfig,
     pub api: ApiSettings,
     pub worker: WorkerConfig,
+    pub sandbox: Sandbox,
     pub telemetry: Telemetry,
     /// Where traces go, if anywhere.
     pub traces: Option<TracesConfig>,

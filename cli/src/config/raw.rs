@@ -32,6 +32,7 @@ pub(super) struct Raw {
     pub(super) api: RawApi,
     pub(super) worker: RawWorker,
     pub(super) bridge: RawBridge,
+    pub(super) sandbox: RawSandbox,
     pub(super) telemetry: RawTelemetry,
     pub(super) limits: RawLimits,
 }
@@ -241,6 +242,12 @@ pub(super) struct RawQueue {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct RawSandbox {
+    pub(super) mode: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct RawTelemetry {
     pub(super) format: String,
     pub(super) filter: String,
@@ -296,6 +303,7 @@ mod tests {
             taken::<RawWorker>(),
             taken::<RawBridge>(),
             taken::<RawQueue>(),
+            taken::<RawSandbox>(),
             taken::<RawTelemetry>(),
             taken::<RawLimits>(),
         ];

@@ -22,6 +22,7 @@ use crate::config::{Config, CoordinatorRole};
 use crate::figures;
 use crate::render;
 use crate::roles::api;
+use crate::roles::sandbox;
 use crate::roles::shared::{self, Connecting, StoreCheck, WorkCheck};
 use crate::roles::traces;
 
@@ -56,7 +57,7 @@ async fn serve(
     (listener, stop, traces): (TcpListener, CancellationToken, Traces),
 ) -> Result<(), Fault> {
     let CoordinatorRole { config, triggers, rules, targets, api } = role;
-    let media: Arc<dyn Media> = Arc::new(app::media().await?);
+    let media: Arc<dyn Media> = Arc::new(app::media(sandbox::of_role(config.sandbox, &metrics)?).await?);
     let classes: Vec<Class> = config.classes();
     let connected = connecting.connect(config, (clock.clone(), classes.clone()), &stop).await?;
     let Some(services) = connected else { return Ok(()) };

@@ -6,6 +6,8 @@ pub mod api;
 pub mod bridge;
 /// `framefleet coordinator`.
 pub mod coordinator;
+/// Whether media children lock themselves in.
+pub mod sandbox;
 /// `framefleet serve`.
 pub mod serve;
 /// What every role of a fleet is wired to.

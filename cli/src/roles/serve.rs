@@ -36,7 +36,7 @@ use crate::args::roles::ServeArgs;
 use crate::config::ServeRole;
 use crate::config::pipelines::Rules;
 use crate::figures;
-use crate::roles::{api, shared, traces, worker};
+use crate::roles::{api, sandbox, shared, traces, worker};
 use crate::{app, folders};
 
 /// The folder of the state folder that is this command's, where none is named: others are jobs of `transcode`.
@@ -86,7 +86,7 @@ pub async fn run((config, asked): (ServeRole, Asked), pulse: &Runtime) -> Result
     // Before anything else: another may have it, and then nothing here is ours.
     let fleet = shared::timed(&fleet(&config, &asked, clock.clone())?, &metrics);
     figures::show(&metrics, None, drain.stop());
-    let media: Arc<dyn Media> = Arc::new(app::media().await?);
+    let media: Arc<dyn Media> = Arc::new(app::media(sandbox::of_role(config.sandbox, &metrics)?).await?);
     let settings = coordinator(&config, (&asked.state, &metrics), &clock)?;
     let of = ("serve", config.coordinator.name.as_str());
     let (traces, way) = traces::start(config.traces.as_ref(), of, (&clock, &metrics))?;

@@ -26,6 +26,7 @@ use tracing::info;
 use crate::app;
 use crate::config::{Config, ScratchBound, WorkerConfig};
 use crate::figures;
+use crate::roles::sandbox;
 use crate::roles::shared::{self, BrokerCheck, Connecting, StoreCheck, WorkCheck};
 use crate::roles::traces;
 
@@ -78,7 +79,7 @@ async fn serve(
     (pulse, begun, halt): (&Runtime, watch::Sender<Option<Arc<Worker>>>, Halt),
     traces: Traces,
 ) -> Result<(), Fault> {
-    let media: Arc<dyn Media> = Arc::new(app::media().await?);
+    let media: Arc<dyn Media> = Arc::new(app::media(sandbox::of_role(config.sandbox, &metrics)?).await?);
     let classes: Vec<Class> = config.worker.slots.iter().map(|(class, _)| class.clone()).collect();
     let connected = connecting.connect(config, (clock.clone(), classes), &halt.stop).await?;
     let Some(services) = connected else { return Ok(()) };

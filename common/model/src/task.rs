@@ -17,7 +17,7 @@ use crate::shots::ImagePlan;
 use crate::terms::Tenant;
 use crate::time::{MediaTime, Span};
 
-pub const CHILD_PROTOCOL: u32 = 1;
+pub const CHILD_PROTOCOL: u32 = 2;
 
 /// Numbers of the objects that a child may read.
 pub mod object {
@@ -64,7 +64,24 @@ pub struct ChildSpec {
     /// Absolute path of the only folder that the child writes into.
     pub scratch: String,
     pub limits: ChildLimits,
+    pub sandbox: Sandbox,
     pub work: Work,
+}
+
+/// Whether a media child puts itself into its jail before it opens anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sandbox {
+    /// As much of it as the kernel has.
+    BestEffort,
+    /// All of it, or no work.
+    Enforce,
+    Off,
+}
+
+impl Sandbox {
+    pub const NAMED: [(&str, Self); 3] =
+        [("best-effort", Self::BestEffort), ("enforce", Self::Enforce), ("off", Self::Off)];
 }
 
 /// Resource limits that a child puts on itself before it opens anything (RLIMIT_DATA, _FSIZE, _NOFILE).

@@ -6,7 +6,7 @@ use std::process::ExitStatus;
 use super::watch::Usage;
 
 /// Signals that end programs, by the names that people know.
-const SIGNALS: [(i32, &str); 12] = [
+const SIGNALS: [(i32, &str); 13] = [
     (1, "SIGHUP"),
     (2, "SIGINT"),
     (3, "SIGQUIT"),
@@ -19,6 +19,7 @@ const SIGNALS: [(i32, &str); 12] = [
     (11, "SIGSEGV"),
     (15, "SIGTERM"),
     (25, "SIGXFSZ"),
+    (31, "SIGSYS"),
 ];
 
 /// How a child ended and what was seen of it.

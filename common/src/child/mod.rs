@@ -9,7 +9,7 @@
 //! ```
 //! However a child ends, `run` ends with an outcome whose files were looked at or with a coded fault and its evidence;
 //! never with the caller's own end. What the child says is not trusted: lines, messages and names are bounded and
-//! checked. The sandbox of the child itself (limits, no_new_privs) is applied by the child, from the spec.
+//! checked. The sandbox of the child itself (limits, no_new_privs, Landlock, seccomp) is applied by the child, from the spec.
 
 /// How much a child may use, and how long.
 pub mod limits;

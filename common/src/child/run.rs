@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use framefleet_model::cost;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::reads::SPEC_BYTES_MAX;
-use framefleet_model::task::{CHILD_PROTOCOL, ChildSpec, Line, Outcome, Progress, Work};
+use framefleet_model::task::{CHILD_PROTOCOL, ChildSpec, Line, Outcome, Progress, Sandbox, Work};
 use rustix::process::Signal;
 use tokio::process::{Child, ChildStdout};
 use tokio::sync::watch::Sender;
@@ -40,6 +40,7 @@ pub struct ChildMedia {
     program: PathBuf,
     registry: PathBuf,
     limits: Limits,
+    sandbox: Sandbox,
     spawner: Spawner,
     crowd: Crowd,
 }
@@ -68,8 +69,8 @@ enum Hearing {
 
 impl ChildMedia {
     /// `registry` is what [`super::registry::prepare`] made.
-    pub fn new(program: PathBuf, registry: PathBuf, limits: Limits) -> io::Result<Self> {
-        Ok(Self { program, registry, limits, spawner: Spawner::start()?, crowd: Crowd::default() })
+    pub fn new((program, registry): (PathBuf, PathBuf), limits: Limits, sandbox: Sandbox) -> io::Result<Self> {
+        Ok(Self { program, registry, limits, sandbox, spawner: Spawner::start()?, crowd: Crowd::default() })
     }
 
     async fn spawn(&self, scratch: &Path) -> Result<Spawned, Fault> {
@@ -83,8 +84,13 @@ impl ChildMedia {
         let refused = |message: String| Fault::new(FaultKind::Internal, message);
         let path = scratch.to_str().filter(|_| scratch.is_absolute());
         let path = path.ok_or_else(|| refused(format!("{scratch:?} is no absolute path in UTF-8")))?;
-        let limits = self.limits.own;
-        let spec = ChildSpec { protocol: CHILD_PROTOCOL, scratch: path.to_owned(), limits, work: work.clone() };
+        let spec = ChildSpec {
+            protocol: CHILD_PROTOCOL,
+            scratch: path.to_owned(),
+            limits: self.limits.own,
+            sandbox: self.sandbox,
+            work: work.clone(),
+        };
         let json = serde_json::to_vec(&spec).map_err(|e| refused(format!("the child's spec: {e}")))?;
         if json.len() > SPEC_BYTES_MAX as usize {
             return Err(refused(format!("a spec of {} bytes is over the bound of {SPEC_BYTES_MAX}", json.len())));

@@ -15,6 +15,8 @@ use super::reads::ServeError;
 use super::watch::Verdict;
 
 const SIGXFSZ: i32 = 25;
+/// What the jail's filter of system calls ends a process with.
+const SIGSYS: i32 = 31;
 /// What allocators say before they give up.
 const NO_MEMORY: [&str; 3] = ["memory allocation of", "failed to allocate", "Cannot allocate memory"];
 const NO_ROOM: [&str; 1] = ["No space left on device"];
@@ -86,6 +88,11 @@ fn said_by_remains(case: &Case<'_>, remains: &Remains) -> Option<Fault> {
     if remains.status.signal() == Some(SIGXFSZ) {
         let message = format!("a scratch file grew over the bound of {} bytes", case.limits.own.file_bytes_max);
         return Some(Fault::new(FaultKind::ScratchFull, message));
+    }
+    if remains.status.signal() == Some(SIGSYS) {
+        let message = "the jail ended the media child: it made a system call that no media work makes, which the kernel's \
+                       log names (audit, type 1326)";
+        return Some(Fault::new(FaultKind::Crashed, message));
     }
     if remains.says(&NO_ROOM) || no_room(case.scratch) {
         return Some(Fault::new(FaultKind::ScratchFull, format!("no room is left in {}", case.scratch.display())));

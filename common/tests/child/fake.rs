@@ -32,6 +32,7 @@ fn perform(script: &str, socket: &mut UnixStream) -> ExitCode {
             eprintln!("about to\nfall over");
             kill_process(getpid(), Signal::ILL).unwrap();
         }
+        "forbidden" => kill_process(getpid(), Signal::SYS).unwrap(),
         "exit" => return ExitCode::from(3),
         "garbage" => println!("hello, I am no protocol"),
         "silent" => until_the_socket_closes(socket),

@@ -39,6 +39,7 @@ fn trials() -> Vec<Trial> {
         a_fault_of_an_object_outweighs_what_the_child_makes_of_it,
         a_slow_object_is_no_silence_of_the_child,
         a_crash_is_a_fault_with_the_signal_and_the_last_lines,
+        a_child_that_its_jail_ends_is_a_fault_that_says_so,
         an_exit_without_a_result_is_no_success,
         garbage_on_standard_output_is_a_fault,
         endless_silence_is_a_hang,
@@ -92,6 +93,12 @@ async fn a_crash_is_a_fault_with_the_signal_and_the_last_lines() {
     let fault = Scene::of("crash").fault().await;
     check(&fault, FaultKind::Crashed, "signal SIGILL");
     check(&fault, FaultKind::Crashed, "stderr: fall over");
+}
+
+async fn a_child_that_its_jail_ends_is_a_fault_that_says_so() {
+    let fault = Scene::of("forbidden").fault().await;
+    check(&fault, FaultKind::Crashed, "the jail ended the media child");
+    check(&fault, FaultKind::Crashed, "signal SIGSYS");
 }
 
 async fn an_exit_without_a_result_is_no_success() {

@@ -10,7 +10,7 @@ use framefleet_common::child::limits::Limits;
 use framefleet_common::child::run::ChildMedia;
 use framefleet_common::child::{Attempt, Media, Objects, Spent};
 use framefleet_model::fault::{Fault, FaultKind};
-use framefleet_model::task::{IndexWork, Outcome, Progress, SourceLimits, Work, object};
+use framefleet_model::task::{IndexWork, Outcome, Progress, Sandbox, SourceLimits, Work, object};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -85,7 +85,8 @@ impl Scene {
 
     pub(crate) async fn play_in(&self, scratch: &Path) -> Result<Outcome, Fault> {
         let registry = PathBuf::from("/nonexistent/registry.bin");
-        let media = ChildMedia::new(std::env::current_exe().unwrap(), registry, self.limits).unwrap();
+        let program = std::env::current_exe().unwrap();
+        let media = ChildMedia::new((program, registry), self.limits, Sandbox::Off).unwrap();
         let attempt = Attempt {
             objects: Arc::new(Shelf { source: source() }),
             scratch,

@@ -172,7 +172,7 @@ mod tests {
     use framefleet_model::pipeline::{Preset, RateControl, VideoSettings};
     use framefleet_model::plan::EncodeFormat;
     use framefleet_model::reads::{Op, REQUEST_BYTES, ReadReply, ReadRequest, Status};
-    use framefleet_model::task::{CHILD_PROTOCOL, ChildLimits, ChildSpec, MergeSegment, Work, object};
+    use framefleet_model::task::{CHILD_PROTOCOL, ChildLimits, ChildSpec, MergeSegment, Sandbox, Work, object};
     use framefleet_model::time::{Rational, Span};
 
     use super::*;
@@ -321,7 +321,8 @@ mod tests {
     fn accept(child: UnixStream, mut parent: &UnixStream, work: &MergeWork) -> Reader {
         let limits = ChildLimits { data_bytes_max: 0, file_bytes_max: 0, open_files_max: 0 };
         let work = Work::Merge(work.clone());
-        let spec = ChildSpec { protocol: CHILD_PROTOCOL, scratch: String::new(), limits, work };
+        let (scratch, sandbox) = (String::new(), Sandbox::Off);
+        let spec = ChildSpec { protocol: CHILD_PROTOCOL, scratch, limits, sandbox, work };
         let json = serde_json::to_vec(&spec).unwrap();
         parent.write_all(&u32::try_from(json.len()).unwrap().to_le_bytes()).unwrap();
         parent.write_all(&json).unwrap();

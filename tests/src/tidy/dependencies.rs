@@ -4,10 +4,11 @@ use super::code::has_word;
 use super::{Code, Fault, File, Tree};
 
 /// Each package's folder with the packages of ours that it may name.
-const MAY_NAME: [(&str, &[&str]); 9] = [
+const MAY_NAME: [(&str, &[&str]); 10] = [
     ("common/model", &[]),
     ("common", &["framefleet-model"]),
-    ("media", &["framefleet-model"]),
+    ("jail", &["framefleet-model"]),
+    ("media", &["framefleet-jail", "framefleet-model"]),
     ("coordinator", &["framefleet-common", "framefleet-model"]),
     ("worker", &["framefleet-common", "framefleet-model"]),
     ("bridge", &["framefleet-common", "framefleet-model"]),
@@ -17,6 +18,7 @@ const MAY_NAME: [(&str, &[&str]); 9] = [
         &[
             "framefleet-common",
             "framefleet-model",
+            "framefleet-jail",
             "framefleet-media",
             "framefleet-coordinator",
             "framefleet-worker",
@@ -29,12 +31,14 @@ const MAY_NAME: [(&str, &[&str]); 9] = [
 ];
 
 /// A crate of others and the only folder that may name it.
-const HOME_OF: [(&str, &str); 11] = [
+const HOME_OF: [(&str, &str); 13] = [
     ("gst", "media/"),
     ("gst_app", "media/"),
     ("gst_audio", "media/"),
     ("gst_base", "media/"),
     ("gst_video", "media/"),
+    ("landlock", "jail/"),
+    ("seccompiler", "jail/"),
     ("rusqlite", "common/src/adapters/sqlite"),
     ("redis", "common/src/adapters/redis"),
     ("lapin", "common/src/adapters/amqp"),
