@@ -24,7 +24,7 @@ pub fn run(command: Command) -> ExitCode {
         Command::Sprites(args) => exit::code_of(parent(images::sprites(&args))),
         Command::Gif(args) => exit::code_of(parent(images::gif(&args))),
         Command::Sample(args) => exit::code_of(parent(sample::run(&args))),
-        Command::Doctor(args) => exit::code_of(doctor::run(&args)),
+        Command::Doctor(args) => exit::code_of(parent(doctor::run(&args))),
         Command::Plan(args) => exit::code_of(parent(plan::run(&args))),
         Command::Probe(args) => exit::code_of(parent(probe::run(&args))),
         Command::Submit(args) => exit::code_of(parent(asking::submit(&args))),

@@ -11,10 +11,13 @@ pub mod roles;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use framefleet_model::fault::Fault;
 
 use asking::{DeadArgs, JobsArgs, PipelinesArgs, SubmitArgs, TokenArgs, WorkersArgs};
 use images::{GifArgs, SpritesArgs, ThumbnailsArgs};
 use roles::{BridgeArgs, CoordinatorArgs, RecoverArgs, ServeArgs, SweepArgs, WorkerArgs};
+
+use crate::config::Told;
 
 /// Transcodes films in parallel segments, joins them exactly, and proves it.
 #[derive(Debug, Parser)]
@@ -45,7 +48,7 @@ pub enum Command {
     Probe(ProbeArgs),
     /// Make a clip of numbered pictures with a beep a second
     Sample(SampleArgs),
-    /// Say which plugins and encoders are here, and what to install
+    /// Say whether this machine, and all that a configuration names, is as it should be, and what mends it
     Doctor(DoctorArgs),
     /// Take jobs and do them, all in this process, without any server
     Serve(ServeArgs),
@@ -346,9 +349,18 @@ pub struct SampleArgs {
 
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
+    /// Look at what FILE names as well, read over /etc/framefleet/framefleet.toml
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// How the findings are printed
     #[arg(short, long, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
     pub output: Format,
+}
+
+impl DoctorArgs {
+    pub fn told(&self) -> Result<Told, Fault> {
+        Ok(Told { file: self.config.clone(), ..Told::here()? })
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

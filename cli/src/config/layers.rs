@@ -146,6 +146,11 @@ impl Merged {
         }
     }
 
+    /// Whether anybody wrote anything at all.
+    pub(super) fn says_anything(&self) -> bool {
+        self.leaves.values().any(|leaf| !leaf.is_default())
+    }
+
     /// Where the value of this key, or the first of those below it, came from.
     pub(super) fn origin<'a>(&'a self, key: &'a str) -> &'a str {
         self.below(key).next().map_or(DEFAULT, |(_, leaf)| &leaf.origin)

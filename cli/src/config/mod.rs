@@ -25,6 +25,7 @@ mod reading;
 /// What must not be seen.
 pub mod secret;
 mod servers;
+mod setup;
 mod target_keys;
 /// Those that steps speak to.
 pub mod targets;
@@ -54,6 +55,7 @@ use layers::Merged;
 pub use layers::{Flag, Told};
 use pipelines::Rules;
 use secret::{Secret, ServerUrl};
+pub use setup::{Fleet, Setup, load_setup};
 use targets::{TargetsConfig, WayOut};
 
 /// What a worker needs: store, broker, storages. It speaks to nobody else, so no secret of others is read for it.

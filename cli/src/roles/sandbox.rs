@@ -19,13 +19,15 @@ pub fn of_role(sandbox: Sandbox, registry: &Registry) -> Result<Sandbox, Fault> 
     Ok(sandbox)
 }
 
-/// As the environment has it, best effort where it says nothing.
+/// As the environment has it, best effort where it says nothing; refused where that cannot be had.
 pub fn of_command() -> Result<Sandbox, Fault> {
-    let sandbox = match std::env::var(VARIABLE) {
-        Ok(text) => named(&text)?,
-        Err(_) => Sandbox::BestEffort,
-    };
+    let sandbox = of_environment()?;
     settled(sandbox, jail::offered()).map(|_| sandbox)
+}
+
+/// What the environment asks for.
+pub fn of_environment() -> Result<Sandbox, Fault> {
+    std::env::var(VARIABLE).map_or(Ok(Sandbox::BestEffort), |text| named(&text))
 }
 
 /// What holds media children, as figures.

@@ -259,7 +259,7 @@ pub async fn without_broker(config: &Config, clock: Arc<dyn Clock>) -> Result<Fl
     Ok(Fleet { store, broker: Arc::new(MemoryBroker::default()), clock, storages, work, mint })
 }
 
-fn store_of(config: &Config) -> Result<RedisSettings, Fault> {
+pub fn store_of(config: &Config) -> Result<RedisSettings, Fault> {
     let (url, sentinel) = match &config.store.server {
         StoreServer::Known(url) => (url, None),
         StoreServer::Elected { sentinels, primary, url } => {
@@ -296,21 +296,30 @@ pub fn storages_of(
     way_out: &WayOut,
     work: &str,
 ) -> Result<(Storages, Root), Fault> {
-    let settings = || {
-        let buckets = buckets.iter().map(storage_of);
-        buckets.chain(folders.iter().cloned().map(folder)).collect::<Vec<_>>()
-    };
-    // A folder of work objects needs no entry of its own; a bucket is reached as its entry says.
-    let root = if work.starts_with("file://") {
-        Storages::new(vec![folder(work.to_owned())])?
-    } else {
-        Storages::new(settings())?
-    };
+    let settings = buckets.iter().map(storage_of).chain(folders.iter().cloned().map(folder)).collect();
     let web = match way_out.source_bytes_max {
         None => None,
         Some(bytes_max) => Some(Web { client: Egress::new(way_out.allow.clone()).client()?, bytes_max }),
     };
-    Ok((Storages::with_closed(settings(), work)?.reading_web(web), root.root(work)?))
+    Ok((Storages::with_closed(settings, work)?.reading_web(web), work_of(buckets, work)?))
+}
+
+/// A folder of work objects needs no entry of its own; a bucket is reached as its entry says.
+pub fn work_of(buckets: &[StorageConfig], work: &str) -> Result<Root, Fault> {
+    if work.starts_with("file://") {
+        return root_in(work);
+    }
+    Storages::new(buckets.iter().map(storage_of).collect())?.root(work)
+}
+
+/// One bucket, or what of it an entry covers.
+pub fn root_of(storage: &StorageConfig) -> Result<Root, Fault> {
+    Storages::new(vec![storage_of(storage)])?.root(&storage.url())
+}
+
+/// One folder.
+pub fn root_in(url: &str) -> Result<Root, Fault> {
+    Storages::new(vec![folder(url.to_owned())])?.root(url)
 }
 
 fn folder(url: String) -> StorageSettings {

@@ -108,7 +108,11 @@ impl AmqpBroker {
 
     /// Declares exchanges, queues and bindings once.
     pub async fn declare(settings: &AmqpSettings, clock: Arc<dyn Clock>) -> Result<(), String> {
-        let settings = AmqpSettings { declare: Declare::Declare, ..settings.clone() };
+        Self::look(&AmqpSettings { declare: Declare::Declare, ..settings.clone() }, clock).await
+    }
+
+    /// Connects once and sees to exchanges and queues as the settings say, or says what is in the way.
+    pub async fn look(settings: &AmqpSettings, clock: Arc<dyn Clock>) -> Result<(), String> {
         let plan = Arc::new(settings.plan(clock).map_err(|error| error.to_string())?);
         tls::install();
         let link = Link::start(Role::Publish, plan);

@@ -23,6 +23,8 @@ use crate::adapters::blob::{Object, Side, fault, folder, url};
 /// A folder of the root's that is no job's.
 const PROBES: &str = "probe";
 const PROBE: &[u8] = b"framefleet was here\n";
+/// Where its middle begins, and how long that is.
+const PROBE_PART: (u64, u32) = (11, 3);
 /// As many as servers give at once.
 const PAGE: usize = 1000;
 
@@ -150,19 +152,42 @@ impl Root {
     /// Writes an object and removes it again: only that tells of bucket, key and rights. `by` tells those apart who do so
     /// at once.
     pub async fn probe(&self, by: &str) -> Result<(), Fault> {
-        let stored = Stored::Unknown(format!("{PROBES}/{by}"));
-        let name = [PROBES, "/", by].concat();
-        match &self.home {
-            Home::Folder { path, bounds } => {
-                let place = FilePlace::shared(path.join(name), Side::Work, bounds.clone());
-                Object::at(place).put(Bytes::from_static(PROBE)).await?;
-            }
+        self.probed(by)?.put(Bytes::from_static(PROBE)).await?;
+        self.delete(&Stored::Unknown(Self::probe_name(by))).await
+    }
+
+    /// The same, and reads a part of it in between.
+    pub async fn read_back(&self, by: &str) -> Result<(), Fault> {
+        let object = self.probed(by)?;
+        object.put(Bytes::from_static(PROBE)).await?;
+        let read = async { object.reader().await?.read(PROBE_PART.0, PROBE_PART.1).await }.await;
+        self.delete(&Stored::Unknown(Self::probe_name(by))).await?;
+        let from = usize::try_from(PROBE_PART.0).expect("a few bytes");
+        let wanted = &PROBE[from..from + PROBE_PART.1 as usize];
+        match read? {
+            read if read == wanted => Ok(()),
+            read => Err(fault::of(
+                Side::Work,
+                &self.to_string(),
+                (fault::Trouble::Away, &format!("a range read back is {read:?}, not {wanted:?}")),
+            )),
+        }
+    }
+
+    /// What a probe is called, from the root on.
+    pub fn probe_name(by: &str) -> String {
+        [PROBES, "/", by].concat()
+    }
+
+    fn probed(&self, by: &str) -> Result<Object, Fault> {
+        let name = Self::probe_name(by);
+        Ok(match &self.home {
+            Home::Folder { path, bounds } => Object::at(FilePlace::shared(path.join(name), Side::Work, bounds.clone())),
             Home::Bucket { bucket, prefix } => {
                 let key = Key::new(bucket.clone(), &format!("{prefix}{name}"))?;
-                Object::at(RemotePlace { key, side: Side::Work }).put(Bytes::from_static(PROBE)).await?;
+                Object::at(RemotePlace { key, side: Side::Work })
             }
-        }
-        self.delete(&stored).await
+        })
     }
 
     async fn page(

@@ -11,6 +11,8 @@ pub struct Readiness {
     pub ready: Result<(), String>,
     pub guarantee: Guarantee,
     pub warnings: Vec<String>,
+    /// Its version, if it tells.
+    pub server: Option<String>,
 }
 
 /// What stands behind a barrier, strongest first. Each with the number of replicas that must have it too.
@@ -60,7 +62,7 @@ pub(super) fn judge(facts: &Facts, guarantee: Guarantee, durability: Durability)
     warnings.extend(unknown(facts));
     warnings.extend(weak(guarantee, facts));
     let ready = if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) };
-    Readiness { ready, guarantee, warnings }
+    Readiness { ready, guarantee, warnings, server: facts.get("redis_version").map(str::to_owned) }
 }
 
 fn unknown(facts: &Facts) -> Option<String> {
@@ -152,7 +154,7 @@ mod tests {
     fn a_server_that_forgets_is_refused_unless_that_is_wanted() {
         assert_eq!(
             of(("", ""), Durability::Required),
-            Readiness { ready: Ok(()), guarantee: STRONG, warnings: Vec::new() }
+            Readiness { ready: Ok(()), guarantee: STRONG, warnings: Vec::new(), server: Some("7.2.4".to_owned()) }
         );
         for changed in [("noeviction", "allkeys-lru"), ("aof_enabled:1", "aof_enabled:0")] {
             let why = of(changed, Durability::Required).ready.unwrap_err();
