@@ -233,7 +233,7 @@ impl Board {
         Ok(self.shift(at, board::expire).await?.map(|before| match before.state {
             TaskState::Claimed(lease) => Expired::Lease(lease),
             TaskState::Hinted { .. } => Expired::Hint,
-            _ => Expired::Pause,
+            TaskState::Waiting { .. } | TaskState::Ready | TaskState::Settled(_) | TaskState::Dead(_) => Expired::Pause,
         }))
     }
 

@@ -7,7 +7,6 @@ use framefleet_model::task::Need;
 use framefleet_model::time::StoreTime;
 use serde::{Deserialize, Serialize};
 
-use crate::ports::broker::Class;
 use crate::ports::rows;
 use crate::ports::store::{Commit, Entry, Scan, Store, StoreError};
 use crate::ports::txn::Txn;
@@ -108,18 +107,10 @@ impl Roster {
         rows.collect()
     }
 
-    /// The builds of live workers that take tasks of any of these classes, and how many slots each has for them.
-    pub async fn builds<const N: usize>(&self, classes: [Class; N]) -> Result<BTreeMap<String, usize>, StoreError> {
-        let all = self.all().await?;
-        let taking = all.into_iter().filter(|seen| seen.is_live() && seen.worker.phase == Phase::Working);
-        let mut builds = BTreeMap::new();
-        for WorkerRow { build, slots, .. } in taking.map(|seen| seen.worker) {
-            let slots: u32 = classes.iter().filter_map(|class| slots.get(class.as_str())).sum();
-            if slots > 0 {
-                *builds.entry(build).or_insert(0) += slots as usize;
-            }
-        }
-        Ok(builds)
+    /// The builds of live workers that take tasks of all these classes and have room for as much, and how many slots each
+    /// has for them.
+    pub async fn builds(&self, tasks: &BTreeMap<String, Need>) -> Result<BTreeMap<String, usize>, StoreError> {
+        Ok(builds(&self.all().await?, tasks))
     }
 
     /// The slots of live workers by class. Those of workers that drain are no longer there, yet may be at work.
@@ -132,6 +123,26 @@ impl Roster {
             busy.for_each(|(class, count)| slots.entry(class.clone()).or_default().busy += *count as usize);
         }
         Ok(slots)
+    }
+}
+
+/// The same, as these workers were seen.
+pub fn builds(seen: &[Seen], tasks: &BTreeMap<String, Need>) -> BTreeMap<String, usize> {
+    let mut slots: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
+    for Seen { worker, .. } in seen.iter().filter(|seen| seen.is_live() && seen.worker.phase == Phase::Working) {
+        for (class, _) in tasks.iter().filter(|(_, need)| worker.has_room_for(**need)) {
+            let of_class = worker.slots.get(class).map_or(0, |slots| *slots as usize);
+            *slots.entry(&worker.build).or_default().entry(class).or_default() += of_class;
+        }
+    }
+    let able = slots.into_iter().filter(|(_, of)| of.len() == tasks.len() && of.values().all(|slots| *slots > 0));
+    able.map(|(build, of)| (build.to_owned(), of.values().sum())).collect()
+}
+
+impl WorkerRow {
+    /// If it did nothing else.
+    pub fn has_room_for(&self, need: Need) -> bool {
+        need.memory_mib <= self.capacity.memory_mib && need.scratch_mib <= self.capacity.scratch_mib
     }
 }
 
@@ -163,11 +174,15 @@ mod tests {
         let standard = roster.slots().await.unwrap().get("standard").copied();
         assert_eq!(standard, Some(Slots { taking: 4, busy: 6 }));
         assert_eq!(roster.all().await.unwrap().len(), 3);
-        let builds = async |class| roster.builds([class]).await.unwrap().into_iter().collect::<Vec<_>>();
-        assert_eq!(builds(Class::standard()).await, [("of working".to_owned(), 4)]);
-        assert!(builds(Class::long()).await.is_empty());
-        clock.advance(Duration::from_secs(3600));
-        assert!(roster.slots().await.unwrap().is_empty());
-        assert!(roster.all().await.unwrap().is_empty());
+        let builds = async |classes: &[&str], memory_mib| {
+            let need = Need { memory_mib, scratch_mib: 0 };
+            let tasks = classes.iter().map(|class| ((*class).to_owned(), need)).collect();
+            roster.builds(&tasks).await.unwrap().into_iter().collect::<Vec<_>>()
+        };
+        let working = |slots| vec![("of working".to_owned(), slots)];
+        assert_eq!(builds(&["standard"], 0).await, working(4));
+        assert_eq!(builds(&["light", "standard"], 0).await, working(5));
+        assert_eq!(builds(&["standard", "long"], 0).await, [], "it has no slot of one of them");
+        assert_eq!(builds(&["standard"], 1).await, [], "it has no room for one");
     }
 }

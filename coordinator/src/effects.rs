@@ -1,13 +1,13 @@
 //! What a coordinator does for a job between two commits. Every effect may happen twice, at two coordinators at once:
 //! each leaves the same behind.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use framefleet_common::adapters::blob::root::Root;
 use framefleet_common::adapters::blob::storages::Storages;
 use framefleet_common::adapters::blob::{Object, Side};
-use framefleet_common::ports::broker::Class;
 use framefleet_common::ports::clock::Clock;
 use framefleet_common::ports::rows::{self, TaskRef};
 use framefleet_common::ports::store::Store;
@@ -21,7 +21,7 @@ use framefleet_model::key::ObjectKey;
 use framefleet_model::ledger::{AudioProof, ImageProof, OutputProof, SegmentProof};
 use framefleet_model::pipeline::{Request, SegmentDuration};
 use framefleet_model::plan::{IndexRef, Plan};
-use framefleet_model::task::Outcome;
+use framefleet_model::task::{self, Outcome};
 
 use crate::flow::encoding::headers::{self, Odd};
 use crate::flow::merging::proof::{Evidence, prove};
@@ -146,10 +146,15 @@ impl Effects {
     async fn compare(&self, job: &Job) -> Result<Vec<Odd>, Fault> {
         let plan = self.plan_of(job).await?;
         let segments = self.segments(job, &plan).await?;
-        let numbered = plan.segments.iter().map(|segment| TaskId::new(TaskKind::Encode, segment.number));
-        let proofs: Vec<(TaskId, Vec<SegmentProof>)> = numbered.zip(segments).collect();
-        let builds = Roster::new(self.store.clone()).builds([Class::standard(), Class::long()]).await?;
-        Ok(headers::odd(&proofs, &builds))
+        let ids: Vec<TaskId> = plan.segments.iter().map(|s| TaskId::new(TaskKind::Encode, s.number)).collect();
+        let mut needs: BTreeMap<String, task::Need> = BTreeMap::new();
+        for task in self.tasks(job, &ids).await?.into_iter().flatten() {
+            let need = needs.entry(task.class).or_default();
+            need.memory_mib = need.memory_mib.max(task.need.memory_mib);
+            need.scratch_mib = need.scratch_mib.max(task.need.scratch_mib);
+        }
+        let builds = Roster::new(self.store.clone()).builds(&needs).await?;
+        Ok(headers::odd(&ids.into_iter().zip(segments).collect::<Vec<_>>(), &builds))
     }
 
     /// News of a merge's earlier end may come behind the order to do it again: then its new end is waited for.

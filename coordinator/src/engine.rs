@@ -193,7 +193,7 @@ impl Engine {
         if decision.job != seen.job {
             txn = txn.put(&rows::job_row(id), rows::to_bytes(&decision.job));
         }
-        let Some(mut txn) = self.change_tasks(txn, &seen.job, &decision).await? else { return Ok(()) };
+        let Some(mut txn) = self.change_tasks(txn, &seen, &decision).await? else { return Ok(()) };
         for announcement in &decision.outbox {
             let event = JobEvent::of(&decision.job, announcement, seen.now);
             txn = steps::begin(txn, &decision.job, (announcement, &event));
@@ -216,7 +216,8 @@ impl Engine {
     }
 
     /// `None`: a task that was to change is not there.
-    async fn change_tasks(&self, mut txn: Txn, job: &Job, decision: &Decision) -> Result<Option<Txn>, StoreError> {
+    async fn change_tasks(&self, mut txn: Txn, seen: &Seen, decision: &Decision) -> Result<Option<Txn>, StoreError> {
+        let Seen { job, now, .. } = seen;
         let changed: BTreeSet<TaskId> = decision.tasks.iter().map(TaskChange::task).collect();
         let refs: Vec<TaskRef> = changed.into_iter().map(|task| TaskRef::new(&job.id, task)).collect();
         let keys: Vec<RowKey> = refs.iter().map(TaskRef::row).collect();
@@ -249,7 +250,7 @@ impl Engine {
                     return Ok(None);
                 }
                 (TaskChange::Again(_), Some(known)) => board::again(&known),
-                (TaskChange::AgainBy { build, .. }, Some(known)) => board::again_by(&known, build.as_deref()),
+                (TaskChange::AgainBy { build, .. }, Some(known)) => board::again_by(&known, build.as_deref(), *now),
                 (TaskChange::Order { order, .. }, Some(known)) => board::at_turn(&known, *order),
             };
             txn = rows::put_task(txn, &at, &next);

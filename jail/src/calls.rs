@@ -28,7 +28,6 @@ pub(crate) const ALLOWED: &[c_long] = &[
     SYS_mincore,
     SYS_msync,
     SYS_membarrier,
-    SYS_memfd_create,
     SYS_pkey_alloc,
     SYS_pkey_free,
     SYS_pkey_mprotect,
@@ -106,7 +105,6 @@ pub(crate) const ALLOWED: &[c_long] = &[
     SYS_close_range,
     SYS_dup,
     SYS_dup3,
-    SYS_fcntl,
     SYS_flock,
     SYS_pipe2,
     SYS_eventfd2,
@@ -141,7 +139,6 @@ pub(crate) const ALLOWED: &[c_long] = &[
     SYS_recvfrom,
     SYS_shutdown,
     SYS_getsockopt,
-    SYS_setsockopt,
     SYS_getsockname,
     SYS_getpeername,
     // files by name; Landlock says which
@@ -193,8 +190,9 @@ pub(crate) const ALLOWED_OLDER: &[c_long] = &[
     SYS_renameat,
     SYS_sync_file_range,
 ];
+/// glibc's `rename` is `renameat` there, for which the crate has no name, no more than for `sync_file_range`.
 #[cfg(not(target_arch = "x86_64"))]
-pub(crate) const ALLOWED_OLDER: &[c_long] = &[];
+pub(crate) const ALLOWED_OLDER: &[c_long] = &[38, 84];
 
 /// Refused plainly: libraries try some of it, and do without.
 pub(crate) const REFUSED: &[c_long] = &[
@@ -233,6 +231,8 @@ pub(crate) const REFUSED: &[c_long] = &[
     SYS_msgget,
     SYS_semget,
     SYS_mq_open,
+    // memory that no bound of the child's counts
+    SYS_memfd_create,
     // out of the parent's reach
     SYS_setsid,
     SYS_setpgid,
@@ -322,13 +322,37 @@ pub(crate) const DEADLY_OLDER: &[c_long] = &[SYS_kexec_file_load, SYS_iopl, SYS_
 #[cfg(not(target_arch = "x86_64"))]
 pub(crate) const DEADLY_OLDER: &[c_long] = &[];
 
+/// What is asked of descriptors. Not whom their signals go to: that reaches other processes.
+const FCNTLS: [c_int; 14] = [
+    F_DUPFD,
+    F_DUPFD_CLOEXEC,
+    F_GETFD,
+    F_SETFD,
+    F_GETFL,
+    F_SETFL,
+    F_GETLK,
+    F_SETLK,
+    F_SETLKW,
+    F_OFD_GETLK,
+    F_OFD_SETLK,
+    F_OFD_SETLKW,
+    F_GETPIPE_SZ,
+    F_SETPIPE_SZ,
+];
+/// Nothing of terminals, interfaces, file systems or devices.
+const IOCTLS: [Ioctl; 6] = [TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIOCLEX, FIONCLEX];
+/// Programs for the kernel to run on what comes.
+const FILTERS: [c_int; 4] = [SO_ATTACH_FILTER, SO_ATTACH_BPF, SO_ATTACH_REUSEPORT_CBPF, SO_ATTACH_REUSEPORT_EBPF];
+const NAMESPACES: c_int =
+    CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
+
 /// Allowed where all that is asked of the arguments holds; a call that stands twice, where either does.
 pub(crate) fn allowed_if() -> Vec<(c_long, Vec<Asked>)> {
     let own = u64::from(std::process::id());
     let bits = |flags: c_int| u64::from(flags.unsigned_abs());
     let mut calls = vec![
         // A thread; a process of its own is none. `clone3` hides what it asks for: without it, libraries take this one.
-        (SYS_clone, vec![Asked::Has(0, bits(CLONE_THREAD), bits(CLONE_THREAD))]),
+        (SYS_clone, vec![Asked::Has(0, bits(CLONE_THREAD | NAMESPACES), bits(CLONE_THREAD))]),
         (SYS_kill, vec![Asked::Is(0, own)]),
         (SYS_tgkill, vec![Asked::Is(0, own)]),
         (SYS_prlimit64, vec![Asked::Is(0, 0)]),
@@ -338,17 +362,19 @@ pub(crate) fn allowed_if() -> Vec<(c_long, Vec<Asked>)> {
         // A pair of streams knows nobody else; datagrams could be sent to any socket that has a name.
         (SYS_socketpair, vec![Asked::Is(0, bits(AF_UNIX)), Asked::Has(1, 0xf, bits(SOCK_STREAM))]),
         (SYS_sendto, vec![Asked::IsNull(4)]),
-        // all but typing into the terminal that somebody watches from
-        (SYS_ioctl, vec![Asked::IsNot(1, TIOCSTI), Asked::IsNot(1, TIOCLINUX)]),
+        (SYS_setsockopt, FILTERS.map(|filter| Asked::IsNot(2, bits(filter))).to_vec()),
         // all but living on when the parent is gone
         (SYS_prctl, vec![Asked::IsNot(0, bits(PR_SET_PDEATHSIG))]),
     ];
+    calls.extend(FCNTLS.map(|command| (SYS_fcntl, vec![Asked::Is(1, bits(command))])));
+    calls.extend(IOCTLS.map(|request| (SYS_ioctl, vec![Asked::Is(1, request)])));
     let mut opens = vec![(SYS_openat, 2)];
     #[cfg(target_arch = "x86_64")]
     opens.push((SYS_open, 1));
     for (call, flags) in opens {
-        // Landlocks below the third let a file be emptied by whoever may read it.
-        calls.push((call, vec![Asked::Has(flags, bits(O_TRUNC), 0)]));
+        // Landlocks below the third let a file be emptied by whoever may read it. With the fourth access mode, to ask of
+        // a file and neither to read nor to write, none of them looks at it.
+        calls.push((call, vec![Asked::Has(flags, bits(O_ACCMODE | O_TRUNC), bits(O_RDONLY))]));
         calls.push((call, vec![Asked::Has(flags, bits(O_ACCMODE), bits(O_WRONLY))]));
         calls.push((call, vec![Asked::Has(flags, bits(O_ACCMODE), bits(O_RDWR))]));
     }
@@ -361,6 +387,8 @@ pub(crate) fn refused_if() -> Vec<(c_long, Vec<Asked>)> {
     let bits = |flags: c_int| u64::from(flags.unsigned_abs());
     vec![
         (SYS_clone, vec![Asked::Has(0, bits(CLONE_THREAD), 0)]),
+        (SYS_fcntl, FCNTLS.map(|command| Asked::IsNot(1, bits(command))).to_vec()),
+        (SYS_ioctl, IOCTLS.map(|request| Asked::IsNot(1, request)).to_vec()),
         (SYS_kill, vec![Asked::IsNot(0, own)]),
         (SYS_tgkill, vec![Asked::IsNot(0, own)]),
         (SYS_prlimit64, vec![Asked::IsNot(0, 0)]),

@@ -82,5 +82,14 @@ mod tests {
         // An empty list of rules means always: a condition beside it would not count.
         assert!(allowed_if().iter().all(|(call, _)| !allowed.contains(call)));
         assert!(refused_if().iter().all(|(call, _)| !refused.contains(call) && !deadly.contains(call)));
+        // Whom a descriptor's signals go to, and which: so a process could be killed past every other rule.
+        let (set_owner, set_signal, set_owner_ex) = (8, 10, 15);
+        let asked = allowed_if().into_iter().filter(|(call, _)| *call == libc::SYS_fcntl);
+        let asked: Vec<Asked> = asked.flat_map(|(_, asked)| asked).collect();
+        assert!(
+            !asked.is_empty()
+                && [set_owner, set_signal, set_owner_ex].iter().all(|command| !asked.contains(&Asked::Is(1, *command))),
+            "{asked:?}"
+        );
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::index::{CapsAt, Unit};
@@ -22,8 +22,8 @@ use crate::slice::{self, Slice};
 const BASE: MediaTime = MediaTime::from_secs(1000 * 3600);
 const UNITS_BYTES_AHEAD: u64 = 8 << 20;
 const PICTURES_AHEAD: u32 = 4;
-/// The parent judges hangs by the child's own signs of life; this only bounds a decoder that works in vain. It is of the
-/// child's CPU time: on a machine that gives it none, nothing is decoded for long, and nothing is wrong.
+/// The parent judges hangs by the child's own signs of life; this only bounds work in vain. So long by the clock, for several
+/// encoders at once use much CPU time, and so long of the child's CPU time, for a busy machine gives it none.
 const PICTURE_DEADLINE: Duration = Duration::from_secs(120);
 
 /// Takes a picture and its place in the source's running time.
@@ -180,11 +180,11 @@ pub(crate) fn pull(
     sink: &gst_app::AppSink,
     each: &mut dyn FnMut(&gst::Sample) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
-    let mut last = cpu_time();
+    let mut last = (Instant::now(), cpu_time());
     loop {
         if let Some(sample) = sink.try_pull_sample(gst::ClockTime::from_mseconds(100)) {
             each(&sample)?;
-            last = cpu_time();
+            last = (Instant::now(), cpu_time());
             continue;
         }
         if let Some(fault) = pipe.error() {
@@ -193,8 +193,9 @@ pub(crate) fn pull(
         if sink.is_eos() {
             return Ok(());
         }
-        if cpu_time().saturating_sub(last) > PICTURE_DEADLINE {
-            let message = format!("nothing was decoded in {} s of CPU time", PICTURE_DEADLINE.as_secs());
+        let (at, used) = last;
+        if at.elapsed() > PICTURE_DEADLINE && cpu_time().saturating_sub(used) > PICTURE_DEADLINE {
+            let message = format!("nothing came in {} s of work", PICTURE_DEADLINE.as_secs());
             return Err(Fault::new(FaultKind::Hung, message));
         }
     }

@@ -249,7 +249,7 @@ impl Encoder {
             content: written.content,
             dts_need: need,
             lost: settled.lost.clone(),
-            build: build(),
+            build: String::new(),
             fingerprint: fingerprint(encoder::factory(self.rendition.settings.codec)),
             file: written.file,
         };

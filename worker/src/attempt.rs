@@ -9,6 +9,7 @@
 //! the work goes on, and its settle is repeated for `SETTLE_PATIENCE`. Told to stop, an attempt goes on if it is
 //! estimated to end within the grace, and is handed back when the grace is over.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -22,16 +23,16 @@ use framefleet_common::ports::rows::TaskRef;
 use framefleet_common::ports::store::StoreError;
 use framefleet_common::process::drain::Halt;
 use framefleet_common::process::traces::Begun;
-use framefleet_common::roster::{Roster, Seen};
+use framefleet_common::roster::{self, Roster, Seen};
 use framefleet_common::spans;
 use framefleet_common::tending::{Pulse, Tending, Told};
-use framefleet_model::board::{Claimant, Heard, Task};
+use framefleet_model::board::{Claimant, Heard, Task, Wanted};
 use framefleet_model::cost;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::task::{Need, Outcome, Progress, Work};
 use framefleet_model::time::MediaTime;
 use framefleet_model::trace::TraceContext;
-use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, watch};
+use tokio::sync::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
@@ -48,6 +49,8 @@ const SETTLE_PATIENCE: Duration = Duration::from_secs(300);
 const SHORT_PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE_FIRST: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
+/// What a roster said stays good so long, as workers report as often.
+const SEEN_FOR: Duration = Duration::from_secs(5);
 /// A task that was handed back more often than this and still finds no scratch asks for too much.
 const HAND_BACKS_MAX: u8 = 8;
 
@@ -66,6 +69,8 @@ pub(crate) struct Bench {
     pub(crate) lease_ms: i64,
     pub(crate) room: Room,
     pub(crate) roster: Roster,
+    /// Who was there, and when that was asked last.
+    pub(crate) seen: Mutex<Option<(Duration, Arc<Vec<Seen>>)>>,
     pub(crate) observer: Observer,
     /// Shared by attempts that run together; taken whole by one that must run alone.
     pub(crate) company: RwLock<()>,
@@ -139,7 +144,7 @@ impl Bench {
     async fn granted(&self, claim: Claim, class: &Class, halt: &Halt) {
         let _busy = self.observer.claimed(&claim.at, (class.as_str(), &claim.claimant.nonce));
         match self.room.reserve(claim.grant.task.need) {
-            Ok(_) if self.is_for_another_build(&claim.grant.task, class).await => self.leave_it(&claim).await,
+            Ok(_) if self.is_for_another_build(&claim.grant.task).await => self.leave_it(&claim).await,
             Ok(_reserved) => self.attempt(&claim, halt).await,
             Err(short) => self.decline(&claim, short).await,
         }
@@ -170,10 +175,13 @@ impl Bench {
     }
 
     /// What is to be joined with another build's segments is that build's, while there is a worker of it.
-    async fn is_for_another_build(&self, task: &Task, class: &Class) -> bool {
-        let Some(wanted) = task.build.as_ref().filter(|wanted| **wanted != self.build) else { return false };
-        match self.roster.builds([class.clone()]).await {
-            Ok(builds) => builds.contains_key(wanted),
+    async fn is_for_another_build(&self, task: &Task) -> bool {
+        let Some(Wanted { build, until }) = &task.wanted else { return false };
+        if *build == self.build || task.lease().is_none_or(|lease| lease.since >= *until) {
+            return false;
+        }
+        match self.seen_lately().await {
+            Ok(seen) => roster::builds(&seen, &BTreeMap::from([(task.class.clone(), task.need)])).contains_key(build),
             Err(error) => {
                 self.observer.store_away(&error);
                 false
@@ -181,22 +189,33 @@ impl Bench {
         }
     }
 
+    /// Tasks that are left to others are many at once, and workers a thousand.
+    async fn seen_lately(&self) -> Result<Arc<Vec<Seen>>, StoreError> {
+        let mut known = self.seen.lock().await;
+        let now = self.clock.elapsed();
+        if let Some((at, seen)) = &*known
+            && now.saturating_sub(*at) < SEEN_FOR
+        {
+            return Ok(seen.clone());
+        }
+        let seen = Arc::new(self.roster.all().await?);
+        *known = Some((now, seen.clone()));
+        Ok(seen)
+    }
+
+    /// Not at once: whose it is may be waiting for hints as well.
     async fn leave_it(&self, claim: &Claim) {
         let (at, nonce) = (&claim.at, &claim.claimant.nonce);
         self.clock.sleep(PAUSE_FIRST).await;
         match self.board.decline(at, nonce).await {
-            Ok(()) => self.observer.ended(at, nonce, "declined"),
+            Ok(()) => self.observer.ended(at, nonce, "left"),
             // The lease runs out, and the task comes back.
             Err(error) => self.observer.store_away(&error),
         }
     }
 
     async fn fits_nobody(&self, need: Need) -> Result<bool, StoreError> {
-        let fits = |seen: &Seen| {
-            let capacity = seen.worker.capacity;
-            need.memory_mib <= capacity.memory_mib && need.scratch_mib <= capacity.scratch_mib
-        };
-        Ok(!self.roster.all().await?.iter().filter(|seen| seen.is_live()).any(fits))
+        Ok(!self.roster.all().await?.iter().filter(|seen| seen.is_live()).any(|seen| seen.worker.has_room_for(need)))
     }
 
     async fn attempt(&self, claim: &Claim, halt: &Halt) {
@@ -289,7 +308,11 @@ impl Bench {
         let Working { progress, cancel, estimate } = working;
         estimate.get_or_init(|| cost::of(&brief.work));
         let attempt = Attempt { objects: Arc::new(brief.objects), scratch: scratch.path(), progress, cancel, spent };
-        self.media.run(brief.work, attempt).await
+        let mut outcome = self.media.run(brief.work, attempt).await?;
+        if let Outcome::Encode(proofs) = &mut outcome {
+            proofs.iter_mut().for_each(|proof| proof.build.clone_from(&self.build));
+        }
+        Ok(outcome)
     }
 
     async fn settle(

@@ -66,7 +66,7 @@ impl Observer {
     pub(crate) fn new(registry: &Registry, classes: &[&str]) -> Self {
         let counter = |name: &str, sentence: &str| metrics::counter(registry, (name, sentence));
         let gauge = |name: &str, sentence: &str| metrics::gauge(registry, (name, sentence));
-        let outcomes = ["settled", "lost", "unwanted", "handed_back", "declined", "failed"];
+        let outcomes = ["settled", "lost", "unwanted", "handed_back", "declined", "left", "failed"];
         Self {
             attempts: Counters::new(
                 registry,

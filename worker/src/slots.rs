@@ -23,7 +23,7 @@ use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use prometheus::Registry;
 use tokio::runtime::Handle;
-use tokio::sync::RwLock;
+use tokio::sync::{Mutex, RwLock};
 
 use crate::attempt::Bench;
 use crate::brief::Briefing;
@@ -95,6 +95,7 @@ impl Worker {
             room: Room::new(capacity, &scratch),
             scratch,
             roster: Roster::new(fleet.store.clone()),
+            seen: Mutex::default(),
             observer,
             company: RwLock::default(),
         };

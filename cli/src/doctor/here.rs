@@ -112,12 +112,19 @@ fn memory(slots: u64, bytes: u64) -> Verdict {
 
 fn open_files(needed: u64) -> Verdict {
     let limit = getrlimit(Resource::Nofile);
-    let there = limit.current.unwrap_or(u64::MAX);
+    descriptors(limit.current.unwrap_or(u64::MAX), needed)
+}
+
+/// What is needed at most seldom is; without what a child needs, nothing works.
+fn descriptors(there: u64, needed: u64) -> Verdict {
     if there >= needed {
         return Verdict::ok("open files", format!("{there} allowed, {needed} needed at most"));
     }
     let message = format!("{there} allowed, {needed} needed at most");
     let fix = format!("ulimit -n {needed}, or LimitNOFILE={needed} of its service");
+    if there >= CHILD_FILES {
+        return Verdict::warning("open files", message, fix);
+    }
     Verdict::bad("open files", Fault::new(FaultKind::Settings, message), fix)
 }
 
@@ -145,10 +152,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn too_many_slots_are_a_warning_and_too_few_descriptors_are_bad() {
+    fn what_is_scarce_is_a_warning_and_too_few_descriptors_for_a_child_are_bad() {
         assert_eq!((of_cores(2, 2).state, of_cores(3, 2).state), (State::Ok, State::Warning));
         assert_eq!((memory(2, 2 << 30).state, memory(4, 2 << 30).state), (State::Ok, State::Warning));
-        assert_eq!((open_files(1).state, open_files(u64::MAX).state), (State::Ok, State::Bad));
+        let states = [4096, 1024, 1023].map(|there| descriptors(there, 2048).state);
+        assert_eq!(states, [State::Ok, State::Warning, State::Bad]);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The store and the broker: reached, let in, allowed what the fleet does, set up not to forget.
+//! The store and the broker: reached, let in, set up as they should be. What a broker allows to publish and to read is not
+//! tried: somebody would have to take it.
 
 use std::sync::Arc;
 
@@ -42,7 +43,6 @@ async fn examined(config: &Config) -> Result<Vec<Verdict>, StoreError> {
     let between = before + (clock.epoch_ms() - before) / 2;
     store.scan(Scan { index: g.index("doctor"), from: 0, to: 0, after: None, limit: 1 }).await?;
     store.peek(Peek { queue: g.queue("doctor"), after: None, limit: 1 }).await?;
-    store.barrier().await?;
     let readiness = store.readiness().await?;
     let version = readiness.server.as_deref().unwrap_or("of an unknown version");
     let mut found = vec![match &readiness.ready {
@@ -53,6 +53,10 @@ async fn examined(config: &Config) -> Result<Vec<Verdict>, StoreError> {
         readiness.warnings.iter().map(|says| Verdict::warning(STORE, says, "see Backup of Redis in OPERATIONS.md"));
     found.extend(warned);
     found.push(skew("store.url", told.0 - between));
+    // Last: it waits for disks and replicas, which may be what is wrong.
+    if let Err(error) = store.barrier().await {
+        found.push(Verdict::bad(STORE, error.into(), "see store.replicas, and appendonly of Redis"));
+    }
     Ok(found)
 }
 
@@ -61,9 +65,10 @@ pub(super) async fn broker((broker, classes): (&BrokerConfig, Vec<Class>)) -> Ve
         let settings = shared::broker_of(broker, classes);
         let looked = AmqpBroker::look(&settings, Arc::new(HostClock::start())).await;
         vec![match (looked, broker.topology) {
-            (Ok(()), Topology::Expected) => {
-                Verdict::ok(BROKER, "lets us in; exchanges and queues are as they should be")
-            }
+            (Ok(()), Topology::Expected) => Verdict::ok(
+                BROKER,
+                "lets us in; exchanges and queues are as they should be; rights to publish and read are not tried",
+            ),
             (Ok(()), Topology::Declared) => Verdict::ok(BROKER, "lets us in; exchanges and queues are declared"),
             (Err(why), _) => {
                 Verdict::bad(BROKER, Fault::new(FaultKind::StoreAway, why), "do as it says; see deploy/rabbitmq")

@@ -10,6 +10,9 @@ use prometheus::Registry;
 
 use crate::config::traces::TracesConfig;
 
+/// The exporter's library sends these over those of the configuration, to whomever they belong.
+const AMBIENT: [&str; 2] = ["OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"];
+
 /// What sends spans away, if anything does.
 pub struct Way(Option<Exporting>);
 
@@ -21,6 +24,12 @@ pub fn start(
 ) -> Result<(Traces, Way), Fault> {
     let figures = Figures::new(metrics);
     let Some(TracesConfig { url, headers, share }) = config else { return Ok((Traces::default(), Way(None))) };
+    if let Some(name) = AMBIENT.into_iter().find(|name| std::env::var_os(name).is_some()) {
+        let why = format!(
+            "{name} is set: its headers would go to {url} in place of telemetry.traces_headers_file's; unset it"
+        );
+        return Err(Fault::new(FaultKind::Settings, why));
+    }
     let headers = headers.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect();
     let (service, name) = (format!("framefleet-{role}"), name.to_owned());
     let settings = OtlpSettings { url: url.clone(), headers, share: *share, service, name };

@@ -106,9 +106,21 @@ pub struct Encoding {
     pub images: Tally,
     /// A merge that began early may be done before the headers were compared.
     pub merges: Tally,
+    /// What older builds read in place of `encoded_again`, and cannot do without.
+    #[serde(default)]
+    pub headers: Headers,
     /// How often segments were encoded again because their headers differed from the others'.
     #[serde(default)]
     pub encoded_again: u8,
+}
+
+/// Whether segments were encoded again because their headers differed from most others'.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Headers {
+    #[default]
+    FirstTime,
+    EncodedAgain,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

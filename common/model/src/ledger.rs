@@ -37,7 +37,7 @@ pub struct SegmentProof {
     pub dts_need: MediaTime,
     /// Times of pictures that the index lists and the decoder did not give; empty unless `damaged` is `keep`.
     pub lost: Vec<MediaTime>,
-    /// Of the worker that made it, as that names it. One build gives one header.
+    /// Stamped by the worker that made it, as it names itself. One build gives one header.
     #[serde(default)]
     pub build: String,
     /// framefleet, GStreamer, encoder versions.

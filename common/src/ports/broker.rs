@@ -111,7 +111,7 @@ pub struct DeadLetter {
     /// The queue it was in.
     pub queue: String,
     /// `foreign`, `oversized` or `unknown-version` if it was no hint of ours; else the broker's own word: `rejected`,
-    /// `delivery_limit`, `expired`, `maxlen`.
+    /// `delivery_limit`, `expired`, `maxlen`; `unwanted` if it is an event of ours that ran out.
     pub reason: String,
     pub id: String,
     /// At most `BODY_BYTES_MAX` of it.
@@ -185,7 +185,7 @@ impl DeadLetter {
 
     /// An event that nobody took for as long as it was kept for them. Nothing failed, and nothing can be done about it.
     pub fn is_unwanted_event(&self) -> bool {
-        self.reason == "expired" && self.queue.ends_with(&format!(".{EVENTS}"))
+        self.reason == "unwanted"
     }
 }
 

@@ -66,6 +66,9 @@ attempts! {
     exec: Refused,
     fork: Refused,
     signal_the_parent: Refused,
+    ask_a_secret_without_reading_it: Unknown,
+    list_the_hosts_interfaces: Refused,
+    take_memory_that_is_not_counted: Refused,
     leave_the_group: Refused,
     bound_the_parent: Refused,
     trace_the_parent: Death,
@@ -152,6 +155,23 @@ fn fork(_: &Around) -> io::Result<()> {
 
 fn signal_the_parent(around: &Around) -> io::Result<()> {
     Ok(kill(around.parent, None::<Signal>)?)
+}
+
+/// The fourth access mode: neither to read nor to write.
+fn ask_a_secret_without_reading_it(around: &Around) -> io::Result<()> {
+    use rustix::fs::{Mode, OFlags, open};
+    let neither = OFlags::WRONLY | OFlags::RDWR;
+    open(secret(around), neither, Mode::empty()).map(drop).map_err(io::Error::from)
+}
+
+fn list_the_hosts_interfaces(_: &Around) -> io::Result<()> {
+    let (ours, _theirs) = UnixStream::pair()?;
+    rustix::net::netdevice::index_to_name(&ours, 1).map(drop).map_err(io::Error::from)
+}
+
+fn take_memory_that_is_not_counted(_: &Around) -> io::Result<()> {
+    use rustix::fs::{MemfdFlags, memfd_create};
+    memfd_create("m", MemfdFlags::empty()).map(drop).map_err(io::Error::from)
 }
 
 fn leave_the_group(_: &Around) -> io::Result<()> {

@@ -13,7 +13,6 @@ use framefleet_model::time::MediaTime;
 
 use crate::child::Teller;
 use crate::copying::records::{Place, Record};
-use crate::doctor::build;
 use crate::encode::Sources;
 use crate::pipe::internal;
 use crate::rendition::fingerprint;
@@ -134,7 +133,7 @@ impl Copy<'_> {
             content,
             dts_need: need.unwrap_or_default().max(MediaTime::ZERO),
             lost: Vec::new(),
-            build: build(),
+            build: String::new(),
             fingerprint: fingerprint("parsebin"),
             file,
         })

@@ -121,7 +121,7 @@ fn encode(work: &EncodeWork, attempt: &Attempt<'_>) -> Result<Outcome, Fault> {
             content: digest.clone(),
             dts_need: MediaTime::ZERO,
             lost: vec![],
-            build: "text".into(),
+            build: String::new(),
             fingerprint: "text".into(),
             file: Produced { name, size: text.len() as u64, digest },
         })

@@ -203,7 +203,7 @@ async fn encode(work: &EncodeWork, attempt: &Attempt<'_>, build: &str) -> Result
             content: Digest::of(text.as_bytes()),
             dts_need: MediaTime::ZERO,
             lost: vec![],
-            build: build.to_owned(),
+            build: String::new(),
             fingerprint: "text".into(),
             file,
         });

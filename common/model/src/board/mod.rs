@@ -37,6 +37,8 @@ pub const BEFORE_TURN: i64 = 1 << 52;
 const DECLINED_MS: i64 = 3_000;
 /// Longer than most films take to encode; its turn comes before.
 const PUT_OFF_MS: i64 = 3_600_000;
+/// More than most segments wait behind others of their build.
+const WANTED_MS: i64 = 1_800_000;
 /// Handed back so often, a task needs workers with a longer grace.
 const HAND_BACKS_MAX: u8 = 3;
 /// Lost so often, a task runs alone in its worker, so that what it does there is its own doing.
@@ -61,15 +63,22 @@ pub struct Task {
     /// What a worker must have free for it.
     #[serde(default)]
     pub need: Need,
-    /// Its result is joined with what this build made: others leave it alone for as long as there is a worker of it.
+    /// Whose result can be joined with the others'.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub build: Option<String>,
+    pub wanted: Option<Wanted>,
     #[serde(default)]
     pub tries: Tries,
     /// Attempts that ended without a result, for whoever cleans up after them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub past: Vec<Nonce>,
     pub state: TaskState,
+}
+
+/// A build whose workers a task is left to, for as long as there are any and until then: they may be there and do nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    pub build: String,
+    pub until: StoreTime,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,7 +142,7 @@ impl Task {
             tenant,
             order,
             need,
-            build: None,
+            wanted: None,
             tries: Tries::default(),
             past: Vec::new(),
             state: TaskState::Ready,
@@ -288,7 +297,8 @@ pub fn hand_back(task: &Task, nonce: &Nonce, long_class: &str) -> Option<Task> {
 /// An attempt that could not begin for want of room gives its task back: it is offered again in a moment, uncounted.
 pub fn decline(task: &Task, nonce: &Nonce, now: StoreTime) -> Option<Task> {
     let until = now.after_ms(DECLINED_MS);
-    task.held_by(nonce).then(|| task.bereft().with(TaskState::Waiting { until }))
+    // Nothing was begun, so there is nothing to clean up after.
+    task.held_by(nonce).then(|| task.with(TaskState::Waiting { until }))
 }
 
 /// The task's turn has come: it goes by this order from now on.
@@ -320,8 +330,9 @@ pub fn again(task: &Task) -> Task {
 }
 
 /// The same by workers of this build, if there are any.
-pub fn again_by(task: &Task, build: Option<&str>) -> Task {
-    Task { build: build.map(str::to_owned), ..again(task) }
+pub fn again_by(task: &Task, build: Option<&str>, now: StoreTime) -> Task {
+    let wanted = build.map(|build| Wanted { build: build.to_owned(), until: now.after_ms(WANTED_MS) });
+    Task { wanted, ..again(task) }
 }
 
 /// What time alone does to a task. `None`: nothing is due yet.

@@ -342,6 +342,9 @@ fn death(message: &Message, names: &Names) -> (String, String) {
     };
     let queue = text("queue").unwrap_or_else(|| message.routing_key.to_string());
     let reason = text("reason").unwrap_or_else(|| wire::Unreadable::Foreign.name().to_owned());
+    if reason == "expired" && queue == names.events() {
+        return (queue, "unwanted".to_owned());
+    }
     let ours = reason == "rejected" && queue.starts_with(&names.of("tasks."));
     let unreadable = if ours { wire::read(&message.data).err() } else { None };
     (queue, unreadable.map_or(reason, |why| why.name().to_owned()))

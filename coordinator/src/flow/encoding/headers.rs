@@ -1,7 +1,7 @@
 //! Segments of one output come from different workers, and in the midst of an upgrade from different builds, whose headers
 //! may differ. No muxer joins unequal ones: all must be made alike, by a build that is still there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use framefleet_model::id::{Digest, TaskId};
 use framefleet_model::ledger::SegmentProof;
@@ -22,54 +22,49 @@ impl Odd {
     }
 }
 
-/// What was seen of one header.
-#[derive(Default)]
-struct Votes<'a> {
-    segments: usize,
-    builds: BTreeSet<&'a str>,
-}
+/// The header of each rendition.
+type Headers<'a> = BTreeMap<u32, &'a Digest>;
 
-impl Votes<'_> {
-    fn slots(&self, slots: &BTreeMap<String, usize>) -> usize {
-        self.builds.iter().filter_map(|build| slots.get(*build)).sum()
-    }
-
-    fn maker(&self, slots: &BTreeMap<String, usize>) -> Option<String> {
-        let here = self.builds.iter().filter_map(|build| slots.get_key_value(*build));
-        here.max_by_key(|(_, slots)| **slots).map(|(build, _)| build.clone())
-    }
-}
-
-/// The tasks whose headers are not those that a rendition is to have: the ones that all can have soonest, by the slots of
-/// the builds that are there. Where nobody is there who makes any of them, those of most segments.
+/// The tasks that do not fit what one of the builds makes: of the build that they can all be had from soonest, by the
+/// slots that it has for them; where none is there any more, of the one that made most. A task makes all its renditions
+/// at once, so their headers are those of one build.
 pub fn odd(segments: &[(TaskId, Vec<SegmentProof>)], slots: &BTreeMap<String, usize>) -> Vec<Odd> {
-    let mut renditions: BTreeMap<u32, BTreeMap<&Digest, Votes<'_>>> = BTreeMap::new();
+    let builds = headers_by_build(segments);
+    let soonest = builds.into_iter().map(|(build, headers)| {
+        let left = segments.iter().filter(|(_, proofs)| !fits(&headers, proofs)).count();
+        (build, slots.get(build).copied().unwrap_or_default(), left, headers)
+    });
+    let soonest = soonest.max_by(|(a, slots_a, left_a, _), (b, slots_b, left_b, _)| {
+        let sooner = (left_b * slots_a.max(&1)).cmp(&(left_a * slots_b.max(&1)));
+        // A tie is broken by name, so that every coordinator finds the same.
+        (*slots_a > 0).cmp(&(*slots_b > 0)).then(sooner).then(a.cmp(b))
+    });
+    let Some((build, slots, _, headers)) = soonest else { return Vec::new() };
+    let wanted = (slots > 0).then(|| build.to_owned());
+    let odd = segments.iter().filter(|(_, proofs)| !fits(&headers, proofs));
+    let made_by = |proofs: &[SegmentProof]| proofs.first().map(|proof| proof.build.clone()).unwrap_or_default();
+    odd.map(|(task, proofs)| Odd { task: *task, made_by: made_by(proofs), wanted: wanted.clone() }).collect()
+}
+
+/// What each build gave most often.
+fn headers_by_build(segments: &[(TaskId, Vec<SegmentProof>)]) -> BTreeMap<&str, Headers<'_>> {
+    let mut votes: BTreeMap<&str, BTreeMap<u32, BTreeMap<&Digest, usize>>> = BTreeMap::new();
     for proof in segments.iter().flat_map(|(_, proofs)| proofs).filter(|proof| proof.pictures > 0) {
-        let votes = renditions.entry(proof.rendition).or_default().entry(&proof.header).or_default();
-        votes.segments += 1;
-        votes.builds.insert(&proof.build);
+        let of_build = votes.entry(&proof.build).or_default();
+        *of_build.entry(proof.rendition).or_default().entry(&proof.header).or_default() += 1;
     }
-    let chosen = renditions.iter().filter_map(|(rendition, headers)| {
-        let all: usize = headers.values().map(|votes| votes.segments).sum();
-        let soonest = |(a, of_a): &(&&Digest, &Votes<'_>), (b, of_b): &(&&Digest, &Votes<'_>)| {
-            let (slots_a, slots_b) = (of_a.slots(slots), of_b.slots(slots));
-            let (left_a, left_b) = (all - of_a.segments, all - of_b.segments);
-            let slower = (left_a * slots_b.max(1)).cmp(&(left_b * slots_a.max(1)));
-            // a tie is broken by the digest: every coordinator finds the same
-            (slots_a > 0).cmp(&(slots_b > 0)).then(slower.reverse()).then(a.cmp(b))
-        };
-        let (header, votes) = headers.iter().max_by(soonest)?;
-        Some((*rendition, (*header, votes.maker(slots))))
-    });
-    let chosen: BTreeMap<u32, (&Digest, Option<String>)> = chosen.collect();
-    let odd = segments.iter().filter_map(|(task, proofs)| {
-        proofs.iter().filter(|proof| proof.pictures > 0).find_map(|proof| {
-            let (header, wanted) = chosen.get(&proof.rendition)?;
-            let made_by = proof.build.clone();
-            (&proof.header != *header).then(|| Odd { task: *task, made_by, wanted: wanted.clone() })
-        })
-    });
-    odd.collect()
+    votes.into_iter().map(|(build, of)| (build, of.into_iter().filter_map(usual).collect())).collect()
+}
+
+fn usual((rendition, votes): (u32, BTreeMap<&Digest, usize>)) -> Option<(u32, &Digest)> {
+    let (header, _) = votes.into_iter().max_by_key(|(header, votes)| (*votes, *header))?;
+    Some((rendition, header))
+}
+
+/// What is empty has no header, and what the build made none of cannot be compared yet.
+fn fits(headers: &Headers<'_>, proofs: &[SegmentProof]) -> bool {
+    let shown = proofs.iter().filter(|proof| proof.pictures > 0);
+    shown.into_iter().all(|proof| headers.get(&proof.rendition).is_none_or(|header| **header == proof.header))
 }
 
 #[cfg(test)]
@@ -138,6 +133,23 @@ mod tests {
     }
 
     #[test]
+    fn the_renditions_of_a_task_go_by_one_build_even_where_builds_are_equal() {
+        let task = |number| TaskId::new(TaskKind::Encode, number);
+        // By their digests alone, one rendition would be the older's and the other the newer's.
+        let (one, other) = (["a", "b"], ["b", "a"]);
+        let made = [("old", one), ("old", one), ("new", other), ("new", other)];
+        let made: Vec<_> = (0..)
+            .zip(made)
+            .map(|(number, (build, headers))| {
+                (task(number), vec![proof(0, build, headers[0]), proof(1, build, headers[1])])
+            })
+            .collect();
+        let found = odd(&made, &there(&[("old", 2), ("new", 2)]));
+        assert_eq!(found.iter().map(|odd| odd.task.number).collect::<Vec<_>>(), [2, 3]);
+        assert!(found.iter().all(|odd| odd.wanted.as_deref() == Some("old")));
+    }
+
+    #[test]
     fn builds_that_give_the_same_header_are_joined() {
         assert_eq!(odd_ones(&[("old", "a"), ("new", "a")], &[("new", 1)]), []);
     }
@@ -151,7 +163,7 @@ mod tests {
     #[test]
     fn every_rendition_has_a_header_of_its_own_and_empty_segments_have_none() {
         let task = |number| TaskId::new(TaskKind::Encode, number);
-        let empty = SegmentProof { pictures: 0, ..proof(0, "old", "none") };
+        let empty = SegmentProof { pictures: 0, ..proof(0, "new", "none") };
         let made = [
             (task(0), vec![proof(0, "old", "a"), proof(1, "old", "c")]),
             (task(1), vec![proof(0, "old", "a"), proof(1, "old", "c")]),

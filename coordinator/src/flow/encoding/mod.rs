@@ -6,7 +6,7 @@ pub mod headers;
 
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::{TaskId, TaskKind};
-use framefleet_model::job::{Encoding, Job, JobState, Merging};
+use framefleet_model::job::{Encoding, Headers, Job, JobState, Merging};
 use framefleet_model::tally::{Tallied, Tally};
 use framefleet_model::time::StoreTime;
 
@@ -62,7 +62,8 @@ fn merge(job: &Job, state: &Encoding) -> Step {
 }
 
 fn encode_again(state: &Encoding, odd: &[Odd]) -> Step {
-    let mut next = Encoding { encoded_again: state.encoded_again + 1, ..state.clone() };
+    let encoded_again = state.encoded_again + 1;
+    let mut next = Encoding { headers: Headers::EncodedAgain, encoded_again, ..state.clone() };
     odd.iter().for_each(|odd| next.encodes.untick(odd.task.number));
     let encodes = odd.iter().map(|odd| TaskChange::AgainBy { task: odd.task, build: odd.wanted.clone() });
     // Merges read what is made again.

@@ -4,7 +4,7 @@ use framefleet_model::board::Task;
 use framefleet_model::cost;
 use framefleet_model::fault::Fault;
 use framefleet_model::id::{TaskId, TaskKind};
-use framefleet_model::job::{Encoding, IndexStep, Job, JobState};
+use framefleet_model::job::{Encoding, Headers, IndexStep, Job, JobState};
 use framefleet_model::plan::{Plan, VideoRendition};
 use framefleet_model::tally::Tally;
 use framefleet_model::task;
@@ -82,6 +82,7 @@ pub(crate) fn planned(job: &Job, planned: &Result<Planned, Fault>, now: StoreTim
         audios: tally(planned, TaskKind::Audio),
         images: tally(planned, TaskKind::Image),
         merges: tally(planned, TaskKind::Merge),
+        headers: Headers::FirstTime,
         encoded_again: 0,
     };
     let open = planned.tasks.iter().filter(|task| task.need == Need::Open);
