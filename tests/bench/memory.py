@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Measure what a slot takes of memory by codec and picture, and write the table of docs/OPERATIONS.md.
+"""Measure what a slot takes of memory by codec and picture, as docs/OPERATIONS.md has it.
 
-  memory.py --framefleet target/release/framefleet [--write docs/OPERATIONS.md] [--only h264]
+  memory.py --framefleet target/release/framefleet [--only h264]
 
 One segment of four seconds each, of pictures that move everywhere; the largest resident memory of its child. The time
 is not looked at, so any build will do and nothing else need rest.
@@ -17,7 +17,6 @@ from bench import Run
 
 PICTURES = ["640x360", "1280x720", "1920x1080", "3840x2160"]
 CODECS = [("h264", "mp4"), ("hevc", "mp4"), ("vp9", "webm"), ("av1", "mp4")]
-BEGIN, END = "<!-- measured: memory -->\n", "<!-- end of measured -->\n"
 
 
 def film(folder, size):
@@ -51,16 +50,9 @@ def table(program, only):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--framefleet", required=True)
-    parser.add_argument("--write")
     parser.add_argument("--only", choices=[codec for codec, _ in CODECS])
     args = parser.parse_args()
-    made = table(Path(args.framefleet).resolve(), args.only)
-    if not args.write:
-        print(made, end="")
-        return
-    path = Path(args.write)
-    before, rest = path.read_text().split(BEGIN)
-    path.write_text(before + BEGIN + made + END + rest.split(END)[1])
+    print(table(Path(args.framefleet).resolve(), args.only), end="")
 
 
 if __name__ == "__main__":
