@@ -89,13 +89,50 @@ fn without_a_configuration_it_looks_at_this_machine() {
     let names = ["checks", "configured", "findings", "framefleet", "gstreamer", "packages_missing"];
     assert_eq!(keys(&report), names.into());
     assert_eq!(report["configured"], "nothing");
-    let checks: Vec<&str> =
+    let looked_at: Vec<&str> =
         report["checks"].as_array().unwrap().iter().map(|check| check["check"].as_str().unwrap()).collect();
-    assert_eq!(checks, ["plugins", "jail", "open files", "scratch"]);
+    assert_eq!(looked_at, ["plugins", "configuration", "jail", "open files", "scratch"]);
     assert_eq!(keys(&report["checks"][0]), ["check", "fix", "of", "says", "state"].into());
     assert_eq!(keys(&report["findings"][0]), ["factory", "need", "needed_for", "package", "state", "version"].into());
     let ran = Ran::of(&bare(patient.home.path()).arg("doctor").output().unwrap());
     assert!(ran.code == Some(0) && ran.out.starts_with("ok       plugins: all "), "{ran:?}");
+    let jail =
+        bare(patient.home.path()).args(["doctor", "-o", "json"]).env("FRAMEFLEET__SANDBOX__MODE", "off").output();
+    let ran = Ran::of(&jail.unwrap());
+    assert_eq!(ran.json()["configured"], "nothing", "a variable that commands heed makes no server of a machine");
+    assert!(checks(&ran, "jail")[0].contains("sandbox.mode is off"), "{ran:?}");
+}
+
+/// One process with everything, whose trigger watches the folder `films` for what is called so.
+fn serve(patient: &Patient, called: &str) -> Ran {
+    let home = patient.home.path();
+    for folder in ["films", "made"] {
+        std::fs::create_dir_all(home.join(folder)).unwrap();
+    }
+    let home = home.display();
+    patient.see(&format!(
+        "[[storage]]\nurl = \"file://{home}/films\"\n[[storage]]\nurl = \"file://{home}/made\"\n\
+         [[pipelines]]\nname = \"web\"\nversion = \"1\"\noutputs = [{{ to = \"{{stem}}.mp4\" }}]\n\
+         [[triggers]]\nname = \"films\"\nbucket = \"file://{home}/films\"\npipeline = \"web@1\"\n\
+         output = \"file://{home}/made\"\n{called}\n"
+    ))
+}
+
+#[test]
+fn nothing_is_written_to_a_folder_where_a_trigger_would_take_it() {
+    let patient = Patient::new();
+    let ran = serve(&patient, "");
+    assert_eq!((ran.code, &ran.json()["configured"]), (Some(0), &"serve".into()), "{ran:?}");
+    assert!(checks(&ran, "configuration")[0].contains(" ok: of serve, by pipelines[0].name ("), "{ran:?}");
+    let storage = checks(&ran, "storage");
+    assert!(storage[0].ends_with("films ok: can be listed; not written, for a trigger might take it"), "{storage:?}");
+    assert!(storage[1].ends_with("made ok: written, read back, and emptied again"), "{storage:?}");
+    assert!(!patient.home.path().join("films/probe").exists());
+    for called in ["suffix = \".mov\"", "prefix = \"in/\""] {
+        let storage = checks(&serve(&patient, called), "storage");
+        assert!(storage[0].ends_with("films ok: written, read back, and emptied again"), "{called}: {storage:?}");
+    }
+    assert_eq!(files(&patient.home.path().join("films")), 0);
 }
 
 #[test]
@@ -188,6 +225,14 @@ fn each_fault_of_a_place_is_found_and_ends_in_its_code() {
     let work = work
         .replace(&format!("url = \"file://{}/work\"", patient.home.path().display()), "url = \"file:///sys/kernel\"");
     found(&patient.see(&work), (DESTINATION, "work", &["/sys/kernel"]));
+    let fleet = patient.fleet((&servers.redis(), &servers.amqp()), "");
+    let scratch = format!("[worker]\nscratch = \"{}/scratch\"", patient.home.path().display());
+    let ran = patient.see(&fleet.replace(&scratch, "[worker]\nscratch = \"/proc/version/scratch\""));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(checks(&ran, "scratch")[0].ends_with("matters only where a worker runs"), "{ran:?}");
+    let nowhere = format!("scratch = \"{}/scratch\"", patient.home.path().display());
+    let ran = patient.see(&fleet.replace(&nowhere, "scratch = \"/proc/version/scratch\""));
+    found(&ran, (SETTINGS, "scratch", &["cannot be written"]));
     let late = films.replace(&endpoint(&films), &a_server_of_the_last_century());
     let ran = see(&late);
     assert!(checks(&ran, "clock").iter().any(|says| says.contains(" bad: ") && says.contains("behind")), "{ran:?}");

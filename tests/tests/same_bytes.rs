@@ -149,7 +149,7 @@ fn a_program_killed_at_any_moment_goes_on_where_it_was() {
         let what = format!("round {round}, killed after {moment:?}");
         assert_same(&what, &attempt.outputs(), &due);
         attempt.only_outputs_stand();
-        let (settled, again) = (tasks(&first, "outcome=\"settled\""), tasks(&second, "claimed"));
+        let (settled, again) = (tasks(&first, "outcome=settled"), tasks(&second, "claimed"));
         let twice: Vec<_> = settled.intersection(&again).filter(|_| !over).collect();
         assert!(twice.is_empty(), "{what}: {twice:?} were finished and are done again");
         kept += settled.len();

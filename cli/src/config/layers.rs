@@ -146,9 +146,10 @@ impl Merged {
         }
     }
 
-    /// Whether anybody wrote anything at all.
-    pub(super) fn says_anything(&self) -> bool {
-        self.leaves.values().any(|leaf| !leaf.is_default())
+    /// The first of such keys that somebody wrote, and where they did.
+    pub(super) fn written(&self, is_such: impl Fn(&str) -> bool) -> Option<String> {
+        let found = self.leaves.iter().find(|(path, leaf)| !leaf.is_default() && is_such(path));
+        found.map(|(path, leaf)| format!("{path} ({})", leaf.origin))
     }
 
     /// Where the value of this key, or the first of those below it, came from.

@@ -7,6 +7,13 @@ use super::layers::Merged;
 use super::{BridgeRole, Config, CoordinatorRole, ServeRole, Told, checked};
 use crate::folders;
 
+/// What a machine is set up for, and which key, of which layer, says so.
+#[derive(Debug)]
+pub struct Judged {
+    pub setup: Setup,
+    pub by: Option<String>,
+}
+
 #[derive(Debug)]
 pub enum Setup {
     /// Commands alone.
@@ -37,20 +44,58 @@ impl Setup {
     }
 }
 
-/// A store, or a place for work objects, is what only a fleet has.
-pub fn load_setup(told: &Told) -> Result<Setup, Fault> {
+/// Sections that whatever runs here heeds, commands among it.
+const OF_ALL: [&str; 2] = ["sandbox", "telemetry"];
+
+/// A store, or a place for work objects, is what only a fleet has; queues of OSS what only a bridge has.
+pub fn load_setup(told: &Told) -> Result<Judged, Fault> {
     let merged = Merged::of(told)?;
-    let says = |key| merged.below(key).any(|(_, leaf)| !leaf.is_default());
-    if says("store") || says("work") || (says("broker") && merged.count("bridge.queues") == 0) {
+    let written = |section| merged.written(|path| section_of(path) == section);
+    let (broker, bridge) = (written("broker"), written("bridge"));
+    let of_fleet = written("store").or_else(|| written("work"));
+    let of_fleet = of_fleet.or_else(|| broker.filter(|_| bridge.is_none()));
+    if of_fleet.is_some() {
         let (config, coordinator) = (checked::config(&merged)?, checked::coordinator_role(&merged));
-        return Ok(Setup::Fleet(Box::new(Fleet { config, coordinator })));
+        let setup = Setup::Fleet(Box::new(Fleet { config, coordinator }));
+        return Ok(Judged { setup, by: of_fleet });
     }
-    if says("broker") {
-        return Ok(Setup::Bridge(Box::new(checked::bridge_role(&merged)?)));
+    if bridge.is_some() {
+        return Ok(Judged { setup: Setup::Bridge(Box::new(checked::bridge_role(&merged)?)), by: bridge });
     }
-    if !merged.says_anything() {
-        return Ok(Setup::Nothing);
+    let by = merged.written(|path| !OF_ALL.contains(&section_of(path)));
+    if by.is_none() {
+        return Ok(Judged { setup: Setup::Nothing, by });
     }
     let work = url::of_path(&folders::state(None)?);
-    Ok(Setup::Serve(Box::new(checked::serve_role(&merged, &work)?)))
+    Ok(Judged { setup: Setup::Serve(Box::new(checked::serve_role(&merged, &work)?)), by })
+}
+
+/// `storage` of `storage[0].url`.
+fn section_of(path: &str) -> &str {
+    path.split(['.', '[']).next().unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(variables: &[(&str, &str)]) -> (&'static str, Option<String>) {
+        let environment = variables.iter().map(|(name, value)| (format!("FRAMEFLEET__{name}"), (*value).to_owned()));
+        let system = "/nowhere".into();
+        let told = Told { system, file: None, environment: environment.collect(), flags: Vec::new() };
+        let judged = load_setup(&told).unwrap();
+        (judged.setup.name(), judged.by)
+    }
+
+    #[test]
+    fn a_machine_is_set_up_for_what_its_configuration_alone_can_mean() {
+        let by = |key: &str, name: &str| Some(format!("{key} (environment FRAMEFLEET__{name})"));
+        let sandbox = ("SANDBOX__MODE", "enforce");
+        assert_eq!(judged(&[]), ("nothing", None));
+        assert_eq!(judged(&[sandbox, ("TELEMETRY__FILTER", "info")]), ("nothing", None), "commands heed them, too");
+        let slots = ("COORDINATOR__MERGE_SLOTS", "3");
+        assert_eq!(judged(&[sandbox, slots]), ("serve", by("coordinator.merge_slots", "COORDINATOR__MERGE_SLOTS")));
+        let fleet = [("STORE__URL", "redis://r"), ("BROKER__URL", "amqp://b"), ("WORK__URL", "file:///w"), slots];
+        assert_eq!(judged(&fleet), ("fleet", by("store.url", "STORE__URL")));
+    }
 }

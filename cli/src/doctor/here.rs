@@ -1,16 +1,17 @@
 //! This machine: the jail, descriptors, cores, memory, scratch.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use framefleet_common::process::machine;
 use framefleet_jail::jail;
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::task::Sandbox;
+use futures::future::{BoxFuture, join};
 use rustix::fs::{Access, access};
 use rustix::process::{Resource, getrlimit};
 
-use super::verdict::Verdict;
-use crate::config::{CoordinatorConfig, Fleet, Setup, WorkerConfig};
+use super::verdict::{State, Verdict, on_disk, silent};
+use crate::config::{Config, CoordinatorConfig, Fleet, Judged, Setup, WorkerConfig};
 use crate::roles::sandbox;
 use crate::{folders, render};
 
@@ -25,41 +26,69 @@ const MIB_A_SLOT: u64 = 590;
 /// An output, or segments, of some size.
 const SCRATCH_MIB: u64 = 2048;
 
-pub(super) fn checks(setup: &Setup) -> Vec<Verdict> {
-    let mut checks = Vec::new();
-    match setup {
+const CONFIGURATION: &str = "configuration";
+const SCRATCH: &str = "scratch";
+
+/// What the machine says at once.
+pub(super) fn checks(judged: &Judged) -> Vec<Verdict> {
+    let mut checks = vec![configuration(judged)];
+    match &judged.setup {
         Setup::Bridge(_) => checks.push(open_files(OWN_FILES)),
         Setup::Nothing => {
             checks.push(jailed(sandbox::of_environment()));
             checks.push(open_files(CHILD_FILES));
-            checks.extend(folders::state(None).ok().map(|folder| scratch("state", &folder)));
         }
         Setup::Serve(role) => {
             checks.push(jailed(Ok(role.sandbox)));
             checks.extend(of_roles((&role.coordinator, &role.worker), role.api.connections));
-            checks.extend(folders::state(None).ok().map(|folder| scratch("state", &folder)));
         }
         Setup::Fleet(fleet) => {
             let Fleet { config, coordinator } = fleet.as_ref();
-            checks.push(configuration(coordinator.as_ref().err()));
             checks.push(jailed(Ok(config.sandbox)));
             let connections = coordinator.as_ref().map_or(0, |role| role.api.connections);
             checks.extend(of_roles((&config.coordinator, &config.worker), connections));
-            checks.push(scratch("worker.scratch", &config.worker.scratch));
-            checks.push(scratch("coordinator.scratch", &config.coordinator.scratch));
         }
     }
     checks
 }
 
-/// A worker has no secrets but its own: what a coordinator lacks there is as it should be.
-fn configuration(lacking: Option<&Fault>) -> Verdict {
-    match lacking {
-        None => Verdict::ok("configuration", "a coordinator and a worker could begin"),
-        Some(fault) => {
-            let says = format!("a worker could begin, and no coordinator: {}", fault.message);
-            Verdict::warning("configuration", says, "nothing on a worker's machine; else mend it")
+/// What its folders say, if they say anything.
+pub(super) fn folders(setup: &Setup) -> Option<BoxFuture<'_, Vec<Verdict>>> {
+    match setup {
+        Setup::Bridge(_) => None,
+        Setup::Nothing | Setup::Serve(_) => {
+            let folder = folders::state(None).ok()?;
+            Some(Box::pin(async { vec![scratch("state", folder).await] }))
         }
+        Setup::Fleet(fleet) => {
+            let Config { worker, coordinator, .. } = &fleet.config;
+            let both = join(
+                scratch("worker.scratch", worker.scratch.clone()),
+                scratch("coordinator.scratch", coordinator.scratch.clone()),
+            );
+            Some(Box::pin(async { of_either(both.await).into() }))
+        }
+    }
+}
+
+/// What it is set up for, and by what.
+fn configuration(Judged { setup, by }: &Judged) -> Verdict {
+    let of = |what: &str| match by {
+        Some(by) => format!("of {what}, by {by}"),
+        None => format!("of {what}: neither a server, a place nor a role is configured"),
+    };
+    match setup {
+        Setup::Nothing => Verdict::ok(CONFIGURATION, of("commands alone")),
+        Setup::Serve(_) => Verdict::ok(CONFIGURATION, of("serve")),
+        Setup::Bridge(_) => Verdict::ok(CONFIGURATION, of("a bridge")),
+        Setup::Fleet(fleet) => match &fleet.coordinator {
+            Ok(_) => Verdict::ok(CONFIGURATION, of("a fleet") + ": a coordinator and a worker could begin"),
+            // A worker has no secrets but its own: what a coordinator lacks there is as it should be.
+            Err(fault) => {
+                let says = format!("{}: a worker could begin, and no coordinator: {}", of("a fleet"), fault.message);
+                Verdict::warning(CONFIGURATION, says, "nothing on a worker's machine; else mend it")
+            }
+        },
     }
 }
 
@@ -128,21 +157,42 @@ fn descriptors(there: u64, needed: u64) -> Verdict {
     Verdict::bad("open files", Fault::new(FaultKind::Settings, message), fix)
 }
 
+async fn scratch(of: &'static str, folder: PathBuf) -> Verdict {
+    let name = folder.display().to_string();
+    on_disk(move || writable(of, &folder)).await.unwrap_or_else(|| {
+        let fault = Fault::new(FaultKind::Settings, silent(&name));
+        Verdict::bad(SCRATCH, fault, "look whether its server runs, if it is mounted, or name another folder").of(of)
+    })
+}
+
+/// Nobody says which roles run here, so what only one of them could not use is for people to judge.
+fn of_either((worker, coordinator): (Verdict, Verdict)) -> [Verdict; 2] {
+    let unless = |verdict: Verdict, role: &str| {
+        let says = format!("{}: matters only where a {role} runs", verdict.says);
+        Verdict { state: State::Warning, says, kind: None, ..verdict }
+    };
+    match (worker.state, coordinator.state) {
+        (State::Bad, State::Ok | State::Warning) => [unless(worker, "worker"), coordinator],
+        (State::Ok | State::Warning, State::Bad) => [worker, unless(coordinator, "coordinator")],
+        (State::Bad, State::Bad) | (State::Ok | State::Warning, State::Ok | State::Warning) => [worker, coordinator],
+    }
+}
+
 /// Whether a folder that is there, or the one that it would be made in, may be written and has room.
-fn scratch(of: &str, folder: &Path) -> Verdict {
+fn writable(of: &str, folder: &Path) -> Verdict {
     let name = folder.display();
     let there = folder.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));
     if let Err(error) = access(there, Access::WRITE_OK | Access::EXEC_OK) {
         let fault = Fault::new(FaultKind::Settings, format!("{name} cannot be written: {}: {error}", there.display()));
-        return Verdict::bad("scratch", fault, format!("chown it to the user that framefleet runs as: {name}")).of(of);
+        return Verdict::bad(SCRATCH, fault, format!("chown it to the user that framefleet runs as: {name}")).of(of);
     }
     match machine::free_mib(folder) {
         Some(mib) if mib < SCRATCH_MIB => {
             let says = format!("{name} has {mib} MiB free, less than {SCRATCH_MIB} MiB");
-            Verdict::warning("scratch", says, "make room, or name another folder").of(of)
+            Verdict::warning(SCRATCH, says, "make room, or name another folder").of(of)
         }
-        Some(mib) => Verdict::ok("scratch", format!("{name} has {} free", render::bytes(mib << 20))).of(of),
-        None => Verdict::ok("scratch", format!("{name} does not say what it has free")).of(of),
+        Some(mib) => Verdict::ok(SCRATCH, format!("{name} has {} free", render::bytes(mib << 20))).of(of),
+        None => Verdict::ok(SCRATCH, format!("{name} does not say what it has free")).of(of),
     }
 }
 
@@ -162,8 +212,21 @@ mod tests {
     #[test]
     fn a_folder_that_would_have_to_be_made_is_judged_by_the_one_above() {
         let home = tempfile::tempdir().unwrap();
-        assert_ne!(scratch("worker.scratch", &home.path().join("a/b")).state, State::Bad);
-        let bad = scratch("worker.scratch", Path::new("/proc/version/scratch"));
+        assert_ne!(writable("worker.scratch", &home.path().join("a/b")).state, State::Bad);
+        let bad = writable("worker.scratch", Path::new("/proc/version/scratch"));
         assert_eq!((bad.state, bad.of.as_deref()), (State::Bad, Some("worker.scratch")));
+    }
+
+    #[test]
+    fn a_scratch_of_one_role_is_bad_only_where_the_other_has_none_either() {
+        let home = tempfile::tempdir().unwrap();
+        let good = || writable("worker.scratch", home.path());
+        let bad = |of| writable(of, Path::new("/proc/version/scratch"));
+        let [worker, coordinator] = of_either((good(), bad("coordinator.scratch")));
+        assert_eq!((worker, coordinator.state, coordinator.kind), (good(), State::Warning, None));
+        assert!(coordinator.says.ends_with("matters only where a coordinator runs"), "{}", coordinator.says);
+        let [worker, _] = of_either((bad("worker.scratch"), good()));
+        assert!(worker.says.ends_with("matters only where a worker runs"), "{}", worker.says);
+        assert_eq!(of_either((bad("a"), bad("b"))), [bad("a"), bad("b")], "no role could begin here");
     }
 }

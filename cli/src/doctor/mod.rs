@@ -34,16 +34,16 @@ struct Report {
 }
 
 pub async fn run(args: &DoctorArgs) -> Result<(), Fault> {
-    let setup = config::load_setup(&args.told()?)?;
+    let judged = config::load_setup(&args.told()?)?;
     let elements = plugins::elements();
     let packages_missing = plugins::packages_missing(&elements);
     let mut checks = vec![plugins::verdict(&elements)];
-    checks.extend(here::checks(&setup));
-    checks.extend(asked(&setup).await);
+    checks.extend(here::checks(&judged));
+    checks.extend(asked(&judged.setup).await);
     let report = Report {
         framefleet: env!("CARGO_PKG_VERSION"),
         gstreamer: framefleet_media::doctor::gstreamer(),
-        configured: setup.name(),
+        configured: judged.setup.name(),
         checks,
         packages_missing,
         findings: elements,
@@ -52,9 +52,9 @@ pub async fn run(args: &DoctorArgs) -> Result<(), Fault> {
     ending(&report)
 }
 
-/// What servers and storages say, all asked at once, in the order of the configuration.
+/// What folders, servers and storages say, all asked at once, in the order of the configuration.
 async fn asked(setup: &Setup) -> Vec<Verdict> {
-    let mut asked: Vec<BoxFuture<'_, Vec<Verdict>>> = Vec::new();
+    let mut asked: Vec<BoxFuture<'_, Vec<Verdict>>> = here::folders(setup).into_iter().collect();
     match setup {
         Setup::Nothing => {}
         Setup::Bridge(role) => asked

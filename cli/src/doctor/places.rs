@@ -1,9 +1,10 @@
 //! Buckets, folders, the work store: written, read back by a range and emptied again, under a name that is nobody's.
 
+use std::path::Path;
 use std::time::Duration;
 
 use chrono::DateTime;
-use framefleet_common::adapters::blob::root::Root;
+use framefleet_common::adapters::blob::root::{Root, STEP, Tried};
 use framefleet_common::adapters::blob::url;
 use framefleet_common::adapters::clock::HostClock;
 use framefleet_common::ports::clock::Clock;
@@ -14,13 +15,14 @@ use framefleet_model::id::Nonce;
 use framefleet_model::trigger::Trigger;
 use futures::future::BoxFuture;
 
-use super::verdict::{Verdict, in_time};
+use super::verdict::{Verdict, in_time, on_disk, silent};
 use crate::config::{Endpoint, StorageConfig};
 use crate::roles::shared;
 
 const STORAGE: &str = "storage";
 const WORK: &str = "work";
 const CLOCK: &str = "clock";
+const DELETE: &str = "delete it, and give the right to delete";
 const REACH: &str = "correct its [[storage]]: url, endpoint, region, keys; or the rights of the key";
 /// S3 and OSS refuse requests that are signed a quarter of an hour beside their time, and receivers of webhooks after five
 /// minutes; a clock that is this far off is not kept at all.
@@ -48,7 +50,7 @@ pub(super) fn of<'a>(
     for folder in folders {
         asked.push(Box::pin(in_time(
             (STORAGE, Some(folder.as_str()), FaultKind::DestinationDenied),
-            self::folder(folder),
+            self::folder(folder, triggers),
         )));
     }
     if let Some(url) = work {
@@ -85,48 +87,77 @@ fn is_taken(storage: &StorageConfig, (triggers, name): (&[Trigger], &str)) -> bo
     triggers.iter().any(|trigger| trigger.place.url() == bucket && trigger.covers(&key))
 }
 
+/// The same of a file.
+fn is_watched(path: &Path, triggers: &[Trigger]) -> bool {
+    let folders = triggers.iter().filter(|trigger| trigger.place.is_folder());
+    let mut watched = folders.filter_map(|trigger| Some((trigger, url::to_path(&trigger.place.url()).ok()?)));
+    watched.any(|(trigger, folder)| {
+        let key = path.strip_prefix(folder).ok().and_then(Path::to_str);
+        key.and_then(|key| UploadKey::new(key).ok()).is_some_and(|key| trigger.covers(&key))
+    })
+}
+
 async fn bucket((url, root): (&str, Result<Root, Fault>), (name, taken): (&str, bool)) -> Vec<Verdict> {
     let found = match root {
         Err(fault) => closed(STORAGE, fault),
-        Ok(root) if taken => match root.list(None, None).await {
-            Ok(_) => Verdict::ok(STORAGE, "can be listed; not written, for a trigger might take it"),
-            Err(fault) => closed(STORAGE, fault),
-        },
+        Ok(root) if taken => seen(&root).await,
         Ok(root) => written((&root, name)).await,
     };
     vec![found.of(url)]
 }
 
-async fn folder(url: &str) -> Vec<Verdict> {
-    let found = match (shared::root_in(url), url::to_path(url)) {
-        (Err(fault), _) | (_, Err(fault)) => closed(STORAGE, fault),
-        (Ok(_), Ok(path)) if !path.is_dir() => {
+async fn folder(url: &str, triggers: Option<&[Trigger]>) -> Vec<Verdict> {
+    let (root, path) = match (shared::root_in(url), url::to_path(url)) {
+        (Ok(root), Ok(path)) => (root, path),
+        (Err(fault), _) | (_, Err(fault)) => return vec![closed(STORAGE, fault).of(url)],
+    };
+    let (name, there) = (name(), path.clone());
+    let file = path.join(Root::probe_name(&name));
+    let found = match on_disk(move || there.is_dir()).await {
+        None => {
+            let fault = Fault::new(FaultKind::DestinationMissing, silent("it"));
+            Verdict::bad(STORAGE, fault, "look whether its server runs, and mount it again")
+        }
+        Some(false) => {
             let fault = Fault::new(FaultKind::DestinationMissing, "there is no such folder");
             Verdict::bad(STORAGE, fault, "make it, or mount it")
         }
-        (Ok(root), Ok(_)) => written((&root, &name())).await,
+        Some(true) if triggers.is_none_or(|triggers| is_watched(&file, triggers)) => seen(&root).await,
+        Some(true) => written((&root, &name)).await,
     };
     vec![found.of(url)]
 }
 
+/// Only looked at.
+async fn seen(root: &Root) -> Verdict {
+    match listed(root).await {
+        Ok(()) => Verdict::ok(STORAGE, "can be listed; not written, for a trigger might take it"),
+        Err(fault) => closed(STORAGE, fault),
+    }
+}
+
 /// Films may lie where nothing can be written; outputs cannot go there.
 async fn written((root, name): (&Root, &str)) -> Verdict {
-    let fault = match root.read_back(name).await {
-        Ok(()) => return Verdict::ok(STORAGE, "written, read back, and emptied again"),
-        Err(fault) => fault,
-    };
-    match root.list(None, None).await {
-        Ok(_) => {
+    match root.read_back(name).await {
+        Tried { read_back: Ok(()), left: None } => Verdict::ok(STORAGE, "written, read back, and emptied again"),
+        Tried { read_back: Ok(()), left: Some(left) } => {
+            let says = format!("written and read back; {}", left_behind(&left));
+            Verdict::warning(STORAGE, says, DELETE)
+        }
+        Tried { read_back: Err(fault), left } => {
+            let fault = and_left(fault, left.as_ref());
+            if listed(root).await.is_err() {
+                return closed(STORAGE, fault);
+            }
             let says = format!("can be listed, and cannot be written: {}", fault.message);
             Verdict::warning(STORAGE, says, "give the right to write, if outputs go there")
         }
-        Err(_) => closed(STORAGE, fault),
     }
 }
 
 async fn work(url: &str, root: Result<Root, Fault>) -> Vec<Verdict> {
     let tried = match root {
-        Ok(root) => root.read_back(&name()).await.and(root.list(None, None).await.map(drop)),
+        Ok(root) => tried(&root).await,
         Err(fault) => Err(fault),
     };
     let found = match tried {
@@ -134,6 +165,30 @@ async fn work(url: &str, root: Result<Root, Fault>) -> Vec<Verdict> {
         Err(fault) => closed(WORK, fault),
     };
     vec![found.of(url)]
+}
+
+/// All that a fleet does there: what is done with must go, or it stays for ever.
+async fn tried(root: &Root) -> Result<(), Fault> {
+    let Tried { read_back, left } = root.read_back(&name()).await;
+    read_back.map_err(|fault| and_left(fault, left.as_ref()))?;
+    match left {
+        Some(left) => Err(Fault::new(FaultKind::StorageAway, left_behind(&left))),
+        None => listed(root).await,
+    }
+}
+
+async fn listed(root: &Root) -> Result<(), Fault> {
+    let late = |_| Err(Fault::new(FaultKind::StorageAway, silent("a list")));
+    tokio::time::timeout(STEP, root.list(None, None)).await.map_or_else(late, |listed| listed.map(drop))
+}
+
+fn and_left(fault: Fault, left: Option<&(String, Fault)>) -> Fault {
+    let said = left.map(|left| format!("{}; {}", fault.message, left_behind(left)));
+    Fault { message: said.unwrap_or_else(|| fault.message.clone()), ..fault }
+}
+
+fn left_behind((place, why): &(String, Fault)) -> String {
+    format!("{place} was left, for it could not be deleted: {}", why.message)
 }
 
 /// Whoever answered: it is a place that cannot be used.

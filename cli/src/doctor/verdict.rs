@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use framefleet_common::adapters::blob::root::STEP;
 use framefleet_model::fault::{Fault, FaultKind};
 use serde::Serialize;
 
-/// No check takes longer, whatever it asks.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+/// No check takes longer, whatever it asks: longer than what is written to a place, read, deleted and listed, a step each.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -65,4 +66,15 @@ pub(super) async fn in_time(
         vec![Verdict { of, ..Verdict::bad(check, fault, "look whether it runs, and what stands between") }]
     };
     tokio::time::timeout(PATIENCE, found).await.unwrap_or_else(late)
+}
+
+/// What a file system says, or nothing in time: one whose server is away keeps a thread for as long as it is.
+pub(super) async fn on_disk<T: Send + 'static>(look: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let looked = tokio::time::timeout(STEP, tokio::task::spawn_blocking(look)).await.ok()?;
+    Some(looked.expect("a look at a folder does not panic"))
+}
+
+/// Of what says nothing.
+pub(super) fn silent(what: &str) -> String {
+    format!("{what} does not answer within {STEP:?}")
 }

@@ -170,7 +170,7 @@ mod tests {
         let text = within_spans(Format::Text);
         let (_, told) = text.split_once("  WARN ").unwrap();
         let told = told.split_once(": ").unwrap().1;
-        assert_eq!(told, "lost \\u{1b}[31m job=j1 segment=7 attempt=\"a2\" why=two\\nlines\n");
+        assert_eq!(told, "lost \\u{1b}[31m job=j1 segment=7 attempt=a2 why=\"two\\nlines\"\n");
     }
 
     #[test]

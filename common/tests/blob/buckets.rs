@@ -1,6 +1,7 @@
 //! What a bucket does that a folder does not.
 
 use bytes::Bytes;
+use framefleet_common::adapters::blob::root::Tried;
 use framefleet_common::adapters::blob::storages::{Addressing, Credentials, StorageSettings, Storages};
 use framefleet_common::adapters::blob::{OnExisting, Presence, Published, Side, url};
 use framefleet_model::event::Provider;
@@ -173,4 +174,35 @@ async fn a_probe_tells_of_a_work_store_that_cannot_be_written() {
     assert!(fault.kind == FaultKind::StorageAway && fault.message.contains("AccessDenied"), "{fault}");
     ground.server().cause(Trouble::AccessDenied, "DELETE /films/work/probe/", 1);
     assert!(root.probe("a").await.is_err());
+}
+
+#[tokio::test]
+async fn whatever_comes_of_reading_a_trial_back_it_is_deleted_or_told_of() {
+    let ground = Ground::bucket();
+    let root = ground.root();
+    let empty = async || root.list(None, None).await.unwrap().found.is_empty();
+    assert_eq!(root.read_back("a").await, Tried { read_back: Ok(()), left: None });
+    let cause = |trouble, what: &str| ground.server().cause(trouble, &format!("{what} /films/work/probe/"), 9);
+    let place = "s3://films/work/probe/a";
+
+    cause(Trouble::Silent, "GET");
+    let Tried { read_back, left } = root.read_back("a").await;
+    let fault = read_back.unwrap_err().message;
+    assert_eq!((fault, left), (format!("{place} cannot be read: no answer within 7s"), None));
+    assert!(empty().await, "it is deleted, though nobody could read it");
+    ground.server().calm();
+
+    cause(Trouble::AccessDenied, "DELETE");
+    let Tried { read_back, left } = root.read_back("a").await;
+    let (at, fault) = left.unwrap();
+    assert_eq!((read_back, at.as_str()), (Ok(()), place));
+    assert!(fault.message.contains("AccessDenied") && !empty().await, "{fault}");
+    ground.server().calm();
+    assert_eq!(root.read_back("a").await.left, None);
+
+    cause(Trouble::AccessDenied, "PUT");
+    cause(Trouble::AccessDenied, "DELETE");
+    let Tried { read_back, left } = root.read_back("a").await;
+    assert!(read_back.unwrap_err().message.contains("AccessDenied"));
+    assert_eq!(left, None, "what was refused lies nowhere");
 }

@@ -45,6 +45,8 @@ pub(crate) enum Trouble {
     AccessDenied,
     /// All is done, and the answer is a 503.
     AnswerLost,
+    /// Nothing done, and no answer for as long as anybody waits.
+    Silent,
     /// The bytes come slowly.
     Slow,
     /// The connection ends before the promised bytes came.
@@ -207,6 +209,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     match trouble {
         Some(Trouble::SlowDown) => return error(StatusCode::SERVICE_UNAVAILABLE, "SlowDown"),
         Some(Trouble::AccessDenied) => return error(StatusCode::FORBIDDEN, "AccessDenied"),
+        Some(Trouble::Silent) => return std::future::pending().await,
         _ => {}
     }
     if let Some(refusal) = shared.refusal(&request) {
@@ -331,7 +334,9 @@ async fn ill(answer: Response<Body>, trouble: Trouble) -> Response<Body> {
             let next = rest.split_to(rest.len().min(length.div_ceil(TRICKLES)));
             (!next.is_empty()).then_some((Ok::<Bytes, std::io::Error>(next), rest))
         })),
-        Trouble::SlowDown | Trouble::AccessDenied | Trouble::AnswerLost | Trouble::Damaged => Body::from(body),
+        Trouble::SlowDown | Trouble::AccessDenied | Trouble::Silent | Trouble::AnswerLost | Trouble::Damaged => {
+            Body::from(body)
+        }
     };
     Response::from_parts(parts, body)
 }

@@ -16,6 +16,16 @@ pub fn small_disk(folder: &Path, mib: u32) -> Vec<String> {
     ["unshare", "--mount", "sh", "-c", &script, &folder.display().to_string()].map(str::to_owned).to_vec()
 }
 
+/// Words before a program at whose folder a file system is mounted that never answers, as one whose server is gone. Seen
+/// by nobody else, and gone with the program.
+pub fn hung_disk(folder: &Path) -> Vec<String> {
+    assert!(geteuid().is_root(), "a file system of a process's own can only be mounted by root");
+    // Whoever should answer is this shell, which does not.
+    let mount = "mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 hung \"$0\"";
+    let script = format!("mkdir -p \"$0\" && exec 3<>/dev/fuse && {mount} && \"$@\" 3<&-");
+    ["unshare", "--mount", "sh", "-c", &script, &folder.display().to_string()].map(str::to_owned).to_vec()
+}
+
 /// A path as the process sees it.
 pub fn seen_by(pid: Pid, path: &Path) -> PathBuf {
     let root = format!("/proc/{}/root", pid.as_raw_nonzero());

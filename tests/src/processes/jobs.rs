@@ -72,7 +72,7 @@ impl Load {
 }
 
 fn settled(fleet: &Fleet) -> usize {
-    fleet.worker_lines("outcome=\"settled\"").len()
+    fleet.worker_lines("outcome=settled").len()
 }
 
 pub fn url(path: &Path) -> String {

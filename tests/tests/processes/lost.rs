@@ -39,9 +39,9 @@ fn a_lost_store_is_built_anew_and_no_finished_segment_is_encoded_again() {
     fleet.start(2, 3);
     let load = Load::new(&fleet, &["mp4", "mkv", "ts"]);
     load.keep(&mut fleet, 6);
-    until("much is finished", || tasks(&fleet, "outcome=\"settled\"").len() >= 24);
+    until("much is finished", || tasks(&fleet, "outcome=settled").len() >= 24);
     load.keep(&mut fleet, 6);
-    let finished: BTreeSet<String> = tasks(&fleet, "outcome=\"settled\"").into_keys().collect();
+    let finished: BTreeSet<String> = tasks(&fleet, "outcome=settled").into_keys().collect();
     let before = tasks(&fleet, "claimed");
     servers.forget_everything();
     let home = place::scratch();

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test program")]
 
 mod bad_input;
+mod doctor;
 mod draining;
 mod ends;
 mod handbook;

@@ -88,10 +88,10 @@ fn a_worker_ends_within_the_grace_that_is_shipped_with_what_it_holds_done() {
     held.iter().for_each(|child| kill_process(child.pid, Signal::CONT).unwrap());
     assert!(fleet.role("w1").end().success());
     assert!(begun.elapsed() < Duration::from_secs(killed_after), "{:?}", begun.elapsed());
-    let settled = fleet.worker_lines("outcome=\"settled\"");
+    let settled = fleet.worker_lines("outcome=settled");
     let task = |line: &String| held.iter().any(|child| line.contains(&format!("task={} ", child.task)));
     assert!(settled.iter().any(task), "{held:?} in {settled:?}");
-    assert!(fleet.worker_lines("outcome=\"handed_back\"").is_empty());
+    assert!(fleet.worker_lines("outcome=handed_back").is_empty());
     fleet.role("w1").run();
     fleet.completed(&servers);
 }

@@ -6,9 +6,10 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use framefleet_model::fault::Fault;
+use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::id::JobId;
 use framefleet_model::key::ObjectKey;
 use framefleet_model::percent;
@@ -25,6 +26,8 @@ const PROBES: &str = "probe";
 const PROBE: &[u8] = b"framefleet was here\n";
 /// Where its middle begins, and how long that is.
 const PROBE_PART: (u64, u32) = (11, 3);
+/// Each request of whoever tries the place out has so long: the next is made whatever comes of it.
+pub const STEP: Duration = Duration::from_secs(7);
 /// As many as servers give at once.
 const PAGE: usize = 1000;
 
@@ -41,6 +44,14 @@ pub enum Stored {
     /// Of a name that no key has: what somebody left who died over it, or put there by hand. As it stands in a URL,
     /// from the root on.
     Unknown(String),
+}
+
+/// What came of trying a place out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tried {
+    pub read_back: Result<(), Fault>,
+    /// What still lies there, or may, and why it could not be deleted.
+    pub left: Option<(String, Fault)>,
 }
 
 /// Some of what was asked for.
@@ -156,27 +167,56 @@ impl Root {
         self.delete(&Stored::Unknown(Self::probe_name(by))).await
     }
 
-    /// The same, and reads a part of it in between.
-    pub async fn read_back(&self, by: &str) -> Result<(), Fault> {
-        let object = self.probed(by)?;
-        object.put(Bytes::from_static(PROBE)).await?;
-        let read = async { object.reader().await?.read(PROBE_PART.0, PROBE_PART.1).await }.await;
-        self.delete(&Stored::Unknown(Self::probe_name(by))).await?;
+    /// The same, and reads a part of it in between. What was written is deleted whatever came of reading it.
+    pub async fn read_back(&self, by: &str) -> Tried {
+        let object = match self.probed(by) {
+            Ok(object) => object,
+            Err(fault) => return Tried { read_back: Err(fault), left: None },
+        };
+        let place = self.probe_place(by);
+        let written = in_time(object.put(Bytes::from_static(PROBE))).await;
+        let read = match &written {
+            Some(Ok(())) => in_time(async { object.reader().await?.read(PROBE_PART.0, PROBE_PART.1).await }).await,
+            Some(Err(_)) | None => None,
+        };
+        // Even what was refused may have left a folder, and what was not answered an object.
+        let deleted = in_time(self.delete(&Stored::Unknown(Self::probe_name(by)))).await;
+        let left = match (&written, deleted) {
+            (_, Some(Ok(()))) | (Some(Err(_)), _) => None,
+            (Some(Ok(())) | None, Some(Err(fault))) => Some((place.clone(), fault)),
+            (Some(Ok(())) | None, None) => Some((place.clone(), silent(&place, "deleted"))),
+        };
+        let read_back = match (written, read) {
+            (Some(Err(fault)), _) | (Some(Ok(())), Some(Err(fault))) => Err(fault),
+            (None, _) => Err(silent(&place, "written")),
+            (Some(Ok(())), None) => Err(silent(&place, "read")),
+            (Some(Ok(())), Some(Ok(read))) => self.is_the_part(&read),
+        };
+        Tried { read_back, left }
+    }
+
+    fn is_the_part(&self, read: &Bytes) -> Result<(), Fault> {
         let from = usize::try_from(PROBE_PART.0).expect("a few bytes");
         let wanted = &PROBE[from..from + PROBE_PART.1 as usize];
-        match read? {
-            read if read == wanted => Ok(()),
-            read => Err(fault::of(
-                Side::Work,
-                &self.to_string(),
-                (fault::Trouble::Away, &format!("a range read back is {read:?}, not {wanted:?}")),
-            )),
+        if read == wanted {
+            return Ok(());
         }
+        let why = format!("a range read back is {read:?}, not {wanted:?}");
+        Err(fault::of(Side::Work, &self.to_string(), (fault::Trouble::Away, &why)))
     }
 
     /// What a probe is called, from the root on.
     pub fn probe_name(by: &str) -> String {
         [PROBES, "/", by].concat()
+    }
+
+    /// Where it is found by people.
+    fn probe_place(&self, by: &str) -> String {
+        let name = Self::probe_name(by);
+        match &self.home {
+            Home::Folder { path, .. } => path.join(name).display().to_string(),
+            Home::Bucket { bucket, prefix } => bucket.url(&[prefix, name.as_str()].concat()),
+        }
     }
 
     fn probed(&self, by: &str) -> Result<Object, Fault> {
@@ -256,6 +296,14 @@ impl Cursor {
     fn name(&self) -> Result<Vec<u8>, Fault> {
         percent::decode(&self.0).ok_or_else(|| url::refused(&self.0, "is no cursor of a list"))
     }
+}
+
+async fn in_time<T>(step: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(STEP, step).await.ok()
+}
+
+fn silent(place: &str, done: &str) -> Fault {
+    Fault::new(FaultKind::StorageAway, format!("{place} cannot be {done}: no answer within {STEP:?}"))
 }
 
 /// A full page may have another after it.
