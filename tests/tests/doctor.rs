@@ -5,16 +5,19 @@
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
+use std::process::{Command, Stdio};
 
 use framefleet_tests::place;
 use framefleet_tests::processes::servers::{Buckets, Servers};
+use framefleet_tests::processes::until;
 use framefleet_tests::product::{Ran, bare};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 const SERVERS: i32 = 69;
-
 const DESTINATION: i32 = 73;
 const SETTINGS: i32 = 64;
+const CANCELLED: i32 = 130;
 
 /// What a doctor is called to, and where it looks.
 struct Patient {
@@ -27,12 +30,21 @@ impl Patient {
     }
 
     fn see(&self, config: &str) -> Ran {
-        let file = self.home.path().join("framefleet.toml");
-        std::fs::write(&file, config).unwrap();
-        let ran = bare(self.home.path()).args(["doctor", "-o", "json", "--config"]).arg(file).output();
-        let ran = Ran::of(&ran.unwrap());
+        let ran = Ran::of(&self.call(config).output().unwrap());
         assert!(!format!("{ran:?}").contains("s3cr3t"), "nobody sees a password: {ran:?}");
         ran
+    }
+
+    fn call(&self, config: &str) -> Command {
+        let file = self.home.path().join("framefleet.toml");
+        std::fs::write(&file, config).unwrap();
+        let mut command = bare(self.home.path());
+        command.args(["doctor", "-o", "json", "--config"]).arg(file);
+        command
+    }
+
+    fn try_conformance(&self, config: &str) -> Ran {
+        Ran::of(&self.call(config).arg("--conformance").output().unwrap())
     }
 
     /// A fleet's configuration, with folders of its own for work and films.
@@ -244,6 +256,73 @@ fn a_configuration_that_is_wrong_is_refused_before_anything_is_asked() {
     assert_eq!((ran.code, ran.out.as_str()), (Some(SETTINGS), ""), "{ran:?}");
     let serve = Patient::new().see("[worker]\nslots = { light = 1, standard = 4096 }\n");
     assert_eq!(serve.code, Some(SETTINGS), "{serve:?}");
+}
+
+/// Facts that stores and brokers on servers are held to.
+const FACTS: (usize, usize) = (18, 13);
+
+#[test]
+fn servers_are_tried_with_every_fact_and_nothing_is_left_on_them() {
+    let (servers, patient) = (Servers::start(), Patient::new());
+    let config = patient.fleet((&servers.redis(), &servers.amqp()), "");
+    assert_eq!(patient.see(&config).code, Some(0), "what a fleet needs is declared");
+    let ran = patient.try_conformance(&config);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let (store, broker) = (checks(&ran, "store conformance"), checks(&ran, "broker conformance"));
+    assert_eq!((store.len(), broker.len()), FACTS);
+    assert!(store.iter().chain(&broker).all(|fact| fact.contains(" ok: holds, shown in ")), "{ran:?}");
+    assert_eq!(left(&servers), Vec::<String>::new());
+
+    // Interrupted in the middle, it takes away what it made.
+    let mut trying = patient.call(&config);
+    let mut child = trying.arg("--conformance").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    until("a fact is being tried", || servers.keys("framefleet:try-*").len() > 1);
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(CANCELLED));
+    assert_eq!(left(&servers), Vec::<String>::new());
+}
+
+#[test]
+fn a_server_that_does_not_hold_to_a_fact_is_found_by_it() {
+    let (servers, patient) = (Servers::start(), Patient::new());
+    let (redis, amqp) = (servers.redis(), servers.amqp());
+    let (_, place) = amqp.rsplit_once('@').unwrap();
+    let tried = |amqp: &str| patient.try_conformance(&patient.fleet((&redis, amqp), ""));
+    assert_eq!(patient.see(&patient.fleet((&redis, &amqp), "")).code, Some(0), "what a fleet needs is declared");
+    // Whoever runs a fleet need not configure; whoever tries a broker must.
+    servers.rabbitmqctl(&["add_user", "worker", "s3cr3t"]);
+    servers.rabbitmqctl(&["set_permissions", "worker", "^framefleet\\.(dead|ingest|out|tasks|unrouted)", ".*", ".*"]);
+    let ran = tried(&format!("amqp://worker:s3cr3t@{place}"));
+    found(&ran, (SERVERS, "broker conformance", &["may not declare", "framefleet.try-"]));
+    assert_eq!(checks(&ran, "store conformance").len(), FACTS.0, "the store was tried all the same");
+    // Takes one message, and no more, of whatever somebody publishes.
+    servers.rabbitmqctl(&["set_policy", "narrow", "^framefleet\\.try-.*standard$", "{\"max-length\":1}"]);
+    let ran = tried(&amqp);
+    found(&ran, (SERVERS, "broker conformance", &["does not hold", "conformance/src/broker/"]));
+    let facts = checks(&ran, "broker conformance");
+    assert_eq!(facts.len(), FACTS.1, "{facts:?}");
+    assert!(
+        facts.iter().any(|fact| fact.starts_with("an_event_published_twice_comes_twice_under_one_id ok")),
+        "{facts:?}"
+    );
+    assert_eq!(left(&servers), Vec::<String>::new());
+}
+
+#[test]
+fn without_servers_there_is_nothing_to_try() {
+    let patient = Patient::new();
+    let ran = Ran::of(&bare(patient.home.path()).args(["doctor", "--conformance"]).output().unwrap());
+    assert_eq!((ran.code, ran.out.as_str()), (Some(SETTINGS), ""), "{ran:?}");
+    assert!(ran.err.contains("set store.url and broker.url"), "{ran:?}");
+}
+
+/// Whatever a trial made that is still on the servers.
+fn left(servers: &Servers) -> Vec<String> {
+    let queues = servers.queues("framefleet").into_iter().map(|(queue, _)| queue);
+    let exchanges = servers.rabbitmqctl(&["-q", "list_exchanges", "name"]);
+    let exchanges = exchanges.lines().map(str::to_owned);
+    let all = queues.chain(exchanges).chain(servers.keys("*"));
+    all.filter(|name| name.contains("framefleet.try-") || name.contains("framefleet:try-")).collect()
 }
 
 fn endpoint(settings: &str) -> String {

@@ -352,6 +352,12 @@ pub struct DoctorArgs {
     /// Look at what FILE names as well, read over /etc/framefleet/framefleet.toml
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Try the configuration's own Redis and RabbitMQ, too, with the facts that framefleet's own tests hold each to
+    ///
+    /// Takes about a minute, on keys, exchanges and queues below a prefix that is nobody's and that is emptied again.
+    /// The user of RabbitMQ must be one who may configure.
+    #[arg(long)]
+    pub conformance: bool,
     /// How the findings are printed
     #[arg(short, long, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
     pub output: Format,

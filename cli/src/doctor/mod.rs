@@ -1,6 +1,8 @@
 //! `framefleet doctor`: whether this machine, and what the configuration names, is as framefleet needs it. Every check says
-//! one line, and what mends it where it is not well; those that ask servers go on at once, each for a bounded time.
+//! one line, and what mends it where it is not well; those that ask servers go on at once, each for a bounded time. What
+//! servers promise is tried only when it is asked for.
 
+mod conformance;
 mod here;
 mod places;
 mod plugins;
@@ -40,6 +42,10 @@ pub async fn run(args: &DoctorArgs) -> Result<(), Fault> {
     let mut checks = vec![plugins::verdict(&elements)];
     checks.extend(here::checks(&judged));
     checks.extend(asked(&judged.setup).await);
+    if args.conformance {
+        let tried = conformance::run(&judged.setup, &checks).await?;
+        checks.extend(tried);
+    }
     let report = Report {
         framefleet: env!("CARGO_PKG_VERSION"),
         gstreamer: framefleet_media::doctor::gstreamer(),

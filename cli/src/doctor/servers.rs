@@ -16,8 +16,8 @@ use super::verdict::{Verdict, in_time};
 use crate::config::{BrokerConfig, Config, Topology};
 use crate::roles::shared;
 
-const STORE: &str = "store";
-const BROKER: &str = "broker";
+pub(super) const STORE: &str = "store";
+pub(super) const BROKER: &str = "broker";
 
 pub(super) async fn store(config: &Config) -> Vec<Verdict> {
     in_time((STORE, None, FaultKind::StoreAway), async {

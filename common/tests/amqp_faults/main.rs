@@ -6,8 +6,6 @@
 mod outages;
 #[path = "../servers/rabbit.rs"]
 mod rabbit;
-#[path = "../servers/raw.rs"]
-mod raw;
 mod readiness;
 mod refusals;
 #[path = "../servers/relay.rs"]

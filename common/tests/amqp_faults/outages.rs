@@ -5,22 +5,22 @@ use std::time::{Duration, Instant};
 use framefleet_common::ports::broker::{Arrival, Broker as _, BrokerError, Class};
 
 use crate::rabbit::Rabbit;
-use crate::raw::Raw;
 use crate::relay::Relay;
 use crate::scene::{
     consume, declare, hint, next, passive, publish, settings, start, unavailable, until_it_says, until_ready,
 };
+use framefleet_conformance::foreign::Foreign;
 
 pub(crate) async fn a_queue_deleted_under_its_consumer_is_declared_anew(rabbit: &mut Rabbit) {
     let broker = start(&settings(&rabbit.url(), "deleted"));
     let class = Class::standard();
-    let raw = Raw::connect(&rabbit.url()).await;
+    let foreign = Foreign::connect(&rabbit.url()).await;
     for round in 0..10 {
         let mut sources = Vec::new();
         for _ in 0..8 {
             sources.push(consume(&broker, &class).await);
         }
-        raw.delete("deleted.tasks.standard").await;
+        foreign.delete("deleted.tasks.standard").await;
         for (number, mut source) in sources.into_iter().enumerate() {
             // Both ways of parting, while the queue goes.
             if number % 2 == 0 {
@@ -44,7 +44,7 @@ pub(crate) async fn an_administrators_queue_is_waited_for_while_the_others_go_on
     let (gone, other) = (Class::light(), Class::standard());
     let mut source = consume(&broker, &gone).await;
     let mut untouched = consume(&broker, &other).await;
-    Raw::connect(&rabbit.url()).await.delete("admin.tasks.light").await;
+    Foreign::connect(&rabbit.url()).await.delete("admin.tasks.light").await;
     unavailable(source.next().await);
     until_it_says(&broker, &["queue admin.tasks.light is missing"]).await;
     let error = broker.consume(&gone).await.err().unwrap().to_string();

@@ -7,8 +7,8 @@ use framefleet_common::adapters::clock::HostClock;
 use framefleet_common::ports::broker::{Broker as _, BrokerError, Class};
 
 use crate::rabbit::Rabbit;
-use crate::raw::Raw;
 use crate::scene::{declare, hint, passive, settings, start, until, until_it_says, until_ready};
+use framefleet_conformance::foreign::Foreign;
 
 const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/rabbitmq/");
 
@@ -92,22 +92,22 @@ pub(crate) async fn a_queue_that_is_missing(rabbit: &mut Rabbit) {
     declare(&settings).await.unwrap();
     until_ready(&broker).await;
     broker.close().await;
-    Raw::connect(&rabbit.url()).await.delete("missing.tasks.light").await;
+    Foreign::connect(&rabbit.url()).await.delete("missing.tasks.light").await;
     let broker = start(&settings);
     until_it_says(&broker, &["queue missing.tasks.light is missing"]).await;
     broker.close().await;
 }
 
 pub(crate) async fn a_queue_of_another_type(rabbit: &mut Rabbit) {
-    let raw = Raw::connect(&rabbit.url()).await;
-    raw.declare("type.dead", "classic").await;
+    let foreign = Foreign::connect(&rabbit.url()).await;
+    foreign.declare("type.dead", "classic").await;
     for settings in [settings(&rabbit.url(), "type"), passive(&rabbit.url(), "type")] {
         let broker = start(&settings);
         let wanted = ["queue type.dead is not as needed", "x-queue-type", "current is 'classic'", "delete it"];
         until_it_says(&broker, &wanted).await;
         broker.close().await;
     }
-    raw.delete("type.dead").await;
+    foreign.delete("type.dead").await;
 }
 
 pub(crate) async fn what_is_shipped_is_what_is_needed(rabbit: &mut Rabbit) {

@@ -3,8 +3,8 @@
 use framefleet_common::ports::broker::{Broker as _, BrokerError, Class};
 
 use crate::rabbit::Rabbit;
-use crate::raw::Raw;
 use crate::scene::{hint, settings, start, until_ready};
+use framefleet_conformance::foreign::Foreign;
 
 /// On one channel the client library gives a returned message to whichever confirm comes next.
 pub(crate) async fn a_message_without_a_queue_is_no_success_whoever_publishes_beside_it(rabbit: &mut Rabbit) {
@@ -26,10 +26,10 @@ pub(crate) async fn a_message_without_a_queue_is_no_success_whoever_publishes_be
             Err(error) => panic!("{class}: {error}"),
         }
     }
-    let raw = Raw::connect(&rabbit.url()).await;
-    assert_eq!(raw.length("unroutable.tasks.standard").await, 266);
-    raw.purge("unroutable.tasks.standard").await;
-    let message = message_of(&broker, &raw).await;
+    let foreign = Foreign::connect(&rabbit.url()).await;
+    assert_eq!(foreign.length("unroutable.tasks.standard").await, 266);
+    foreign.purge("unroutable.tasks.standard").await;
+    let message = message_of(&broker, &foreign).await;
     assert_eq!(message.content_type().as_ref().unwrap().as_str(), "application/json");
     assert_eq!(message.kind().as_ref().unwrap().as_str(), "framefleet.hint");
     assert_eq!(message.app_id().as_ref().unwrap().as_str(), "framefleet");
@@ -38,9 +38,12 @@ pub(crate) async fn a_message_without_a_queue_is_no_success_whoever_publishes_be
     broker.close().await;
 }
 
-async fn message_of(broker: &impl framefleet_common::ports::broker::Broker, raw: &Raw) -> lapin::BasicProperties {
+async fn message_of(
+    broker: &impl framefleet_common::ports::broker::Broker,
+    foreign: &Foreign,
+) -> lapin::BasicProperties {
     broker.publish_hint(&Class::standard(), &hint(0)).await.unwrap();
-    raw.take("unroutable.tasks.standard").await.unwrap().properties
+    foreign.take("unroutable.tasks.standard").await.unwrap().properties
 }
 
 pub(crate) async fn a_full_queue_says_so(rabbit: &mut Rabbit) {

@@ -1,29 +1,29 @@
-//! One suite that every store must pass: the same facts, the same random histories against one plain model, the same
-//! crowds. What is kept on disk must also survive being dropped and being killed. Adding a store is adding a line to
-//! `Kind::ALL`.
+//! The facts that every store must hold to, tried on each of ours. What is kept on disk must also survive being killed.
+//! Adding a store is adding a line to `Kind::ALL`.
 
 #![allow(clippy::unwrap_used, reason = "a test program")]
 
 mod crash;
-mod crowd;
-mod facts;
-mod history;
-mod model;
 #[path = "../servers/redis.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared: each test program uses its part")]
 mod redis;
 mod served;
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use async_trait::async_trait;
 use framefleet_common::adapters::clock::ManualClock;
 use framefleet_common::adapters::memory::store::MemoryStore;
 use framefleet_common::adapters::sqlite::SqliteStore;
-use framefleet_common::ports::clock::Clock;
-use framefleet_common::ports::store::Store;
+use framefleet_common::ports::store::{Store, StoreError};
+use framefleet_conformance::scene::Scene;
+use framefleet_conformance::store::{BY_OUR_CLOCK, EVERY, Fact, Grounds, Home, KEPT, SERVED};
 use libtest_mimic::{Arguments, Trial};
+use tokio_util::sync::CancellationToken;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -32,16 +32,17 @@ enum Kind {
     Redis,
 }
 
-/// A store under test and, where it has no clock of its own, the clock it goes by.
-struct Ground {
-    kind: Kind,
+/// What is in memory only lasts as long as its home.
+#[derive(Default)]
+struct InMemory {
     clock: Arc<ManualClock>,
-    folder: tempfile::TempDir,
-    /// `None` only while it is opened again.
-    store: Option<Arc<dyn Store>>,
+    stores: Mutex<HashMap<String, Arc<MemoryStore>>>,
 }
 
-type Fact = fn(Kind);
+struct OnDisk {
+    clock: Arc<ManualClock>,
+    folder: tempfile::TempDir,
+}
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
@@ -55,92 +56,95 @@ fn main() -> ExitCode {
     }
 }
 
-macro_rules! facts {
-    ($($module:ident :: $name:ident),* $(,)?) => { [$((stringify!($name), $module::$name as Fact)),*] };
+macro_rules! trials {
+    ($kind:literal: $($module:ident :: $name:ident),* $(,)?) => {
+        [$(Trial::test(concat!($kind, "::", stringify!($name)), || { $module::$name(); Ok(()) })),*]
+    };
 }
 
 fn trials() -> Vec<Trial> {
-    let shared = facts![
-        facts::a_commit_whose_expectation_fails_changes_nothing,
-        facts::a_deleted_row_made_again_has_a_new_version,
-        facts::an_expectation_holds_until_the_row_changes,
-        facts::writes_of_a_transaction_happen_in_their_order,
-        facts::acknowledged_messages_are_gone_and_their_numbers_too,
-        facts::members_of_equal_score_are_paged_in_the_order_of_their_bytes,
-        facts::shards_do_not_see_each_other,
-        facts::rows_at_their_bounds_are_kept,
-        facts::a_transaction_as_large_as_may_be_is_whole,
-        facts::what_breaks_the_rules_is_refused,
-        facts::commits_are_heard,
-        history::any_history_is_as_the_model_says,
-        crowd::one_of_many_creators_wins,
-        crowd::no_increment_is_lost,
-        crowd::a_reader_never_sees_half_a_transaction,
-        crowd::a_barrier_comes_after_all_that_was_sent_before,
-    ];
-    let embedded = facts![facts::the_stores_time_is_told_with_every_answer];
-    let kept = facts![crash::what_was_committed_survives_being_dropped];
-    let in_a_file =
-        facts![crash::what_was_committed_survives_kill_nine, crash::a_folder_is_free_when_its_holder_is_killed,];
-    let on_a_server = facts![
-        facts::the_servers_time_is_told_with_every_answer,
-        served::what_was_committed_survives_kill_nine_of_the_server,
-        served::what_a_barrier_covered_survives_kill_nine_of_the_server,
-    ];
     let mut trials = Vec::new();
     for kind in Kind::ALL {
-        trials.extend(shared.map(|fact| kind.trial(fact)));
+        trials.extend(kind.facts().into_iter().flatten().map(|fact| kind.trial(*fact)));
     }
-    trials.extend(embedded.iter().flat_map(|fact| [Kind::Memory, Kind::Sqlite].map(|kind| kind.trial(*fact))));
-    trials.extend(kept.iter().flat_map(|fact| [Kind::Sqlite, Kind::Redis].map(|kind| kind.trial(*fact))));
-    trials.extend(in_a_file.map(|fact| Kind::Sqlite.trial(fact)));
-    trials.extend(on_a_server.map(|fact| Kind::Redis.trial(fact)));
+    trials.extend(trials![
+        "sqlite": crash::what_was_committed_survives_kill_nine, crash::a_folder_is_free_when_its_holder_is_killed,
+    ]);
+    trials.extend(trials![
+        "redis":
+            served::the_servers_time_is_this_hosts,
+            served::what_was_committed_survives_kill_nine_of_the_server,
+            served::what_a_barrier_covered_survives_kill_nine_of_the_server,
+    ]);
     trials
 }
 
 impl Kind {
     const ALL: [Self; 3] = [Self::Memory, Self::Sqlite, Self::Redis];
 
-    fn trial(self, (name, fact): (&str, Fact)) -> Trial {
+    fn facts(self) -> [&'static [(&'static str, Fact)]; 3] {
+        match self {
+            Self::Memory => [EVERY, BY_OUR_CLOCK, &[]],
+            Self::Sqlite => [EVERY, BY_OUR_CLOCK, KEPT],
+            Self::Redis => [EVERY, KEPT, SERVED],
+        }
+    }
+
+    fn trial(self, (name, fact): (&'static str, Fact)) -> Trial {
         let kind = format!("{self:?}").to_lowercase();
         Trial::test(format!("{kind}::{name}"), move || {
-            fact(self);
+            fact(&Grounds::new(Scene::new(CancellationToken::new()), self.home(), name));
             Ok(())
         })
     }
 
-    fn ground(self) -> Ground {
-        let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::new(ManualClock::default());
-        let store = Some(self.open(folder.path(), clock.clone()));
-        Ground { kind: self, clock, folder, store }
-    }
-
-    fn open(self, folder: &Path, clock: Arc<dyn Clock>) -> Arc<dyn Store> {
+    fn home(self) -> Arc<dyn Home> {
         match self {
-            Self::Memory => Arc::new(MemoryStore::new(clock)),
-            Self::Sqlite => Arc::new(SqliteStore::open(&folder.join("state"), clock).unwrap()),
-            Self::Redis => served::open(folder),
+            Self::Memory => Arc::new(InMemory::default()),
+            Self::Sqlite => Arc::new(OnDisk { clock: Arc::default(), folder: tempfile::tempdir().unwrap() }),
+            Self::Redis => served::home(),
         }
     }
 }
 
-impl Ground {
-    fn store(&self) -> &Arc<dyn Store> {
-        self.store.as_ref().expect("open")
+#[async_trait]
+impl Home for InMemory {
+    async fn open(&self, name: &str) -> Result<Arc<dyn Store>, StoreError> {
+        let mut stores = self.stores.lock().unwrap();
+        let store = stores.entry(name.to_owned()).or_insert_with(|| Arc::new(MemoryStore::new(self.clock.clone())));
+        Ok(store.clone())
     }
 
-    /// Drops the store as a dying process would, and opens what it left. What is in memory only just stays.
-    fn reopen(&mut self) {
-        if self.kind != Kind::Memory {
-            self.store = None;
-            self.store = Some(self.kind.open(self.folder.path(), self.clock.clone()));
-        }
+    fn advance(&self, by: Duration) {
+        self.clock.advance(by);
     }
+
+    fn histories(&self) -> u32 {
+        asked().unwrap_or(256)
+    }
+}
+
+#[async_trait]
+impl Home for OnDisk {
+    async fn open(&self, name: &str) -> Result<Arc<dyn Store>, StoreError> {
+        Ok(Arc::new(SqliteStore::open(&self.folder.path().join(name), self.clock.clone())?))
+    }
+
+    fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+
+    fn histories(&self) -> u32 {
+        asked().unwrap_or(48)
+    }
+}
+
+/// How many random histories somebody who looks for a rare fault wants.
+fn asked() -> Option<u32> {
+    std::env::var("PROPTEST_CASES").ok().map(|cases| cases.parse().expect("PROPTEST_CASES is a number"))
 }
 
 /// Runs a test's async part on threads of its own.
 fn run<T>(test: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(test)
+    Scene::new(CancellationToken::new()).run(test)
 }

@@ -1,39 +1,29 @@
 //! Stores that are served: one private server for all tests of a process, and one to be killed.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use framefleet_common::adapters::clock::HostClock;
 use framefleet_common::adapters::redis::RedisStore;
 use framefleet_common::adapters::redis::settings::RedisSettings;
-use framefleet_common::ports::store::Store;
+use framefleet_common::ports::clock::Clock as _;
+use framefleet_common::ports::store::Store as _;
+use framefleet_conformance::store::lanes::{LANES, count, step};
+use framefleet_conformance::store::{Home, RedisHome};
 use futures::future::join_all;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use crate::crash::{LANES, count, step};
 use crate::redis::RedisServer;
-use crate::{Kind, run};
+use crate::run;
 
-/// A server, and the threads on which connections to it live however many runtimes a test makes.
-struct Shared {
-    server: RedisServer,
-    runtime: Runtime,
-}
+static SHARED: Mutex<Option<RedisServer>> = Mutex::new(None);
 
-static SHARED: Mutex<Option<Arc<Shared>>> = Mutex::new(None);
-
-/// A store with keys of its own, told apart by the name of its folder.
-pub(crate) fn open(folder: &Path) -> Arc<dyn Store> {
-    let shared = shared();
-    let name = folder.file_name().expect("a folder has a name").to_string_lossy();
-    let settings = RedisSettings { prefix: format!("test-{name}"), ..RedisSettings::new(shared.server.url()) };
-    let opening = || shared.runtime.block_on(RedisStore::open(settings, Arc::new(HostClock::start())));
-    // On a thread of its own, because the caller may be inside a runtime.
-    let store = std::thread::scope(|scope| scope.spawn(opening).join());
-    Arc::new(store.expect("it does not panic").unwrap())
+/// Stores with keys of their own on the shared server.
+pub(crate) fn home() -> Arc<dyn Home> {
+    let mut shared = lock();
+    let server = shared.get_or_insert_with(|| RedisServer::start(&["--appendfsync", "always"]));
+    Arc::new(RedisHome(RedisSettings::new(server.url())))
 }
 
 /// Ends the server, whose folder goes with it.
@@ -42,7 +32,7 @@ pub(crate) fn end() {
 }
 
 /// With `appendfsync always` an answer is a promise.
-pub(crate) fn what_was_committed_survives_kill_nine_of_the_server(_: Kind) {
+pub(crate) fn what_was_committed_survives_kill_nine_of_the_server() {
     let mut server = RedisServer::start(&["--appendfsync", "always"]);
     let mut rng = StdRng::seed_from_u64(9);
     let mut told = [0; LANES];
@@ -57,7 +47,7 @@ pub(crate) fn what_was_committed_survives_kill_nine_of_the_server(_: Kind) {
 }
 
 /// With `appendfsync everysec` only a barrier is: a busy server keeps back what it has answered already.
-pub(crate) fn what_a_barrier_covered_survives_kill_nine_of_the_server(_: Kind) {
+pub(crate) fn what_a_barrier_covered_survives_kill_nine_of_the_server() {
     let mut server = RedisServer::start(&["--appendfsync", "everysec"]);
     for _ in 0..3 {
         let covered = Mutex::new([0; LANES]);
@@ -113,15 +103,16 @@ async fn connect(server: &RedisServer) -> RedisStore {
     RedisStore::open(RedisSettings::new(server.url()), Arc::new(HostClock::start())).await.unwrap()
 }
 
-fn shared() -> Arc<Shared> {
-    let start = || {
-        let server = RedisServer::start(&["--appendfsync", "always"]);
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        Arc::new(Shared { server, runtime })
-    };
-    lock().get_or_insert_with(start).clone()
+fn lock() -> std::sync::MutexGuard<'static, Option<RedisServer>> {
+    SHARED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn lock() -> std::sync::MutexGuard<'static, Option<Arc<Shared>>> {
-    SHARED.lock().unwrap_or_else(PoisonError::into_inner)
+/// The server is on this host: only a machine that stands still for a minute would tell its time from ours.
+pub(crate) fn the_servers_time_is_this_hosts() {
+    let home = home();
+    run(async {
+        let told = home.open("time").await.unwrap().load(&[]).await.unwrap().now;
+        let here = HostClock::start().epoch_ms();
+        assert!((told.ms() - here).abs() < 60_000, "{told:?} there, {here} here");
+    });
 }

@@ -13,17 +13,17 @@ mod topology;
 mod trouble;
 mod verify;
 
-use std::fmt;
 use std::sync::Arc;
+use std::{fmt, mem};
 
 use async_trait::async_trait;
 use lapin::uri::AMQPUri;
 
 pub use self::connection::Standing;
-use self::connection::{Address, Link, Plan, Role};
+use self::connection::{Address, Link, Plan, Role, Session};
 use self::consumer::{Inspector, Postbox, Slot};
 use self::publisher::Publisher;
-use self::topology::{Names, Topology};
+use self::topology::{Names, Queue, Topology};
 pub use self::verify::Declare;
 use crate::ports::broker::{Broker, BrokerError, Class, DeadLetters, Event, Hint, Hints, Ingest, Notice, Uploads};
 use crate::ports::clock::Clock;
@@ -113,16 +113,28 @@ impl AmqpBroker {
 
     /// Connects once and sees to exchanges and queues as the settings say, or says what is in the way.
     pub async fn look(settings: &AmqpSettings, clock: Arc<dyn Clock>) -> Result<(), String> {
-        let plan = Arc::new(settings.plan(clock).map_err(|error| error.to_string())?);
+        let plan = settings.plan(clock).map_err(|error| error.to_string())?;
+        Self::once(plan, async |_| Ok(())).await
+    }
+
+    /// Does something on a connection of its own, if there comes to be one.
+    async fn once(plan: Plan, doing: impl AsyncFnOnce(&Session) -> Result<(), lapin::Error>) -> Result<(), String> {
         tls::install();
-        let link = Link::start(Role::Publish, plan);
-        let declared = link.session().await;
-        let trouble = link.trouble();
+        let link = Link::start(Role::Publish, Arc::new(plan));
+        let done = match link.session().await {
+            Ok(session) => doing(&session).await.map_err(|error| error.to_string()),
+            Err(error) => Err(link.trouble().map_or_else(|| error.to_string(), |trouble| trouble.to_string())),
+        };
         link.close().await;
-        match (declared, trouble) {
-            (Ok(_), _) => Ok(()),
-            (Err(error), trouble) => Err(trouble.map_or_else(|| error.to_string(), |trouble| trouble.to_string())),
-        }
+        done
+    }
+
+    /// Takes away everything under the settings' prefix, and the other queues named: what was there for a trial.
+    pub async fn remove(settings: &AmqpSettings, queues: &[String], clock: Arc<dyn Clock>) -> Result<(), String> {
+        let mut plan = settings.plan(clock).map_err(|error| error.to_string())?;
+        let mut topology = mem::replace(&mut plan.topology, Topology::none());
+        topology.queues.extend(queues.iter().map(|name| Queue::named(name)));
+        Self::once(plan, async |session| verify::remove(&session.connection, &topology).await).await
     }
 
     /// Ends both connections in order. Hints that are still held come again elsewhere.

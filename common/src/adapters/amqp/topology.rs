@@ -95,6 +95,10 @@ impl Names {
 }
 
 impl Topology {
+    pub(super) fn none() -> Self {
+        Self { exchanges: Vec::new(), queues: Vec::new(), bindings: Vec::new() }
+    }
+
     pub(super) fn new(names: &Names, classes: &[Class]) -> Self {
         let (ingest, uploads) = (names.ingest(), names.uploads());
         let unrouted = names.of("unrouted");
@@ -107,7 +111,7 @@ impl Topology {
             Exchange { arguments: alternate, ..Exchange::new(names.out(), Kind::Topic) },
         ];
         // Whatever the dead letters cannot hold has nowhere else to go: they have no dead letters of their own.
-        let dead = Queue { name: names.dead(), arguments: Arguments::from([("x-queue-type", "quorum".to_owned())]) };
+        let dead = Queue::named(&names.dead());
         let mut queues = vec![dead, Queue::buried(uploads.clone(), names), Queue::buried(names.events(), names)];
         let mut bindings = vec![
             Binding::new(&names.dead(), &names.dead(), "#"),
@@ -139,6 +143,10 @@ impl Kind {
 }
 
 impl Queue {
+    pub(super) fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), arguments: Arguments::from([("x-queue-type", "quorum".to_owned())]) }
+    }
+
     /// A queue whose given-up messages become dead letters, at least once; a full one refuses its publisher, because
     /// whatever drops its oldest message cannot promise that.
     fn buried(name: String, names: &Names) -> Self {

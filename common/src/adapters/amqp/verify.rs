@@ -1,6 +1,8 @@
 //! The topology declared, or compared with what the server has.
 
-use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::options::{
+    ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
+};
 use lapin::types::{AMQPValue, FieldTable, LongString};
 use lapin::{Channel, Connection, ExchangeKind};
 
@@ -30,6 +32,18 @@ pub(super) async fn topology(
     }?;
     check.end().await;
     Ok(())
+}
+
+/// Deletes queues and exchanges, whatever is in them; bindings go with them. What is not there is gone already.
+pub(super) async fn remove(connection: &Connection, topology: &Topology) -> Result<(), lapin::Error> {
+    let channel = connection.create_channel().await?;
+    for queue in &topology.queues {
+        channel.queue_delete(queue.name.as_str().into(), QueueDeleteOptions::default()).await?;
+    }
+    for exchange in &topology.exchanges {
+        channel.exchange_delete(exchange.name.as_str().into(), ExchangeDeleteOptions::default()).await?;
+    }
+    channel.close(200, "OK".into()).await
 }
 
 struct Check<'a> {

@@ -53,6 +53,18 @@ impl Keys {
     }
 }
 
+/// A pattern of Redis that only keys below a prefix fit.
+pub(super) fn glob_below(prefix: &str) -> String {
+    let mut glob = String::new();
+    for letter in prefix.chars() {
+        if matches!(letter, '*' | '?' | '[' | ']' | '^' | '-' | '\\') {
+            glob.push('\\');
+        }
+        glob.push(letter);
+    }
+    glob + ":*"
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,5 +78,6 @@ mod tests {
         assert_eq!(keys.queue(&Shard::GLOBAL.queue("out")), "framefleet:{g}:q:out");
         assert_eq!(keys.counter(shard), "framefleet:{s07}:n");
         assert!(Keys::new("a{b").is_err());
+        assert_eq!(glob_below("film*[a]"), "film\\*\\[a\\]:*");
     }
 }

@@ -110,6 +110,27 @@ impl RedisStore {
         Ok(readiness)
     }
 
+    /// Deletes whatever a trial left below the settings' prefix: keys of longer prefixes that begin with it and a colon.
+    pub async fn erase(self) -> Result<(), StoreError> {
+        let below = keys::glob_below(&self.settings.prefix);
+        let mut cursor = "0".to_owned();
+        loop {
+            let mut asked = cmd("SCAN");
+            asked.arg(&cursor).arg("MATCH").arg(&below).arg("COUNT").arg(1000);
+            let (next, found): (String, Vec<Vec<u8>>) =
+                self.main.run(ANSWER, |mut c| async move { asked.query_async(&mut c).await }).await?;
+            if !found.is_empty() {
+                let mut gone = cmd("UNLINK");
+                gone.arg(found);
+                let _: i64 = self.main.run(ANSWER, |mut c| async move { gone.query_async(&mut c).await }).await?;
+            }
+            cursor = next;
+            if cursor == "0" {
+                return Ok(());
+            }
+        }
+    }
+
     /// Tells nobody, and leaves nothing behind but a sequence number that nobody has.
     async fn try_every_write(&self) -> Result<(), StoreError> {
         let name = format!("probe-{}", self.origin);

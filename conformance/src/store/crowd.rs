@@ -7,15 +7,15 @@ use framefleet_common::ports::txn::Txn;
 use futures::future::join_all;
 use tokio::task::JoinSet;
 
-use crate::{Kind, run};
+use super::Grounds;
 
 const CALLERS: u64 = 16;
 const EACH: u64 = 25;
 
-pub(crate) fn one_of_many_creators_wins(kind: Kind) {
-    let ground = kind.ground();
+pub(super) fn one_of_many_creators_wins(grounds: &Grounds) {
+    let ground = grounds.ground();
     let store = ground.store();
-    run(async {
+    grounds.run(async {
         for round in 0..20 {
             let row = Shard::GLOBAL.row(format!("row {round}"));
             let creators = (0..100).map(|n: u32| {
@@ -33,10 +33,10 @@ pub(crate) fn one_of_many_creators_wins(kind: Kind) {
     });
 }
 
-pub(crate) fn no_increment_is_lost(kind: Kind) {
-    let ground = kind.ground();
+pub(super) fn no_increment_is_lost(grounds: &Grounds) {
+    let ground = grounds.ground();
     let store = ground.store().clone();
-    run(async {
+    grounds.run(async {
         let mut callers = JoinSet::new();
         for caller in 0..CALLERS {
             callers.spawn(count(store.clone(), caller));
@@ -73,11 +73,11 @@ async fn count(store: Arc<dyn Store>, caller: u64) -> Vec<u64> {
     told
 }
 
-pub(crate) fn a_reader_never_sees_half_a_transaction(kind: Kind) {
-    let ground = kind.ground();
+pub(super) fn a_reader_never_sees_half_a_transaction(grounds: &Grounds) {
+    let ground = grounds.ground();
     let store = ground.store();
     let keys = [Shard::GLOBAL.row("left"), Shard::GLOBAL.row("right")];
-    run(async {
+    grounds.run(async {
         let writer = async {
             for n in 0..100 {
                 let txn = Txn::new(Shard::GLOBAL).put(&keys[0], n.to_string()).put(&keys[1], n.to_string());
@@ -98,11 +98,11 @@ pub(crate) fn a_reader_never_sees_half_a_transaction(kind: Kind) {
     });
 }
 
-pub(crate) fn a_barrier_comes_after_all_that_was_sent_before(kind: Kind) {
-    let ground = kind.ground();
+pub(super) fn a_barrier_comes_after_all_that_was_sent_before(grounds: &Grounds) {
+    let ground = grounds.ground();
     let store = ground.store();
     let queue = Shard::GLOBAL.queue("log");
-    run(async {
+    grounds.run(async {
         let mut sent: Vec<_> = (0..50).map(|_| store.commit(Txn::new(Shard::GLOBAL).append(&queue, "x"))).collect();
         for commit in &mut sent {
             // Polled once, so that it is on its way; then nobody waits for it.

@@ -2,7 +2,7 @@
 
 use framefleet_common::ports::broker::{Arrival, Class, DeadLetter};
 
-use crate::ground::{Ground, hint};
+use super::ground::{Ground, hint};
 
 /// Some bytes that are no hint, and why.
 fn unreadable() -> [(Vec<u8>, &'static str); 4] {
@@ -14,7 +14,7 @@ fn unreadable() -> [(Vec<u8>, &'static str); 4] {
     ]
 }
 
-pub(crate) async fn what_is_no_hint_becomes_a_dead_letter_and_never_comes_again(ground: Ground) {
+pub(super) async fn what_is_no_hint_becomes_a_dead_letter_and_never_comes_again(ground: Ground) {
     let class = Class::standard();
     let mut slot = ground.consume(&class).await;
     for (bytes, _) in unreadable() {
@@ -39,7 +39,7 @@ pub(crate) async fn what_is_no_hint_becomes_a_dead_letter_and_never_comes_again(
     assert_eq!(slot.next().await.unwrap().hint, hint(10));
 }
 
-pub(crate) async fn a_dead_letter_is_gone_only_when_acknowledged(ground: Ground) {
+pub(super) async fn a_dead_letter_is_gone_only_when_acknowledged(ground: Ground) {
     let class = Class::light();
     let mut slot = ground.consume(&class).await;
     ground.post(&class, b"first").await;
@@ -57,7 +57,7 @@ pub(crate) async fn a_dead_letter_is_gone_only_when_acknowledged(ground: Ground)
     assert_eq!(&ground.bury().await.body[..], b"second");
 }
 
-pub(crate) async fn hints_behind_what_is_no_hint_still_come(ground: Ground) {
+pub(super) async fn hints_behind_what_is_no_hint_still_come(ground: Ground) {
     let class = Class::long();
     for number in 0..20 {
         ground.post(&class, b"{}").await;

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use framefleet_common::ports::broker::{Arrival, Class, Event};
 use tokio::task::JoinSet;
 
-use crate::ground::{Ground, hint};
+use super::ground::{Ground, hint};
 
 const SLOTS: u32 = 8;
 const HINTS: u32 = 400;
 
-pub(crate) async fn hints_come_in_order_and_only_to_their_class(ground: Ground) {
+pub(super) async fn hints_come_in_order_and_only_to_their_class(ground: Ground) {
     let (standard, light) = (Class::standard(), Class::light());
     for number in 0..3 {
         ground.publish(&standard, number).await;
@@ -26,7 +26,7 @@ pub(crate) async fn hints_come_in_order_and_only_to_their_class(ground: Ground) 
     assert_eq!(other.next().await.unwrap().hint, hint(7), "the other class's slot got nothing before");
 }
 
-pub(crate) async fn a_slot_gets_its_next_hint_only_after_the_last_is_done_with(ground: Ground) {
+pub(super) async fn a_slot_gets_its_next_hint_only_after_the_last_is_done_with(ground: Ground) {
     let class = Class::standard();
     let mut slot = ground.consume(&class).await;
     ground.publish(&class, 0).await;
@@ -42,7 +42,7 @@ pub(crate) async fn a_slot_gets_its_next_hint_only_after_the_last_is_done_with(g
     assert_eq!(slot.next().await.unwrap().hint, hint(2));
 }
 
-pub(crate) async fn a_hint_dropped_without_receipt_comes_again_as_redelivered(ground: Ground) {
+pub(super) async fn a_hint_dropped_without_receipt_comes_again_as_redelivered(ground: Ground) {
     let class = Class::standard();
     ground.publish(&class, 0).await;
     let mut slot = ground.consume(&class).await;
@@ -55,7 +55,7 @@ pub(crate) async fn a_hint_dropped_without_receipt_comes_again_as_redelivered(gr
     assert_eq!((next.hint, next.arrival), (hint(1), Arrival::First), "an acknowledged hint is gone");
 }
 
-pub(crate) async fn every_hint_reaches_exactly_one_of_many_slots(ground: Ground) {
+pub(super) async fn every_hint_reaches_exactly_one_of_many_slots(ground: Ground) {
     let class = Class::standard();
     let ground = Arc::new(ground);
     let mut slots = JoinSet::new();
@@ -83,7 +83,7 @@ pub(crate) async fn every_hint_reaches_exactly_one_of_many_slots(ground: Ground)
     assert_eq!(seen, (0..HINTS).collect::<Vec<_>>());
 }
 
-pub(crate) async fn a_wait_that_is_cancelled_loses_no_hint(ground: Ground) {
+pub(super) async fn a_wait_that_is_cancelled_loses_no_hint(ground: Ground) {
     let class = Class::standard();
     let mut slot = ground.consume(&class).await;
     for number in 0..20 {
@@ -107,7 +107,7 @@ pub(crate) async fn a_wait_that_is_cancelled_loses_no_hint(ground: Ground) {
     }
 }
 
-pub(crate) async fn a_closed_source_gives_back_what_was_on_its_way(ground: Ground) {
+pub(super) async fn a_closed_source_gives_back_what_was_on_its_way(ground: Ground) {
     let class = Class::standard();
     let idle = ground.consume(&class).await;
     ground.publish(&class, 0).await;
@@ -116,7 +116,7 @@ pub(crate) async fn a_closed_source_gives_back_what_was_on_its_way(ground: Groun
     assert_eq!(slot.next().await.unwrap().hint, hint(0));
 }
 
-pub(crate) async fn a_dropped_source_gives_back_what_was_on_its_way(ground: Ground) {
+pub(super) async fn a_dropped_source_gives_back_what_was_on_its_way(ground: Ground) {
     let class = Class::standard();
     let idle = ground.consume(&class).await;
     ground.publish(&class, 0).await;
@@ -125,7 +125,7 @@ pub(crate) async fn a_dropped_source_gives_back_what_was_on_its_way(ground: Grou
     assert_eq!(slot.next().await.unwrap().hint, hint(0));
 }
 
-pub(crate) async fn a_hint_that_is_held_outlives_its_source(ground: Ground) {
+pub(super) async fn a_hint_that_is_held_outlives_its_source(ground: Ground) {
     let class = Class::standard();
     ground.publish(&class, 0).await;
     let mut source = ground.consume(&class).await;
@@ -144,7 +144,7 @@ pub(crate) async fn a_hint_that_is_held_outlives_its_source(ground: Ground) {
     assert_eq!((again.hint, again.arrival), (hint(1), Arrival::Redelivered));
 }
 
-pub(crate) async fn an_event_published_twice_comes_twice_under_one_id(ground: Ground) {
+pub(super) async fn an_event_published_twice_comes_twice_under_one_id(ground: Ground) {
     let mut customer = ground.customer().await;
     let event = Event {
         id: "film:completed".to_owned(),

@@ -8,8 +8,8 @@ use framefleet_model::time::StoreTime;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::model::Model;
-use crate::{Ground, Kind, run};
+use super::model::Model;
+use super::{Ground, Grounds};
 
 /// Names that a careless adapter would confuse: prefixes of each other, odd bytes, upper case.
 const NAMES: [&str; 4] = ["a", "a/b", "A", "é:{s00}*%_"];
@@ -64,13 +64,11 @@ enum Change {
     },
 }
 
-pub(crate) fn any_history_is_as_the_model_says(kind: Kind) {
-    let cases = if kind == Kind::Memory { 256 } else { 48 };
-    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
-    let config = Config { cases: asked.unwrap_or(cases), failure_persistence: None, ..Config::default() };
+pub(super) fn any_history_is_as_the_model_says(grounds: &Grounds) {
+    let config = Config { cases: grounds.home.histories(), failure_persistence: None, ..Config::default() };
     let steps = prop::collection::vec(step(), 1..60);
     let outcome = TestRunner::new(config).run(&steps, |steps| {
-        run(play(kind.ground(), steps));
+        grounds.run(play(grounds, steps));
         Ok(())
     });
     if let Err(error) = outcome {
@@ -121,12 +119,12 @@ fn shard(number: usize) -> Shard {
     [Shard::all().next().unwrap(), Shard::all().nth(7).unwrap(), Shard::GLOBAL][number]
 }
 
-async fn play(mut ground: Ground, steps: Vec<Step>) {
-    let mut model = Model::default();
+async fn play(grounds: &Grounds, steps: Vec<Step>) {
+    let (mut ground, mut model) = (grounds.open().await, Model::default());
     for step in steps {
         take(&mut ground, &mut model, step).await;
     }
-    ground.reopen();
+    ground.reopen().await;
     everything_agrees(&ground, &model).await;
 }
 
@@ -152,8 +150,8 @@ async fn take(ground: &mut Ground, model: &mut Model, step: Step) {
             assert_eq!(ground.store().peek(peek.clone()).await.unwrap(), model.peek(&peek), "{peek:?}");
         }
         Step::Barrier => ground.store().barrier().await.unwrap(),
-        Step::Reopen => ground.reopen(),
-        Step::Advance { ms } => ground.clock.advance(Duration::from_millis(ms.into())),
+        Step::Reopen => ground.reopen().await,
+        Step::Advance { ms } => ground.home.advance(Duration::from_millis(ms.into())),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use framefleet_common::ports::broker::{Broker, Posted};
 
-use crate::ground::Ground;
+use super::ground::Ground;
 
 /// The next message; a source that ended is replaced, as the port says.
 async fn next(broker: &dyn Broker) -> Posted {
@@ -16,7 +16,7 @@ async fn next(broker: &dyn Broker) -> Posted {
     panic!("a hundred sources ended without a message");
 }
 
-pub(crate) async fn messages_of_uploads_come_as_they_are_until_they_are_acknowledged(ground: Ground) {
+pub(super) async fn messages_of_uploads_come_as_they_are_until_they_are_acknowledged(ground: Ground) {
     let broker = &*ground.broker;
     for body in [&b"first"[..], b"\xff\x00 no text", &[b'x'; 100_000]] {
         ground.tell(body).await;

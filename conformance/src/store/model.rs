@@ -8,7 +8,7 @@ use framefleet_common::ports::store::{
 use framefleet_common::ports::txn::{Expect, Txn, Write};
 
 #[derive(Default)]
-pub(crate) struct Model {
+pub(super) struct Model {
     rows: Vec<(RowKey, Version, Bytes)>,
     entries: Vec<(IndexKey, Entry)>,
     messages: Vec<(QueueKey, Message)>,
@@ -18,18 +18,18 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    pub(crate) fn row(&self, key: &RowKey) -> Option<(Version, Bytes)> {
+    pub(super) fn row(&self, key: &RowKey) -> Option<(Version, Bytes)> {
         self.rows.iter().find(|(k, ..)| k == key).map(|(_, version, bytes)| (*version, bytes.clone()))
     }
 
     /// A version that the row had and has no more.
-    pub(crate) fn stale(&self, key: &RowKey) -> Option<Version> {
+    pub(super) fn stale(&self, key: &RowKey) -> Option<Version> {
         let current = self.row(key).map(|(version, _)| version);
         let mut given = self.versions_given.iter().filter(|(k, v)| k == key && Some(*v) != current);
         given.next().map(|(_, version)| *version)
     }
 
-    pub(crate) fn would_commit(&self, txn: &Txn) -> bool {
+    pub(super) fn would_commit(&self, txn: &Txn) -> bool {
         txn.expected.iter().all(|(row, expect)| match (expect, self.row(row)) {
             (Expect::Absent, found) => found.is_none(),
             (Expect::At(version), found) => found.is_some_and(|(current, _)| current == *version),
@@ -37,7 +37,7 @@ impl Model {
     }
 
     /// Does what the store says it did, checking the numbers that it gave.
-    pub(crate) fn commit(&mut self, txn: &Txn, committed: &Committed) {
+    pub(super) fn commit(&mut self, txn: &Txn, committed: &Committed) {
         let mut sequences = committed.sequences.iter().copied();
         for write in &txn.writes {
             match write {
@@ -69,7 +69,7 @@ impl Model {
         self.note_versions(txn, committed.version);
     }
 
-    pub(crate) fn scan(&self, scan: &Scan) -> Vec<Entry> {
+    pub(super) fn scan(&self, scan: &Scan) -> Vec<Entry> {
         let mut found: Vec<Entry> =
             self.entries.iter().filter(|(k, _)| *k == scan.index).map(|(_, entry)| entry.clone()).collect();
         found.sort_by(|a, b| (a.score, a.member.as_bytes()).cmp(&(b.score, b.member.as_bytes())));
@@ -81,7 +81,7 @@ impl Model {
         found
     }
 
-    pub(crate) fn peek(&self, peek: &Peek) -> Vec<Message> {
+    pub(super) fn peek(&self, peek: &Peek) -> Vec<Message> {
         let mut found: Vec<Message> =
             self.messages.iter().filter(|(k, _)| *k == peek.queue).map(|(_, message)| message.clone()).collect();
         found.retain(|message| peek.after.is_none_or(|after| message.sequence > after));
