@@ -17,6 +17,7 @@ use framefleet_common::fleet::Fleet;
 use framefleet_common::ports::clock::Clock;
 use framefleet_common::ports::rows;
 use framefleet_common::ports::store::RowKey;
+use framefleet_common::process::traces::Traces;
 use framefleet_model::event::{UploadKey, WallTime};
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::plan::SourceFacts;
@@ -84,9 +85,10 @@ pub enum Doing {
 
 impl BucketSweep {
     /// For those who look by hand.
-    pub fn new(fleet: &Fleet, triggers: Arc<[Trigger]>, pace: Pace) -> Self {
+    pub fn new(fleet: &Fleet, (triggers, pace): (Arc<[Trigger]>, Pace), traces: Traces) -> Self {
         let Fleet { store, work, storages, clock, .. } = fleet.clone();
-        let observer = Observer::new(&Registry::new(), &[]);
+        let mut observer = Observer::new(&Registry::new(), &[]);
+        observer.traces = traces;
         let inbox = Inbox { store, work, storages: storages.clone(), clock: clock.clone(), observer: observer.clone() };
         Self { arrivals: Arc::new(Arrivals { inbox, triggers }), storages, clock, observer, pace }
     }

@@ -2,12 +2,14 @@
 //! Every coordinator counts the same, so its figures are of scope fleet: of several coordinators the greatest is taken.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use framefleet_common::ports::clock::Clock;
 use framefleet_common::ports::rows;
 use framefleet_common::ports::store::{Entry, Peek, RowKey, Scan, Shard, Store, StoreError};
+use framefleet_common::process::machine::free_mib;
 use framefleet_common::process::metrics::{self, Gauges};
 use framefleet_common::roster::{Phase, Roster, Seen};
 use framefleet_model::id::JobId;
@@ -34,6 +36,8 @@ pub(crate) struct Census {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) observer: Observer,
     pub(crate) figures: Figures,
+    /// Where merges put their files: the process's own, and counted with the rest.
+    pub(crate) scratch: PathBuf,
 }
 
 /// What is counted.
@@ -45,6 +49,7 @@ pub(crate) struct Figures {
     outbox_oldest: IntGauge,
     letters: IntGauge,
     parked: IntGauge,
+    merge_scratch: IntGauge,
     slots: Gauges,
     slots_busy: Gauges,
     workers: Gauges,
@@ -95,6 +100,10 @@ impl Figures {
             ),
             letters: gauge("framefleet_letters", "Dead letters that are kept; scope: fleet."),
             parked: gauge("framefleet_parked_uploads", "Uploads that wait for their storage; scope: fleet."),
+            merge_scratch: gauge(
+                "framefleet_merge_scratch_free_bytes",
+                "What the file system has free that a coordinator joins outputs on.",
+            ),
             slots: by_class("framefleet_slots", "Slots of live workers that take tasks, by class; scope: fleet."),
             slots_busy: by_class(
                 "framefleet_slots_busy",
@@ -106,6 +115,13 @@ impl Figures {
                 ("state", &WORKERS),
             ),
         }
+    }
+}
+
+impl Figures {
+    /// In MiB; what does not say how much there is has none for anybody.
+    fn room(&self, free: Option<u64>) {
+        self.merge_scratch.set(free.map_or(0, |mib| i64::try_from(mib << 20).unwrap_or(i64::MAX)));
     }
 }
 
@@ -125,6 +141,8 @@ impl Census {
                 () = self.clock.sleep(due.saturating_sub(self.clock.elapsed())) => {}
             }
             due = self.clock.elapsed() + EVERY;
+            // Whatever the store says.
+            self.figures.room(free_mib(&self.scratch));
             match self.round(&mut looks, &mut changed).await {
                 Ok(()) => self.observer.rounded("census"),
                 Err(error) => self.observer.store_away(&error),

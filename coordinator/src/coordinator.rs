@@ -203,7 +203,8 @@ impl Coordinator {
 
     fn census(&self) -> Census {
         let Fleet { store, clock, .. } = self.fleet.clone();
-        Census { store, clock, observer: self.observer.clone(), figures: self.figures.clone() }
+        let (observer, figures) = (self.observer.clone(), self.figures.clone());
+        Census { store, clock, observer, figures, scratch: self.settings.scratch.clone() }
     }
 
     fn dispatcher(&self) -> Dispatcher {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use framefleet_common::process::traces::{self, Figures, QUEUE_SPANS, Span, Traces, Value, attribute};
+use framefleet_common::process::traces::{self, Figures, Medium, QUEUE_SPANS, Span, Traces, Value, attribute};
 use framefleet_coordinator::inbox::{Asker, Submission};
 use framefleet_coordinator::ops::Ops as _;
 use framefleet_model::fault::{Fault, FaultKind};
@@ -22,6 +22,10 @@ use prometheus::Registry;
 const FILM: &str = "pictures=100 gop=25";
 const SEGMENTS: usize = 4;
 const CALLER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+fn medium() -> Medium {
+    Medium::RabbitMq { prefix: "fleet".to_owned() }
+}
 
 /// The first attempt at the second segment crashes.
 #[derive(Default)]
@@ -43,7 +47,7 @@ impl Fate for OnceUnlucky {
 async fn lived(share: Option<Share>, asked: Asker) -> (Job, Vec<Span>) {
     let rig = Rig::new(Arc::new(TextMedia::new(OnceUnlucky::default())));
     let (traces, mut spans) = match share {
-        Some(share) => Traces::new(share, QUEUE_SPANS, Figures::new(&Registry::new())),
+        Some(share) => Traces::new((share, medium()), QUEUE_SPANS, Figures::new(&Registry::new())),
         None => (Traces::default(), tokio::sync::mpsc::channel(1).1),
     };
     let (coordinator, worker) = (rig.coordinator("c").traced(traces.clone()), rig.worker("w").traced(traces));
@@ -94,10 +98,15 @@ async fn every_attempt_stands_under_its_job_which_stands_under_whoever_asked() {
     let effects: Vec<&str> =
         others.iter().map(|span| span.name).filter(|name| traces::EFFECTS.contains(name)).collect();
     assert_eq!(effects, traces::EFFECTS, "each once, in order");
-    let sends = others.iter().filter(|span| span.name == traces::SEND).count();
-    let hints = others.iter().filter(|span| span.name == traces::HINT).count();
+    let to = |name: &str| -> Vec<&str> {
+        let such = others.iter().filter(|span| span.name == name);
+        such.map(|span| text(span, attribute::DESTINATION)).collect()
+    };
+    let (sends, hints) = (to(traces::SEND), to(traces::HINT));
+    assert_eq!(sends, ["fleet.out"; 3]);
     // The merge is hinted to nobody, and one segment twice.
-    assert_eq!((sends, hints), (3, outcomes.len()));
+    assert_eq!(hints.len(), outcomes.len());
+    assert!(hints.iter().all(|queue| ["fleet.tasks.light", "fleet.tasks.standard"].contains(queue)), "{hints:?}");
 }
 
 #[tokio::test(start_paused = true)]

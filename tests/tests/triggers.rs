@@ -10,6 +10,7 @@ use framefleet_common::adapters::blob::storages::Storages;
 use framefleet_common::adapters::blob::url;
 use framefleet_common::ports::rows;
 use framefleet_common::ports::store::Scan;
+use framefleet_common::process::traces::{Figures, Medium, Traces};
 use framefleet_coordinator::bucket_sweep::{BucketSweep, Doing, Pace};
 use framefleet_coordinator::flow::sweeping::Watch;
 use framefleet_coordinator::letters::{Content, Letter};
@@ -20,11 +21,13 @@ use framefleet_model::job::{Job, JobState};
 use framefleet_model::media::Container;
 use framefleet_model::pipeline::{OnExisting, OutputRequest, Request};
 use framefleet_model::terms::Terms;
+use framefleet_model::trace::Share;
 use framefleet_model::trigger::pipeline::Pipeline;
 use framefleet_model::trigger::template::Template;
 use framefleet_model::trigger::{Place, Trigger};
 use framefleet_tests::fleet::media::{Smooth, TextMedia};
 use framefleet_tests::fleet::{Rig, request};
+use prometheus::Registry;
 
 #[path = "../../common/tests/servers/s3.rs"]
 mod s3;
@@ -338,7 +341,7 @@ async fn a_bucket_of_ten_thousand_old_films_is_left_alone_and_counted_on_request
     rig.pace = SOON;
     swept(&rig, 1).await;
     assert_eq!(jobs(&rig).await, Vec::new());
-    let sweep = BucketSweep::new(&rig.fleet, rig.triggers.clone().into(), SOON);
+    let sweep = BucketSweep::new(&rig.fleet, (rig.triggers.clone().into(), SOON), Traces::default());
     let lately = WallTime::parse("2020-01-01T00:00:00Z").unwrap();
     let survey = sweep.survey("films", (lately, Doing::Counting)).await.unwrap();
     assert_eq!((survey.objects, survey.bytes, survey.submitted), (100, 100 * FILM.len() as u64, 0));
@@ -362,10 +365,13 @@ async fn an_event_that_never_came_costs_a_sweep_and_older_films_a_command() {
     }
     let jobs = ended(&rig, 1).await;
     assert!(jobs[0].source.url.ends_with("/in/new.mov"), "{jobs:?}");
-    let sweep = BucketSweep::new(&rig.fleet, rig.triggers.clone().into(), SOON);
+    let (traces, _spans) = Traces::new((Share::ALL, Medium::Within), 1, Figures::new(&Registry::new()));
+    let sweep = BucketSweep::new(&rig.fleet, (rig.triggers.clone().into(), SOON), traces);
     let survey = sweep.survey("films", (WallTime(0), Doing::Submitting)).await.unwrap();
     assert_eq!((survey.objects, survey.submitted), (1, 1), "one has a job already");
-    ended(&rig, 2).await;
+    let jobs = ended(&rig, 2).await;
+    let old = jobs.iter().find(|job| job.source.url.ends_with("/in/old.mov")).unwrap();
+    assert!(old.trace.is_some_and(|trace| trace.traceparent.is_kept()), "it is traced from its beginning: {old:?}");
     assert_eq!(sweep.survey("films", (WallTime(0), Doing::Submitting)).await.unwrap().objects, 0);
     for role in roles {
         role.stop().await;

@@ -115,12 +115,20 @@ pub const SECTIONS: [Section; 20] = [
     Section { name: "limits", what: "How long things are kept and waited for.", count: Count::One, keys: &LIMITS },
 ];
 
-const STORE: [Key; 7] = [
+const STORE: [Key; 10] = [
     url("url", "The Redis server, as redis:// or rediss:// (TLS) with user, password and database number."),
     open("url_file", "\"\"", "path", "A file that holds `url`, instead of it."),
     open("prefix", "\"framefleet\"", "text", "What every key in Redis begins with, one for each fleet."),
     open("replicas", "0", "servers, 0 to 16", "How many replicas must hold a commit before anybody outside is told."),
-    open("sentinels", "[]", "host:port", "The Sentinels to ask for the server; that of `url` is then not used."),
+    open(
+        "sentinels",
+        "[]",
+        "host:port",
+        "The Sentinels to ask for the server, as rediss://host:port where they speak TLS; that of `url` is then not used.",
+    ),
+    open("sentinel_user", "\"\"", "name", "Whom the Sentinels know us as, if they know users."),
+    secret("sentinel_password", "What the Sentinels ask for; that of the server stands in `url`."),
+    open("sentinel_password_file", "\"\"", "path", "A file that holds `sentinel_password`, instead of it."),
     open("primary", "\"\"", "name", "What the Sentinels call the server."),
     open(
         "durability",

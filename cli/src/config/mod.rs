@@ -132,8 +132,8 @@ pub enum StoreServer {
     Known(ServerUrl),
     /// Whichever the Sentinels call the primary now.
     Elected {
-        /// As `host:port`, at least one.
-        sentinels: Vec<String>,
+        /// At least one, each with the login that all ask for, if they do.
+        sentinels: Vec<ServerUrl>,
         primary: String,
         /// User, password, database and TLS of the servers; its host is not used.
         url: ServerUrl,

@@ -45,6 +45,9 @@ pub(super) struct RawStore {
     pub(super) prefix: String,
     pub(super) replicas: i64,
     pub(super) sentinels: Vec<String>,
+    pub(super) sentinel_user: String,
+    pub(super) sentinel_password: String,
+    pub(super) sentinel_password_file: String,
     pub(super) primary: String,
     pub(super) durability: String,
 }

@@ -40,6 +40,14 @@ impl ServerUrl {
         Ok(Self(url))
     }
 
+    /// The same with who asks there.
+    pub fn with_login(mut self, user: &str, password: &Secret) -> Self {
+        // A URL with a host, which this one has, takes both.
+        let _ = self.0.set_username(user);
+        let _ = self.0.set_password(Some(password.expose()));
+        self
+    }
+
     pub fn scheme(&self) -> &str {
         self.0.scheme()
     }
@@ -81,6 +89,10 @@ mod tests {
         let url = ServerUrl::parse("rediss://fleet:hunter2@redis:6380/1?sesame=open").unwrap();
         assert_eq!(format!("{url:?} {url}"), "rediss://fleet:***@redis:6380/1?*** rediss://fleet:***@redis:6380/1?***");
         assert_eq!(url.expose(), "rediss://fleet:hunter2@redis:6380/1?sesame=open");
+        let sentinel = ServerUrl::parse("rediss://redis-1:26379").unwrap();
+        let sentinel = sentinel.with_login("we", &Secret::new("h@nter/2: %".into()));
+        assert_eq!(sentinel.expose(), "rediss://we:h%40nter%2F2%3A%20%25@redis-1:26379");
+        assert_eq!(format!("{sentinel:?}"), "rediss://we:***@redis-1:26379");
         for bad in ["hunter2", "redis://fleet:hunter2@host:port", "redis:hunter2", "redis://"] {
             assert!(!ServerUrl::parse(bad).unwrap_err().contains("hunter2"), "{bad}");
         }

@@ -7,7 +7,7 @@ use reqwest::Url;
 
 use super::raw::{RawBroker, RawStorage, RawStore, RawWork};
 use super::reading::{Reading, text};
-use super::secret::Secret;
+use super::secret::{Secret, ServerUrl};
 use super::{
     Addressing, BrokerConfig, Credentials, Durability, Endpoint, StorageConfig, StoreConfig, StoreServer, Topology,
 };
@@ -34,22 +34,50 @@ fn store_server(reading: &Reading<'_>, raw: &RawStore) -> Result<StoreServer, Fa
         );
     }
     let url = reading.server(text("store.url", &written), ["redis", "rediss"])?;
+    let login = sentinel_login(reading, raw)?;
     match (raw.sentinels.as_slice(), raw.primary.as_str()) {
+        ([], "") if login.is_some() => {
+            Err(reading.refuse_key("store.sentinel_password", "is of store.sentinels, which are not set"))
+        }
         ([], "") => Ok(StoreServer::Known(url)),
         ([], primary) => Err(reading.refuse(text("store.primary", primary), "has no store.sentinels to be asked for")),
         (_, "") => Err(reading.refuse_key("store.sentinels", "are to be asked for store.primary, which is not set")),
         (sentinels, primary) => {
-            sentinels.iter().try_for_each(|sentinel| host_and_port(reading, sentinel))?;
-            Ok(StoreServer::Elected { sentinels: sentinels.to_vec(), primary: primary.to_owned(), url })
+            let with_login = |sentinel: ServerUrl| match &login {
+                Some((user, password)) => sentinel.with_login(user, password),
+                None => sentinel,
+            };
+            let sentinels = sentinels.iter().map(|one| Ok(with_login(self::sentinel(reading, one)?)));
+            let sentinels = sentinels.collect::<Result<_, Fault>>()?;
+            Ok(StoreServer::Elected { sentinels, primary: primary.to_owned(), url })
         }
     }
 }
 
-fn host_and_port(reading: &Reading<'_>, sentinel: &str) -> Result<(), Fault> {
-    let parts = sentinel.rsplit_once(':').filter(|(host, _)| !host.is_empty() && !host.contains('/'));
+fn sentinel_login(reading: &Reading<'_>, raw: &RawStore) -> Result<Option<(String, Secret)>, Fault> {
+    const KEY: &str = "store.sentinel_password";
+    let file = text("store.sentinel_password_file", &raw.sentinel_password_file);
+    let password = reading.or_file(text(KEY, &raw.sentinel_password), file)?;
+    match (raw.sentinel_user.as_str(), password.is_empty()) {
+        ("", true) => Ok(None),
+        (user, true) => Err(reading.refuse(text("store.sentinel_user", user), "has no store.sentinel_password")),
+        (user, false) => Ok(Some((user.to_owned(), Secret::new(password)))),
+    }
+}
+
+/// `redis-1:26379`, `rediss://redis-1:26379`. A password in it would be shown with the rest of the list.
+fn sentinel(reading: &Reading<'_>, written: &str) -> Result<ServerUrl, Fault> {
+    let refuse = |why: &str| reading.refuse_key("store.sentinels", why);
+    if written.contains(['@', '?']) {
+        return Err(refuse("hold a login: it belongs into store.sentinel_user and store.sentinel_password_file"));
+    }
+    let url = if written.contains("://") { written.to_owned() } else { ["redis://", written].concat() };
+    let place = url.strip_prefix("redis://").or_else(|| url.strip_prefix("rediss://"));
+    let parts = place.and_then(|place| place.rsplit_once(':')).filter(|(host, _)| !host.contains('/'));
     let port = parts.and_then(|(_, port)| port.parse::<u16>().ok()).filter(|port| *port > 0);
-    let refuse = || reading.refuse(text("store.sentinels", sentinel), "is no host and port such as redis-1:26379");
-    port.map(drop).ok_or_else(refuse)
+    let found = port.and_then(|_| ServerUrl::parse(&url).ok());
+    let why = "is no host and port such as redis-1:26379 or, for TLS, rediss://redis-1:26379";
+    found.ok_or_else(|| reading.refuse(text("store.sentinels", written), why))
 }
 
 pub(super) fn broker(reading: &Reading<'_>, raw: &RawBroker) -> Result<BrokerConfig, Fault> {
@@ -231,4 +259,57 @@ fn bucket_and_key(text: &str) -> Result<(Provider, String, String), String> {
         return Err("has an empty part, . or .. in its path".to_owned());
     }
     Ok((provider, bucket.to_owned(), key.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Told;
+    use super::super::layers::Merged;
+    use super::*;
+
+    /// The sentinels of such variables of `[store]`, with their secrets, or why they are refused.
+    fn sentinels(variables: &[(&str, &str)]) -> Result<Vec<String>, String> {
+        let always = [("URL", "rediss://:hunter2@unused"), ("PRIMARY", "main")];
+        let environment = always.iter().chain(variables);
+        let environment = environment.map(|(name, value)| (format!("FRAMEFLEET__STORE__{name}"), (*value).to_owned()));
+        let told =
+            Told { system: "/nowhere".into(), file: None, environment: environment.collect(), flags: Vec::new() };
+        let merged = Merged::of(&told).unwrap();
+        let server = store_server(&Reading { merged: &merged }, &merged.raw().unwrap().store);
+        match server.map_err(|fault| fault.message)? {
+            StoreServer::Elected { sentinels, .. } => Ok(sentinels.iter().map(|one| one.expose().to_owned()).collect()),
+            StoreServer::Known(url) => panic!("{url}"),
+        }
+    }
+
+    #[test]
+    fn sentinels_have_a_scheme_and_a_login_of_their_own() {
+        let two = ("SENTINELS", "a:1,rediss://b:2");
+        assert_eq!(sentinels(&[two]).unwrap(), ["redis://a:1", "rediss://b:2"]);
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("password");
+        std::fs::write(&file, "hunter2\n").unwrap();
+        let file = ("SENTINEL_PASSWORD_FILE", file.to_str().unwrap());
+        assert_eq!(sentinels(&[two, file]).unwrap(), ["redis://:hunter2@a:1", "rediss://:hunter2@b:2"]);
+        let user = ("SENTINEL_USER", "we");
+        assert_eq!(sentinels(&[two, file, user]).unwrap(), ["redis://we:hunter2@a:1", "rediss://we:hunter2@b:2"]);
+    }
+
+    #[test]
+    fn sentinels_that_are_none_are_refused_and_no_password_is_shown() {
+        let two = ("SENTINELS", "a:1,b:2");
+        let password = ("SENTINEL_PASSWORD", "hunter2");
+        for (variables, why) in [
+            (&[("SENTINELS", "a")][..], "store.sentinels \"a\" is no host and port such as redis-1:26379 or, for TLS,"),
+            (&[("SENTINELS", "http://a:1")], "store.sentinels \"http://a:1\" is no host and port"),
+            (&[("SENTINELS", "rediss://a:1/2")], "store.sentinels \"rediss://a:1/2\" is no host and port"),
+            (&[("SENTINELS", "rediss://:hunter2@a:1")], "store.sentinels hold a login: it belongs into"),
+            (&[two, ("SENTINEL_USER", "we")], "store.sentinel_user \"we\" has no store.sentinel_password"),
+            (&[two, password, ("SENTINEL_PASSWORD_FILE", "/x")], "contradicts store.sentinel_password"),
+            (&[password, ("PRIMARY", "")], "store.sentinel_password is of store.sentinels, which are not set"),
+        ] {
+            let refused = sentinels(variables).unwrap_err();
+            assert!(refused.contains(why) && !refused.contains("hunter2"), "{refused}");
+        }
+    }
 }

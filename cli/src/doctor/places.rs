@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use chrono::DateTime;
-use framefleet_common::adapters::blob::root::{Root, STEP, Tried};
+use framefleet_common::adapters::blob::root::{Doing, Root, STEP, Tried};
 use framefleet_common::adapters::blob::url;
 use framefleet_common::adapters::clock::HostClock;
 use framefleet_common::ports::clock::Clock;
@@ -144,7 +144,8 @@ async fn written((root, name): (&Root, &str)) -> Verdict {
             let says = format!("written and read back; {}", left_behind(&left));
             Verdict::warning(STORAGE, says, DELETE)
         }
-        Tried { read_back: Err(fault), left } => {
+        Tried { read_back: Err((Doing::Reading, fault)), left } => closed(STORAGE, and_left(fault, left.as_ref())),
+        Tried { read_back: Err((Doing::Writing, fault)), left } => {
             let fault = and_left(fault, left.as_ref());
             if listed(root).await.is_err() {
                 return closed(STORAGE, fault);
@@ -170,7 +171,7 @@ async fn work(url: &str, root: Result<Root, Fault>) -> Vec<Verdict> {
 /// All that a fleet does there: what is done with must go, or it stays for ever.
 async fn tried(root: &Root) -> Result<(), Fault> {
     let Tried { read_back, left } = root.read_back(&name()).await;
-    read_back.map_err(|fault| and_left(fault, left.as_ref()))?;
+    read_back.map_err(|(_, fault)| and_left(fault, left.as_ref()))?;
     match left {
         Some(left) => Err(Fault::new(FaultKind::StorageAway, left_behind(&left))),
         None => listed(root).await,
@@ -183,7 +184,8 @@ async fn listed(root: &Root) -> Result<(), Fault> {
 }
 
 fn and_left(fault: Fault, left: Option<&(String, Fault)>) -> Fault {
-    let said = left.map(|left| format!("{}; {}", fault.message, left_behind(left)));
+    // Whoever does not answer may have written it all the same.
+    let said = left.map(|left| format!("{}; perhaps {}", fault.message, left_behind(left)));
     Fault { message: said.unwrap_or_else(|| fault.message.clone()), ..fault }
 }
 

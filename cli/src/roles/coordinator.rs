@@ -44,7 +44,8 @@ pub async fn run(role: CoordinatorRole) -> Result<(), Fault> {
     let listener = TcpListener::bind(address).await.map_err(refused)?;
     info!(api = %address, ops = %probes.address(), name = config.coordinator.name, "coordinator begins");
     let of = ("coordinator", config.coordinator.name.as_str());
-    let (traces, way) = traces::start(config.traces.as_ref(), of, (&clock, &metrics))?;
+    let to = (config.traces.as_ref(), traces::by_broker(&config.broker));
+    let (traces, way) = traces::start(to, of, (&clock, &metrics))?;
     let work = serve(&role, (connecting, clock, metrics), (listener, drain.stop(), traces));
     let ended = shared::live(drain, probes, work).await;
     way.close().await;

@@ -20,6 +20,7 @@ use framefleet_common::ports::clock::Clock;
 use framefleet_common::ports::store::Store;
 use framefleet_common::process::drain::{Drain, Halt};
 use framefleet_common::process::probes::{Check, Probes};
+use framefleet_common::process::traces::Medium;
 use framefleet_common::tending::Pulse;
 use framefleet_coordinator::coordinator::{Coordinator, CoordinatorSettings};
 use framefleet_coordinator::ops::http::ApiSettings;
@@ -89,7 +90,7 @@ pub async fn run((config, asked): (ServeRole, Asked), pulse: &Runtime) -> Result
     let media: Arc<dyn Media> = Arc::new(app::media(sandbox::of_role(config.sandbox, &metrics)?).await?);
     let settings = coordinator(&config, (&asked.state, &metrics), &clock)?;
     let of = ("serve", config.coordinator.name.as_str());
-    let (traces, way) = traces::start(config.traces.as_ref(), of, (&clock, &metrics))?;
+    let (traces, way) = traces::start((config.traces.as_ref(), Medium::Within), of, (&clock, &metrics))?;
     let worker = worker_settings(&config, (&asked.state, &metrics), (&fleet, pulse));
     let crew = Crew {
         coordinator: Coordinator::new(fleet.clone(), media.clone(), settings).traced(traces.clone()),

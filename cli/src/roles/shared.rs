@@ -263,7 +263,7 @@ pub fn store_of(config: &Config) -> Result<RedisSettings, Fault> {
     let (url, sentinel) = match &config.store.server {
         StoreServer::Known(url) => (url, None),
         StoreServer::Elected { sentinels, primary, url } => {
-            let urls = sentinels.iter().map(|sentinel| format!("redis://{sentinel}")).collect();
+            let urls = sentinels.iter().map(|sentinel| sentinel.expose().to_owned()).collect();
             (url, Some(SentinelSettings { urls, primary: primary.clone() }))
         }
     };

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use framefleet_common::adapters::clock::HostClock;
+use framefleet_common::ports::clock::Clock;
 use framefleet_coordinator::bucket_sweep::{BucketSweep, Doing, Survey};
 use framefleet_model::event::WallTime;
 use framefleet_model::fault::Fault;
+use prometheus::Registry;
 
 use crate::args::roles::SweepArgs;
 use crate::config::CoordinatorRole;
 use crate::render;
-use crate::roles::shared;
+use crate::roles::{shared, traces};
 use crate::settings::refused;
 
 /// What is swept, checked.
@@ -32,8 +34,18 @@ pub fn asked(args: &SweepArgs) -> Result<Asked, Fault> {
 
 /// A fleet may be at work beside it.
 pub async fn run(role: CoordinatorRole, asked: Asked) -> Result<(), Fault> {
-    let fleet = shared::without_broker(&role.config, Arc::new(HostClock::start())).await?;
-    let sweep = BucketSweep::new(&fleet, role.triggers, role.config.coordinator.pace);
+    let (config, clock): (_, Arc<dyn Clock>) = (&role.config, Arc::new(HostClock::start()));
+    let fleet = shared::without_broker(config, clock.clone()).await?;
+    // Of its jobs the coordinators tell; that they are traced, and where they stand, is settled as they begin.
+    let to = (config.traces.as_ref(), traces::by_broker(&config.broker));
+    let (traces, way) = traces::start(to, ("sweep", &config.coordinator.name), (&clock, &Registry::new()))?;
+    let sweep = BucketSweep::new(&fleet, (role.triggers, config.coordinator.pace), traces);
+    let ended = survey(&sweep, asked).await;
+    way.close().await;
+    ended
+}
+
+async fn survey(sweep: &BucketSweep, asked: Asked) -> Result<(), Fault> {
     let Asked { trigger, from, doing } = asked;
     let Survey { objects, bytes, .. } = sweep.survey(&trigger, (from, Doing::Counting)).await?;
     render::write(&format!("{objects} objects of {bytes} bytes have appeared since {from} and have no job\n"))?;

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use framefleet_common::adapters::otlp::{self, Exporting, OtlpSettings};
 use framefleet_common::ports::clock::Clock;
-use framefleet_common::process::traces::{Figures, Traces};
+use framefleet_common::process::traces::{Figures, Medium, Traces};
 use framefleet_model::fault::{Fault, FaultKind};
 use prometheus::Registry;
 
+use crate::config::BrokerConfig;
 use crate::config::traces::TracesConfig;
 
 /// The exporter's library sends these over those of the configuration, to whomever they belong.
@@ -18,7 +19,7 @@ pub struct Way(Option<Exporting>);
 
 /// `role` and the process's name say whose spans they are. Nothing is traced where the configuration says nothing of it.
 pub fn start(
-    config: Option<&TracesConfig>,
+    (config, medium): (Option<&TracesConfig>, Medium),
     (role, name): (&str, &str),
     (clock, metrics): (&Arc<dyn Clock>, &Registry),
 ) -> Result<(Traces, Way), Fault> {
@@ -32,10 +33,15 @@ pub fn start(
     }
     let headers = headers.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect();
     let (service, name) = (format!("framefleet-{role}"), name.to_owned());
-    let settings = OtlpSettings { url: url.clone(), headers, share: *share, service, name };
+    let settings = OtlpSettings { url: url.clone(), headers, share: *share, medium, service, name };
     let refused = |why| Fault::new(FaultKind::Settings, format!("traces cannot be sent to {url}: {why}"));
     let (traces, exporting) = otlp::start(settings, (clock, figures)).map_err(refused)?;
     Ok((traces, Way(Some(exporting))))
+}
+
+/// By the broker of a fleet.
+pub fn by_broker(broker: &BrokerConfig) -> Medium {
+    Medium::RabbitMq { prefix: broker.prefix.clone() }
 }
 
 impl Way {

@@ -66,7 +66,8 @@ pub async fn run(config: Config, pulse: &Runtime) -> Result<(), Fault> {
     let probes = probes.bind(config.worker.ops_listen).await?;
     info!(ops = %probes.address(), name = config.worker.name, slots = ?config.worker.slots, "worker begins");
     let of = ("worker", config.worker.name.as_str());
-    let (traces, way) = traces::start(config.traces.as_ref(), of, (&clock, &metrics))?;
+    let to = (config.traces.as_ref(), traces::by_broker(&config.broker));
+    let (traces, way) = traces::start(to, of, (&clock, &metrics))?;
     let work = serve(&config, (connecting, clock, metrics), (pulse, begun, drain.halt()), traces);
     let ended = shared::live(drain, probes, work).await;
     way.close().await;

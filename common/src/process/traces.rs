@@ -45,7 +45,7 @@ pub mod attribute {
     pub const OUTCOME: &str = "outcome";
     pub const ALL: [&str; 11] = [JOB, GENERATION, TENANT, STATE, FAULT, TASK, SEGMENT, ATTEMPT, TRY, WORKER, OUTCOME];
 
-    pub const SYSTEM: (&str, &str) = ("messaging.system", "rabbitmq");
+    pub const SYSTEM: &str = "messaging.system";
     pub const DESTINATION: &str = "messaging.destination.name";
     pub const KEY: &str = "messaging.rabbitmq.destination.routing_key";
     pub const OPERATION: &str = "messaging.operation.type";
@@ -97,6 +97,17 @@ pub enum Value {
     Number(i64),
 }
 
+/// What carries hints and events, as spans of messages name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Medium {
+    RabbitMq {
+        /// What its queues and exchanges begin with.
+        prefix: String,
+    },
+    /// Nothing leaves the process.
+    Within,
+}
+
 /// Where spans go. Off, they go nowhere, and no trace is begun.
 #[derive(Clone, Debug, Default)]
 pub struct Traces(Option<On>);
@@ -104,6 +115,7 @@ pub struct Traces(Option<On>);
 #[derive(Clone, Debug)]
 struct On {
     share: Share,
+    medium: Medium,
     queue: Sender<Span>,
     figures: Figures,
 }
@@ -144,11 +156,33 @@ impl<'a> Begun<'a> {
     }
 }
 
+impl Medium {
+    fn system(&self) -> &'static str {
+        match self {
+            Self::RabbitMq { .. } => "rabbitmq",
+            Self::Within => "framefleet",
+        }
+    }
+
+    /// The whole name of a queue or exchange of ours, such as `tasks.light`.
+    pub fn whole(&self, name: &str) -> String {
+        match self {
+            Self::RabbitMq { prefix } => [prefix, ".", name].concat(),
+            Self::Within => name.to_owned(),
+        }
+    }
+}
+
 impl Traces {
     /// Spans come out of the receiver, at most so many waiting there.
-    pub fn new(share: Share, spans_max: usize, figures: Figures) -> (Self, Receiver<Span>) {
+    pub fn new((share, medium): (Share, Medium), spans_max: usize, figures: Figures) -> (Self, Receiver<Span>) {
         let (queue, spans) = channel(spans_max);
-        (Self(Some(On { share, queue, figures })), spans)
+        (Self(Some(On { share, medium, queue, figures })), spans)
+    }
+
+    /// None where nobody traces.
+    pub fn medium(&self) -> Option<&Medium> {
+        self.0.as_ref().map(|on| &on.medium)
     }
 
     /// A job's place: under whoever asked for it, if they say where they are, else in a trace of its own.
@@ -186,15 +220,22 @@ impl Span {
         self
     }
 
-    /// It sends or takes a message of this id.
-    pub fn messaging(self, kind: Kind, (destination, message): (&str, &str)) -> Self {
+    /// It sends or takes a message of this id, there by its whole name.
+    pub fn messaging(self, (kind, medium): (Kind, &Medium), (destination, message): (&str, &str)) -> Self {
         let operation = match kind {
             Kind::Producer => "send",
             Kind::Consumer | Kind::Internal => "process",
         };
-        let (system, rabbitmq) = attribute::SYSTEM;
-        let span = Self { kind, ..self }.with(system, rabbitmq).with(attribute::OPERATION, operation);
+        let span = Self { kind, ..self }.with(attribute::SYSTEM, medium.system()).with(attribute::OPERATION, operation);
         span.with(attribute::DESTINATION, destination).with(attribute::MESSAGE, message)
+    }
+
+    /// Whom RabbitMQ gives it to.
+    pub fn routed(self, medium: &Medium, key: &str) -> Self {
+        match medium {
+            Medium::RabbitMq { .. } => self.with(attribute::KEY, key),
+            Medium::Within => self,
+        }
     }
 
     pub fn linked(self, links: impl IntoIterator<Item = TraceContext>) -> Self {
@@ -236,7 +277,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_queue_drops_spans_counts_them_and_holds_nobody_up() {
         let registry = Registry::new();
-        let (traces, mut spans) = Traces::new(Share::ALL, 2, Figures::new(&registry));
+        let (traces, mut spans) = Traces::new((Share::ALL, Medium::Within), 2, Figures::new(&registry));
         let job = traces.place((&JobId::of_parts(&["film"]), 1), None).unwrap();
         (0..5).for_each(|_| traces.emit(span(&job)));
         let text = metrics::text(&registry);
@@ -245,9 +286,30 @@ mod tests {
     }
 
     #[test]
+    fn a_message_is_named_as_whoever_carries_it_names_it() {
+        let job = JobTrace::begun((&JobId::of_parts(&["film"]), 1), Share::ALL);
+        let said = |medium: &Medium| {
+            let span = span(&job).messaging((Kind::Producer, medium), (&medium.whole("out"), "m")).routed(medium, "k");
+            let told = span.attributes.into_iter().filter(|(name, _)| *name != attribute::OPERATION);
+            told.map(|(name, value)| format!("{name} {value:?}")).collect::<Vec<_>>().join(", ")
+        };
+        assert_eq!(
+            said(&Medium::RabbitMq { prefix: "fleet".to_owned() }),
+            "messaging.system Text(\"rabbitmq\"), messaging.destination.name Text(\"fleet.out\"), \
+             messaging.message.id Text(\"m\"), messaging.rabbitmq.destination.routing_key Text(\"k\")"
+        );
+        assert_eq!(
+            said(&Medium::Within),
+            "messaging.system Text(\"framefleet\"), messaging.destination.name Text(\"out\"), \
+             messaging.message.id Text(\"m\")"
+        );
+    }
+
+    #[test]
     fn nothing_is_told_of_traces_that_are_left_and_none_begins_where_nobody_traces() {
         let job = (&JobId::of_parts(&["film"]), 1);
-        let (traces, mut spans) = Traces::new(Share::of_millionths(0).unwrap(), 2, Figures::new(&Registry::new()));
+        let none = (Share::of_millionths(0).unwrap(), Medium::Within);
+        let (traces, mut spans) = Traces::new(none, 2, Figures::new(&Registry::new()));
         traces.emit(span(&traces.place(job, None).unwrap()));
         assert!(spans.try_recv().is_err());
         let off = Traces::default();

@@ -1,7 +1,7 @@
 //! What a bucket does that a folder does not.
 
 use bytes::Bytes;
-use framefleet_common::adapters::blob::root::Tried;
+use framefleet_common::adapters::blob::root::{Doing, Tried};
 use framefleet_common::adapters::blob::storages::{Addressing, Credentials, StorageSettings, Storages};
 use framefleet_common::adapters::blob::{OnExisting, Presence, Published, Side, url};
 use framefleet_model::event::Provider;
@@ -187,8 +187,9 @@ async fn whatever_comes_of_reading_a_trial_back_it_is_deleted_or_told_of() {
 
     cause(Trouble::Silent, "GET");
     let Tried { read_back, left } = root.read_back("a").await;
-    let fault = read_back.unwrap_err().message;
-    assert_eq!((fault, left), (format!("{place} cannot be read: no answer within 7s"), None));
+    let (doing, fault) = read_back.unwrap_err();
+    assert_eq!((doing, fault.message), (Doing::Reading, format!("{place} cannot be read: no answer within 7s")));
+    assert_eq!(left, None);
     assert!(empty().await, "it is deleted, though nobody could read it");
     ground.server().calm();
 
@@ -203,6 +204,7 @@ async fn whatever_comes_of_reading_a_trial_back_it_is_deleted_or_told_of() {
     cause(Trouble::AccessDenied, "PUT");
     cause(Trouble::AccessDenied, "DELETE");
     let Tried { read_back, left } = root.read_back("a").await;
-    assert!(read_back.unwrap_err().message.contains("AccessDenied"));
+    let (doing, fault) = read_back.unwrap_err();
+    assert!(doing == Doing::Writing && fault.message.contains("AccessDenied"), "{fault}");
     assert_eq!(left, None, "what was refused lies nowhere");
 }

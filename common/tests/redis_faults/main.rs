@@ -34,7 +34,7 @@ const SOON: Duration = Duration::from_secs(15);
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     match args.next().as_deref() {
-        Some("visit") => refusals::visit(&args.next().expect("the url")),
+        Some("visit") => refusals::visit(&args.next().expect("the url"), args.next()),
         _ => libtest_mimic::run(&Arguments::from_args(), trials()).exit_code(),
     }
 }
@@ -58,6 +58,7 @@ fn trials() -> Vec<Trial> {
         refusals::a_missing_permission_shows_at_once,
         refusals::a_full_server_takes_nothing,
         refusals::a_trusted_server_is_spoken_to_over_tls,
+        refusals::sentinels_are_asked_over_tls_and_with_a_password,
         promises::a_server_that_forgets_is_not_ready,
         promises::what_a_server_does_not_tell_is_a_warning,
         promises::a_barrier_counts_whom_the_server_waited_for,

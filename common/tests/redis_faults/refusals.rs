@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use framefleet_common::adapters::redis::settings::RedisSettings;
+use framefleet_common::adapters::redis::settings::{RedisSettings, SentinelSettings};
 use framefleet_common::ports::store::{Store, StoreError};
 use framefleet_common::ports::txn::Txn;
 
@@ -76,31 +76,80 @@ pub(crate) async fn a_full_server_takes_nothing() {
 
 /// Whom to trust is told by the environment, so the client is a process of its own.
 pub(crate) async fn a_trusted_server_is_spoken_to_over_tls() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name).display().to_string();
-    certify(folder.path());
-    let (cert, key) = (path("server.pem"), path("server.key"));
-    let tls = ["--tls-cert-file", &cert, "--tls-key-file", &key, "--tls-ca-cert-file", &cert];
-    let server = RedisServer::start_tls(&[&tls[..], &["--tls-auth-clients", "no"]].concat());
+    let trust = Trust::new();
+    let server = RedisServer::start_tls(&trust.options());
     let url = format!("rediss://localhost:{}", server.port());
-    let visit = |trusted: &str| {
-        let program = std::env::current_exe().unwrap();
-        Command::new(program).args(["visit", &url]).env("SSL_CERT_FILE", trusted).output().unwrap()
-    };
-    let trusting = visit(&path("ca.pem"));
-    assert!(trusting.status.success(), "{}", String::from_utf8_lossy(&trusting.stderr));
-    let stranger = visit(&path("stranger.pem"));
-    let said = String::from_utf8_lossy(&stranger.stderr);
-    assert!(!stranger.status.success() && said.contains("certificate"), "{said}");
+    trust.assert_needed(&[&url]);
 }
 
-/// The child of the test above: commits once.
-pub(crate) fn visit(url: &str) -> ExitCode {
+/// Sentinels have a password of their own, and a certificate that must hold what they call the primary, too.
+pub(crate) async fn sentinels_are_asked_over_tls_and_with_a_password() {
+    let trust = Trust::new();
+    let (password, servers) = ("s3cr3t-of-theirs", "s3cr3t-of-the-server");
+    let server = RedisServer::start_tls(&[&trust.options()[..], &["--requirepass", servers]].concat());
+    let files = trust.files.each_ref().map(String::as_str);
+    let sentinel = RedisServer::sentinel_tls(&server, [password, servers], files);
+    let url = format!("rediss://:{servers}@unused");
+    let asked = |scheme: &str, login: &str| format!("{scheme}://{login}localhost:{}", sentinel.port());
+    trust.assert_needed(&[&url, &asked("rediss", &format!(":{password}@"))]);
+    let authority = trust.path("ca.pem");
+    for (asked, why) in [
+        (asked("rediss", ""), "refuses the login"),
+        (asked("rediss", ":wrong@"), "refuses the login"),
+        (asked("redis", &format!(":{password}@")), "the sentinels"),
+    ] {
+        let (known, said) = trust.visit(&authority, &[&url, &asked]);
+        assert!(!known && said.contains(why) && !said.contains("s3cr3t"), "{asked}: {said}");
+    }
+}
+
+/// A folder of certificates: a server's, whose authority may be trusted or not.
+struct Trust {
+    folder: tempfile::TempDir,
+    /// The server's certificate, its key, and who answers for it.
+    files: [String; 3],
+}
+
+impl Trust {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        certify(folder.path());
+        let files = ["server.pem", "server.key", "ca.pem"].map(|name| folder.path().join(name).display().to_string());
+        Self { folder, files }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    fn options(&self) -> [&str; 8] {
+        let [cert, key, authority] = &self.files;
+        ["--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", authority, "--tls-auth-clients", "no"]
+    }
+
+    /// Whether a client that trusts this authority got through, and what it said.
+    fn visit(&self, trusted: &str, words: &[&str]) -> (bool, String) {
+        let program = std::env::current_exe().unwrap();
+        let visit = Command::new(program).arg("visit").args(words).env("SSL_CERT_FILE", trusted).output().unwrap();
+        (visit.status.success(), String::from_utf8_lossy(&visit.stderr).into_owned())
+    }
+
+    fn assert_needed(&self, words: &[&str]) {
+        let (known, said) = self.visit(&self.path("ca.pem"), words);
+        assert!(known, "{said}");
+        let (known, said) = self.visit(&self.path("stranger.pem"), words);
+        assert!(!known && said.contains("certificate"), "{said}");
+    }
+}
+
+/// The child of the tests above: commits once.
+pub(crate) fn visit(url: &str, sentinel: Option<String>) -> ExitCode {
+    let sentinel = sentinel.map(|sentinel| SentinelSettings { urls: vec![sentinel], primary: "main".into() });
     let mut outcome = ExitCode::FAILURE;
     run(async {
-        match open(RedisSettings::new(url)).await {
+        match open(RedisSettings { sentinel, ..RedisSettings::new(url) }).await {
             Ok(store) => {
-                committed(&store, Txn::new(G).create(&G.row("a"), "1")).await;
+                committed(&store, Txn::new(G).put(&G.row("a"), "1")).await;
                 outcome = ExitCode::SUCCESS;
             }
             Err(error) => eprintln!("{error}"),
@@ -120,6 +169,6 @@ fn certify(folder: &Path) {
         openssl(&format!("req -x509 {key} -keyout {name}.key -out {name}.pem -subj /CN={name} -days 2"));
     }
     openssl(&format!("req {key} -keyout server.key -out server.csr -subj /CN=localhost"));
-    std::fs::write(folder.join("names"), "subjectAltName=DNS:localhost\n").unwrap();
+    std::fs::write(folder.join("names"), "subjectAltName=DNS:localhost,IP:127.0.0.1\n").unwrap();
     openssl("x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile names -out server.pem -days 2");
 }

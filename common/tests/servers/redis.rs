@@ -36,6 +36,7 @@ enum Kind {
     Plain,
     Tls,
     Sentinel,
+    TlsSentinel,
 }
 
 struct Running {
@@ -65,11 +66,19 @@ impl RedisServer {
              sentinel failover-timeout main 10000\n",
             primary.port
         );
-        Self::launch(Kind::Sentinel, |folder| {
-            let path = folder.join("sentinel.conf");
-            std::fs::write(&path, &file).expect("a folder of our own");
-            owned(&[&path.display().to_string(), "--sentinel"])
-        })
+        Self::launch(Kind::Sentinel, |folder| as_sentinel(folder, &file))
+    }
+
+    /// The same over TLS alone, to us and to the primary: a certificate, its key, and who answers for it. It asks for the
+    /// first password, and the primary for the second.
+    pub fn sentinel_tls(primary: &Self, [own, primarys]: [&str; 2], [cert, key, authority]: [&str; 3]) -> Self {
+        let file = format!(
+            "port 0\ntls-replication yes\ntls-auth-clients no\ntls-cert-file {cert}\ntls-key-file {key}\n\
+             tls-ca-cert-file {authority}\nrequirepass {own}\nsentinel monitor main 127.0.0.1 {} 1\n\
+             sentinel auth-pass main {primarys}\nsentinel down-after-milliseconds main 3000\n",
+            primary.port
+        );
+        Self::launch(Kind::TlsSentinel, |folder| as_sentinel(folder, &file))
     }
 
     pub fn port(&self) -> u16 {
@@ -157,12 +166,18 @@ impl RedisServer {
 
 impl Kind {
     fn port_option(self) -> &'static str {
-        if let Self::Tls = self { "--tls-port" } else { "--port" }
+        match self {
+            Self::Tls | Self::TlsSentinel => "--tls-port",
+            Self::Plain | Self::Sentinel => "--port",
+        }
     }
 
     /// What it logs once it can be used.
     fn ready(self) -> &'static str {
-        if let Self::Sentinel = self { "+monitor" } else { "Ready to accept" }
+        match self {
+            Self::Sentinel | Self::TlsSentinel => "+monitor",
+            Self::Plain | Self::Tls => "Ready to accept",
+        }
     }
 }
 
@@ -209,6 +224,13 @@ impl Drop for Running {
             let _ = reader.join();
         }
     }
+}
+
+/// It writes to its file what it finds out, so that must be its own.
+fn as_sentinel(folder: &Path, file: &str) -> Vec<String> {
+    let path = folder.join("sentinel.conf");
+    std::fs::write(&path, file).expect("a folder of our own");
+    owned(&[&path.display().to_string(), "--sentinel"])
 }
 
 /// Below the ports that the kernel gives to clients, so that nobody gets it by chance between a death and a restart.

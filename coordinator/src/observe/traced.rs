@@ -29,13 +29,13 @@ pub(super) fn place(traces: &Traces, (job, generation): (&JobId, u32), asked: &A
 
 /// The message that told of it, until it was a job.
 pub(super) fn heard(traces: &Traces, job: &Job, (asked, now_ms): (&Asker, i64)) {
-    let (Some(trace), Asker::Told(heard)) = (job.trace, asked) else { return };
+    let (Some(trace), Asker::Told(heard), Some(medium)) = (job.trace, asked, traces.medium()) else { return };
     let Some(own) = trace.parent else { return };
     let took = Duration::from_millis(u64::try_from(now_ms - heard.begun_ms).unwrap_or(0));
     let span = Span::of(&trace, (traces::EVENT, &[]), When { begun_ms: heard.begun_ms, took });
     let context = TraceContext { span: own, ..trace.traceparent };
     let span = Span { context, parent: heard.trace.map(|sender| sender.span), ..span };
-    let span = span.messaging(Kind::Consumer, (&heard.queue, &heard.message));
+    let span = span.messaging((Kind::Consumer, medium), (&heard.queue, &heard.message));
     traces.emit(span.with(attribute::JOB, job.id.as_str()));
 }
 
@@ -70,18 +70,20 @@ pub(super) fn ended(traces: &Traces, job: &Job) {
 }
 
 pub(super) fn hinted(traces: &Traces, hint: &Hint, ((class, under), when): ((&str, Option<&JobTrace>), When)) {
-    let (Some(trace), Some(context)) = (under, hint.trace) else { return };
+    let (Some(trace), Some(context), Some(medium)) = (under, hint.trace, traces.medium()) else { return };
     let span = Span { context, ..Span::of(trace, (traces::HINT, &[]), when) };
     let message = format!("{}.{}", hint.job, hint.task);
-    let span = span.messaging(Kind::Producer, (&["tasks.", class].concat(), &message));
+    let queue = medium.whole(&["tasks.", class].concat());
+    let span = span.messaging((Kind::Producer, medium), (&queue, &message));
     traces.emit(span.with(attribute::JOB, hint.job.as_str()).with(attribute::TASK, hint.task.to_string()));
 }
 
 pub(super) fn sent(traces: &Traces, (event, under): (&Event, Option<TraceContext>), when: When) {
-    let (Some(under), Some(context)) = (under, event.trace) else { return };
+    let (Some(under), Some(context), Some(medium)) = (under, event.trace, traces.medium()) else { return };
     let trace = JobTrace { traceparent: under, parent: None };
     let span = Span { context, ..Span::of(&trace, (traces::SEND, &[]), when) };
-    let span = span.messaging(Kind::Producer, ("out", &event.id)).with(attribute::KEY, event.key.as_str());
+    let span = span.messaging((Kind::Producer, medium), (&medium.whole("out"), &event.id));
+    let span = span.routed(medium, event.key.as_str());
     let job = crate::events::job_of(&event.id);
     traces.emit(job.iter().fold(span, |span, job| span.with(attribute::JOB, job.as_str())));
 }

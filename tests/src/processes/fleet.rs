@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use framefleet_coordinator::ops::wire::ViewJson;
-use rustix::process::Pid;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::client::Client;
@@ -35,6 +35,10 @@ pub struct Attempted {
     pub task: String,
     pub pid: Pid,
 }
+
+/// Media children that were stopped.
+#[derive(Debug)]
+pub struct Held(Vec<Attempted>);
 
 /// What is special about a process.
 #[derive(Clone, Debug, Default)]
@@ -231,11 +235,40 @@ impl Fleet {
         found.collect()
     }
 
+    /// What is at work once a segment is being made, all of it held up, so that there is time to look.
+    pub fn hold_up_a_segment(&self) -> Held {
+        let mut held = Held(Vec::new());
+        until("a segment is being made", || {
+            held = Held(self.children());
+            held.0.iter().any(|child| child.task.starts_with("encode"))
+        });
+        held.signal(Signal::STOP);
+        held
+    }
+
     /// Log lines of all workers that say this.
     pub fn worker_lines(&self, what: &str) -> Vec<String> {
         let workers = self.roles.iter().filter(|role| role.kind() == Kind::Worker);
         let lines = workers.flat_map(|role| role.log().lines().map(str::to_owned).collect::<Vec<_>>());
         lines.filter(|line| line.contains(what)).collect()
+    }
+}
+
+impl Held {
+    pub fn let_go(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// Whether a line of log is about one of them.
+    pub fn is_of(&self, line: &str) -> bool {
+        self.0.iter().any(|child| line.contains(&format!("task={} ", child.task)))
+    }
+
+    /// Some may have ended a moment ago.
+    fn signal(&self, signal: Signal) {
+        for child in &self.0 {
+            let _ = kill_process(child.pid, signal);
+        }
     }
 }
 

@@ -34,7 +34,7 @@ const MAY_NAME: [(&str, &[&str]); 11] = [
 ];
 
 /// A crate of others and the only folder that may name it.
-const HOME_OF: [(&str, &str); 13] = [
+const HOME_OF: [(&str, &str); 16] = [
     ("gst", "media/"),
     ("gst_app", "media/"),
     ("gst_audio", "media/"),
@@ -48,6 +48,9 @@ const HOME_OF: [(&str, &str); 13] = [
     ("reqsign_aliyun_oss", "common/src/adapters/alibaba.rs"),
     ("sqlx", "steps/src/sql.rs"),
     ("reqsign_core", "common/src/adapters/alibaba.rs"),
+    ("opentelemetry", "common/src/adapters/otlp"),
+    ("opentelemetry_otlp", "common/src/adapters/otlp"),
+    ("opentelemetry_sdk", "common/src/adapters/otlp"),
 ];
 
 /// Plays any other program on the same server, as tests do.

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use framefleet_tests::processes::fleet::{Fleet, Special};
 use framefleet_tests::processes::jobs::Load;
+use framefleet_tests::processes::pause;
 use framefleet_tests::processes::role::Kind;
 use framefleet_tests::processes::servers::Servers;
-use framefleet_tests::processes::{pause, until};
-use rustix::process::{Signal, kill_process};
+use rustix::process::Signal;
 
 /// The least that may be configured.
 const GRACE: Duration = Duration::from_secs(20);
@@ -60,17 +60,11 @@ fn a_worker_that_is_told_to_stop_says_so_finishes_what_it_has_and_takes_nothing_
     fleet.start(1, 1);
     let load = Load::new(&fleet, &["mp4"]);
     load.one(&mut fleet);
-    let mut held = Vec::new();
-    until("w1 makes a segment", || {
-        held = fleet.children();
-        held.iter().any(|child| child.task.starts_with("encode"))
-    });
-    // Held up, so that there is time to look.
-    held.iter().for_each(|child| kill_process(child.pid, Signal::STOP).unwrap());
+    let held = fleet.hold_up_a_segment();
     fleet.role("w1").signal(Signal::TERM);
     let said = fleet.until_it_says("w1", |status, _| status == 503);
     assert!(said.contains("draining"), "{said}");
-    held.iter().for_each(|child| kill_process(child.pid, Signal::CONT).unwrap());
+    held.let_go();
     assert!(fleet.role("w1").end().success());
     let handed_back = fleet.worker_lines("outcome=handed_back");
     assert!(handed_back.is_empty(), "within a grace of ten minutes: {handed_back:?}");

@@ -9,7 +9,7 @@ use framefleet_tests::processes::jobs::Load;
 use framefleet_tests::processes::role::Kind;
 use framefleet_tests::processes::servers::Servers;
 use framefleet_tests::processes::until;
-use rustix::process::{Signal, kill_process};
+use rustix::process::Signal;
 
 const ROLES: [&str; 2] = ["c1", "w1"];
 
@@ -75,22 +75,16 @@ fn a_worker_ends_within_the_grace_that_is_shipped_with_what_it_holds_done() {
     fleet.start(1, 0);
     let load = Load::new(&fleet, &["mp4"]);
     load.one(&mut fleet);
-    let mut held = Vec::new();
-    until("w1 makes a segment", || {
-        held = fleet.children();
-        held.iter().any(|child| child.task.starts_with("encode"))
-    });
-    held.iter().for_each(|child| kill_process(child.pid, Signal::STOP).unwrap());
+    let held = fleet.hold_up_a_segment();
     let begun = Instant::now();
     fleet.role("w1").signal(Signal::TERM);
     let said = fleet.until_it_says("w1", |status, _| status == 503);
     assert!(said.contains("draining") && is_alive(&mut fleet, "w1"), "{said}");
-    held.iter().for_each(|child| kill_process(child.pid, Signal::CONT).unwrap());
+    held.let_go();
     assert!(fleet.role("w1").end().success());
     assert!(begun.elapsed() < Duration::from_secs(killed_after), "{:?}", begun.elapsed());
     let settled = fleet.worker_lines("outcome=settled");
-    let task = |line: &String| held.iter().any(|child| line.contains(&format!("task={} ", child.task)));
-    assert!(settled.iter().any(task), "{held:?} in {settled:?}");
+    assert!(settled.iter().any(|line| held.is_of(line)), "{held:?} in {settled:?}");
     assert!(fleet.worker_lines("outcome=handed_back").is_empty());
     fleet.role("w1").run();
     fleet.completed(&servers);

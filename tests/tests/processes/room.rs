@@ -1,22 +1,14 @@
 //! A worker whose disk is full, and a film that eats memory.
 
 use framefleet_tests::processes::confined::{MemoryBound, fill, seen_by, small_disk};
-use framefleet_tests::processes::fleet::{Attempted, Fleet, Special};
+use framefleet_tests::processes::fleet::{Fleet, Special};
 use framefleet_tests::processes::jobs::{self, Load};
 use framefleet_tests::processes::role::Kind;
 use framefleet_tests::processes::servers::Servers;
 use framefleet_tests::processes::until;
-use rustix::process::{Signal, kill_process};
 use serde_json::json;
 
 const MIB: u64 = 1 << 20;
-
-/// Some may have ended a moment ago.
-fn signal(children: &[Attempted], signal: Signal) {
-    for child in children {
-        let _ = kill_process(child.pid, signal);
-    }
-}
 
 #[test]
 fn a_worker_whose_disk_is_full_hands_back_and_waits_for_room() {
@@ -32,14 +24,9 @@ fn a_worker_whose_disk_is_full_hands_back_and_waits_for_room() {
     // A child that had written all it had to write does not notice.
     while fleet.figure("small", handed_back) == 0 {
         load.keep(&mut fleet, 3);
-        let mut at_work = Vec::new();
-        until("a segment is being made", || {
-            at_work = fleet.children();
-            at_work.iter().any(|child| child.task.starts_with("encode"))
-        });
-        signal(&at_work, Signal::STOP);
+        let held = fleet.hold_up_a_segment();
         fill(&filler);
-        signal(&at_work, Signal::CONT);
+        held.let_go();
         let said = fleet.until_it_says("small", |status, _| status == 503);
         assert!(said.contains("scratch") && said.contains("MiB free"), "{said}");
         let busy = ["light", "standard"].map(|class| format!("framefleet_worker_busy_slots{{class=\"{class}\"}}"));

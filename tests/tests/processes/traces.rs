@@ -94,6 +94,12 @@ fn assert_whole(spans: &[Collected], segments: usize) {
             && Some(settled["merge-00000"].ended_ns) <= last("publish")
     );
     assert!(named(spans, "hint").iter().chain(&named(spans, "send")).all(|span| span.kind == PRODUCER));
+    let by = |name: &str| -> BTreeSet<&str> {
+        named(spans, name).iter().map(|span| span.attribute("messaging.destination.name")).collect()
+    };
+    let names = [by("event"), by("hint"), by("send")];
+    let due = [&["traced.ingest.uploads"][..], &["traced.tasks.light", "traced.tasks.standard"], &["traced.out"]];
+    assert_eq!(names, due.map(|names| names.iter().copied().collect()));
 }
 
 #[test]

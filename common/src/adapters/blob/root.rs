@@ -49,9 +49,16 @@ pub enum Stored {
 /// What came of trying a place out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tried {
-    pub read_back: Result<(), Fault>,
+    pub read_back: Result<(), (Doing, Fault)>,
     /// What still lies there, or may, and why it could not be deleted.
     pub left: Option<(String, Fault)>,
+}
+
+/// What could not be done there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doing {
+    Writing,
+    Reading,
 }
 
 /// Some of what was asked for.
@@ -171,7 +178,7 @@ impl Root {
     pub async fn read_back(&self, by: &str) -> Tried {
         let object = match self.probed(by) {
             Ok(object) => object,
-            Err(fault) => return Tried { read_back: Err(fault), left: None },
+            Err(fault) => return Tried { read_back: Err((Doing::Writing, fault)), left: None },
         };
         let place = self.probe_place(by);
         let written = in_time(object.put(Bytes::from_static(PROBE))).await;
@@ -187,10 +194,11 @@ impl Root {
             (Some(Ok(())) | None, None) => Some((place.clone(), silent(&place, "deleted"))),
         };
         let read_back = match (written, read) {
-            (Some(Err(fault)), _) | (Some(Ok(())), Some(Err(fault))) => Err(fault),
-            (None, _) => Err(silent(&place, "written")),
-            (Some(Ok(())), None) => Err(silent(&place, "read")),
-            (Some(Ok(())), Some(Ok(read))) => self.is_the_part(&read),
+            (Some(Err(fault)), _) => Err((Doing::Writing, fault)),
+            (None, _) => Err((Doing::Writing, silent(&place, "written"))),
+            (Some(Ok(())), Some(Err(fault))) => Err((Doing::Reading, fault)),
+            (Some(Ok(())), None) => Err((Doing::Reading, silent(&place, "read"))),
+            (Some(Ok(())), Some(Ok(read))) => self.is_the_part(&read).map_err(|fault| (Doing::Reading, fault)),
         };
         Tried { read_back, left }
     }

@@ -22,7 +22,7 @@ use tokio_util::task::AbortOnDropHandle;
 use self::observe::Standing;
 use crate::ports::clock::Clock;
 use crate::process::tls;
-use crate::process::traces::{Figures, QUEUE_SPANS, Span, Traces};
+use crate::process::traces::{Figures, Medium, QUEUE_SPANS, Span, Traces};
 
 const SPANS_PER_REQUEST: usize = 512;
 /// So long spans wait for others to go with.
@@ -40,6 +40,8 @@ pub struct OtlpSettings {
     /// Secrets, perhaps.
     pub headers: Vec<(String, String)>,
     pub share: Share,
+    /// What carries the messages that spans tell of.
+    pub medium: Medium,
     /// Whose spans these are: `framefleet-worker`.
     pub service: String,
     /// Which of them.
@@ -49,7 +51,6 @@ pub struct OtlpSettings {
 /// Spans on their way out, until the process ends.
 pub struct Exporting {
     stop: CancellationToken,
-    clock: Arc<dyn Clock>,
     sending: AbortOnDropHandle<()>,
 }
 
@@ -60,6 +61,8 @@ struct Sending {
     figures: Figures,
     clock: Arc<dyn Clock>,
     standing: Standing,
+    /// Of spans that are being sent, how many: what becomes of them nobody knows yet.
+    under_way: usize,
 }
 
 /// Within a runtime, which they are sent on.
@@ -67,7 +70,7 @@ pub fn start(
     settings: OtlpSettings,
     (clock, figures): (&Arc<dyn Clock>, Figures),
 ) -> Result<(Traces, Exporting), String> {
-    let OtlpSettings { url, headers, share, service, name } = settings;
+    let OtlpSettings { url, headers, share, medium, service, name } = settings;
     tls::install();
     let client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
@@ -89,37 +92,55 @@ pub fn start(
     let about = about.map(|(name, value)| KeyValue::new(name, value));
     exporter.set_resource(&Resource::builder_empty().with_service_name(service).with_attributes(about).build());
     observe::exporting(&url);
-    let (traces, spans) = Traces::new(share, QUEUE_SPANS, figures.clone());
+    let (traces, spans) = Traces::new((share, medium), QUEUE_SPANS, figures.clone());
     let (stop, scope) = (CancellationToken::new(), InstrumentationScope::builder("framefleet").build());
     let (clock, standing) = (clock.clone(), Standing::default());
-    let sending = Sending { spans, exporter, scope, figures, clock: clock.clone(), standing };
+    let sending = Sending { spans, exporter, scope, figures, clock, standing, under_way: 0 };
     let sending = AbortOnDropHandle::new(tokio::runtime::Handle::current().spawn(sending.run(stop.clone())));
-    Ok((traces, Exporting { stop, clock, sending }))
+    Ok((traces, Exporting { stop, sending }))
 }
 
 impl Exporting {
     /// Sends what is still here, for as long as that may take.
     pub async fn close(self) {
         self.stop.cancel();
-        tokio::select! {
-            ended = self.sending => drop(ended),
-            () = self.clock.sleep(LAST) => {}
-        }
+        // That it panicked is told on standard error already.
+        drop(self.sending.await);
     }
 }
 
 impl Sending {
     async fn run(mut self, stop: CancellationToken) {
         let mut gathered = Vec::with_capacity(SPANS_PER_REQUEST);
+        let (clock, stopped) = (self.clock.clone(), stop.clone());
+        let last = async {
+            stopped.cancelled().await;
+            clock.sleep(LAST).await;
+        };
+        tokio::select! {
+            () = self.send_all(&mut gathered, &stop) => {}
+            () = last => {}
+        }
+        // Whoever emits one now is told that nobody takes it, and counts it.
+        self.spans.close();
+        let waiting = std::iter::from_fn(|| self.spans.try_recv().ok()).count();
+        let lost = self.under_way + gathered.len() + waiting;
+        if lost > 0 {
+            self.figures.failed(lost);
+            observe::lost(lost);
+        }
+    }
+
+    async fn send_all(&mut self, gathered: &mut Vec<Span>, stop: &CancellationToken) {
         while let Some(first) = stop.run_until_cancelled(self.spans.recv()).await.flatten() {
             gathered.push(first);
             let clock = self.clock.clone();
             tokio::select! {
                 () = clock.sleep(GATHER) => {}
                 () = stop.cancelled() => {}
-                () = fill(&mut self.spans, &mut gathered) => {}
+                () = fill(&mut self.spans, gathered) => {}
             }
-            self.send(&mut gathered).await;
+            self.send(gathered).await;
         }
         loop {
             while gathered.len() < SPANS_PER_REQUEST {
@@ -129,17 +150,19 @@ impl Sending {
             if gathered.is_empty() {
                 return;
             }
-            self.send(&mut gathered).await;
+            self.send(gathered).await;
         }
     }
 
     async fn send(&mut self, gathered: &mut Vec<Span>) {
         let count = gathered.len();
+        self.under_way = count;
         let batch = gathered.drain(..).map(|span| spans::data(span, &self.scope)).collect();
         let sent = tokio::select! {
             sent = self.exporter.export(batch) => sent.map_err(|e| e.to_string()),
             () = self.clock.sleep(REQUEST) => Err(format!("no answer within {} s", REQUEST.as_secs())),
         };
+        self.under_way = 0;
         let now = self.clock.elapsed();
         match sent {
             Ok(()) => {
@@ -160,6 +183,45 @@ async fn fill(spans: &mut Receiver<Span>, gathered: &mut Vec<Span>) {
         match spans.recv().await {
             Some(span) => gathered.push(span),
             None => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use framefleet_model::id::JobId;
+    use framefleet_model::trace::JobTrace;
+    use prometheus::Registry;
+
+    use super::*;
+    use crate::adapters::clock::HostClock;
+    use crate::process::metrics;
+    use crate::process::traces::{HINT, When};
+
+    #[tokio::test]
+    async fn spans_that_nobody_takes_before_the_end_are_counted() {
+        let (registry, silent) = (Registry::new(), TcpListener::bind("127.0.0.1:0").unwrap());
+        let clock: Arc<dyn Clock> = Arc::new(HostClock::start());
+        let settings = OtlpSettings {
+            url: format!("http://{}/v1/traces", silent.local_addr().unwrap()),
+            headers: Vec::new(),
+            share: Share::ALL,
+            medium: Medium::Within,
+            service: "framefleet-worker".to_owned(),
+            name: "w".to_owned(),
+        };
+        let (traces, exporting) = start(settings, (&clock, Figures::new(&registry))).unwrap();
+        let job = JobTrace::begun((&JobId::of_parts(&["film"]), 1), Share::ALL);
+        let span = || Span::of(&job, (HINT, &[]), When { begun_ms: 0, took: Duration::ZERO });
+        (0..SPANS_PER_REQUEST + 3).for_each(|_| traces.emit(span()));
+        exporting.close().await;
+        traces.emit(span());
+        let text = metrics::text(&registry);
+        for (what, spans) in [("exported", 0), ("failed", SPANS_PER_REQUEST + 3), ("dropped", 1)] {
+            let line = format!("framefleet_trace_spans_total{{what=\"{what}\"}} {spans}\n");
+            assert!(text.contains(&line), "{line}{text}");
         }
     }
 }

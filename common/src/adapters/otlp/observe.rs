@@ -18,6 +18,11 @@ pub(super) fn exporting(url: &str) {
     info!(url, "traces are exported");
 }
 
+/// With the process, whose last seconds were too few.
+pub(super) fn lost(spans: usize) {
+    warn!(spans, "spans are lost: their collector did not take them before the end");
+}
+
 impl Standing {
     pub(super) fn refused(&mut self, now: Duration, (spans, error): (usize, &str)) {
         self.failing_since.get_or_insert(now);
