@@ -1,5 +1,6 @@
 //! Where films are and go: a path or a URL as it was typed, made absolute, so that equal places are equal.
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use framefleet_common::adapters::blob::url;
@@ -55,6 +56,11 @@ impl Location {
     /// What names its end: a file's path, an object's key.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What it is called in its bucket, or from the root of its host on, as it stands in a URL.
+    pub fn key(&self) -> String {
+        percent::encode(self.path.as_os_str().as_bytes()).trim_start_matches('/').to_owned()
     }
 
     pub fn url(&self) -> String {

@@ -32,7 +32,12 @@ pub struct Checked {
     pub outputs: Vec<Location>,
 }
 
-pub fn check(asked: &Asked, (on_existing, reach): (OnExisting, Reach)) -> Result<Checked, Fault> {
+pub fn check(asked: &Asked, (otherwise, reach): (OnExisting, Reach)) -> Result<Checked, Fault> {
+    for (key, value) in [("pipeline", &asked.pipeline), ("into", &asked.into)] {
+        if let Some(value) = value {
+            return Err(refused(format!("{key} {value:?} is for jobs that a coordinator makes of its pipelines")));
+        }
+    }
     let source = Location::parse(&asked.source, reach)?;
     let outputs = places(asked, &source, reach)?;
     let requests = asked.outputs.iter().zip(&outputs).map(|(asked, place)| output(asked, (place, reach)));
@@ -45,10 +50,7 @@ pub fn check(asked: &Asked, (on_existing, reach): (OnExisting, Reach)) -> Result
         segments: optional(&asked.segment_duration, segment_duration)?.unwrap_or_default(),
         damaged: optional(&asked.damaged, damaged)?.unwrap_or_default(),
         range: range(asked)?,
-        on_existing: optional(&asked.on_existing, |text| {
-            named("on_existing", text, [("fail", OnExisting::Fail), (OVERWRITE, OnExisting::Replace)], &[])
-        })?
-        .unwrap_or(on_existing),
+        on_existing: on_existing(asked)?.unwrap_or(otherwise),
         steps: asked_steps::check(&asked.steps)?,
     };
     packaging::check(&request)?;
@@ -140,6 +142,11 @@ fn segment_duration(text: &str) -> Result<SegmentDuration, Fault> {
     }
 }
 
+pub fn on_existing(asked: &Asked) -> Result<Option<OnExisting>, Fault> {
+    let known = [("fail", OnExisting::Fail), (OVERWRITE, OnExisting::Replace)];
+    optional(&asked.on_existing, |text| named("on_existing", text, known, &[]))
+}
+
 fn damaged(text: &str) -> Result<Damaged, Fault> {
     named("damaged", text, [("fail", Damaged::Fail), ("keep", Damaged::Keep)], &[])
 }
@@ -156,7 +163,7 @@ fn range(asked: &Asked) -> Result<Range, Fault> {
     Ok(Range { from, to })
 }
 
-fn terms(asked: &AskedTerms) -> Result<Terms, Fault> {
+pub fn terms(asked: &AskedTerms) -> Result<Terms, Fault> {
     let tenant = optional(&asked.tenant, |text| text.parse::<Tenant>().map_err(|e| refused(e.to_string())))?;
     let priority =
         optional(&asked.priority, |text| named("priority", text, Priority::ALL.map(|p| (p.name(), p)), &[]))?;

@@ -21,7 +21,7 @@ use framefleet_model::time::StoreTime;
 use framefleet_model::trigger::{Found, Trigger, Wish};
 
 use crate::flow::sweeping::Watch;
-use crate::inbox::{Asker, Inbox, Origin, Submission, Submitted};
+use crate::inbox::{Asker, Inbox, Origin, Resolved, Submission, Submitted};
 
 const CONFLICTS_MAX: u32 = 64;
 
@@ -83,9 +83,9 @@ impl Arrivals {
             Ok(request) => request,
             Err(fault) => return refusal(fault),
         };
-        let cause = Some(cause);
-        let submission = Submission { request, terms, key: None, origin, cause, asked: asked.clone() };
-        let (id, submitted) = self.inbox.enter((id, source), &submission).await?;
+        let submission = Submission { terms, origin, asked: asked.clone(), ..Submission::of(request.clone()) };
+        let resolved = Resolved { id, source, request, cause: Some(cause) };
+        let (id, submitted) = self.inbox.enter(resolved, &submission).await?;
         Ok(Arrived::Job(id, submitted))
     }
 

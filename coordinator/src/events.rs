@@ -173,7 +173,7 @@ fn data<'a>(job: &'a Job, announcement: &'a Announcement, now: StoreTime) -> Dat
         tenant: job.terms.tenant.to_string(),
         priority: job.terms.priority.name(),
         source,
-        trigger: job.cause.as_ref().map(|cause| cause.trigger.as_str()),
+        trigger: job.cause.as_ref().and_then(|cause| cause.trigger.as_deref()),
         pipeline: job.cause.as_ref().map(|cause| cause.pipeline.to_string()),
         timings,
         cost: Cost { cpu_ms: job.cpu_ms },

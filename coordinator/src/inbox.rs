@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use framefleet_common::adapters::blob::root::Root;
 use framefleet_common::adapters::blob::storages::Storages;
-use framefleet_common::adapters::blob::{Presence, Side};
+use framefleet_common::adapters::blob::{Presence, Side, Stat};
 use framefleet_common::ports::clock::Clock;
 use framefleet_common::ports::rows;
 use framefleet_common::ports::store::{Commit, Row, Shard, Store};
@@ -24,7 +24,8 @@ use framefleet_model::plan::SourceFacts;
 use framefleet_model::terms::{Tenant, Terms};
 use framefleet_model::time::StoreTime;
 use framefleet_model::trace::TraceContext;
-use framefleet_model::trigger::Cause;
+use framefleet_model::trigger::through::Through;
+use framefleet_model::trigger::{Cause, Found, Unfit};
 use framefleet_model::watermark::{IMAGE_BYTES_MAX, Mark};
 
 use crate::events::JobEvent;
@@ -41,7 +42,7 @@ const GENERATIONS_BY_EVENT_MAX: u32 = 4;
 /// What is asked for, on which terms, and by whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Submission {
-    pub request: Request,
+    pub wanted: Wanted,
     pub terms: Terms,
     /// Names the job in place of source and request: the same key is the same job.
     pub key: Option<String>,
@@ -49,6 +50,22 @@ pub struct Submission {
     /// The trigger that wants it, if one does.
     pub cause: Option<Cause>,
     pub asked: Asker,
+}
+
+/// What is to be made of a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    Outputs(Request),
+    /// What a pipeline says; only a look at the source tells what its outputs are called.
+    Pipeline(Through),
+}
+
+/// What a submission comes to, its source and its images being as they are now.
+pub(crate) struct Resolved {
+    pub(crate) id: JobId,
+    pub(crate) source: SourceFacts,
+    pub(crate) request: Request,
+    pub(crate) cause: Option<Cause>,
 }
 
 /// Where whoever asks says they are in a trace.
@@ -100,7 +117,14 @@ impl Submission {
     /// What somebody asks for who wants it done, on the usual terms.
     pub fn of(request: Request) -> Self {
         let (terms, origin, asked) = (Terms::default(), Origin::Command, Asker::Unsaid);
-        Self { request, terms, key: None, origin, cause: None, asked }
+        Self { wanted: Wanted::Outputs(request), terms, key: None, origin, cause: None, asked }
+    }
+
+    pub(crate) fn source(&self) -> &str {
+        match &self.wanted {
+            Wanted::Outputs(request) => &request.source,
+            Wanted::Pipeline(through) => &through.source,
+        }
     }
 }
 
@@ -114,47 +138,64 @@ pub(crate) struct Inbox {
 
 impl Inbox {
     pub(crate) async fn submit(&self, submission: &Submission) -> Result<(JobId, Submitted), Fault> {
-        let source = self.source_facts(&submission.request.source).await?;
-        let submission = &Submission { request: self.with_images(&submission.request).await?, ..submission.clone() };
-        let tenant = &submission.terms.tenant;
-        let id = match &submission.key {
-            Some(key) => {
-                let id = keyed::job_id(tenant, key);
-                keyed::hold(self, &id, submission).await?;
-                id
-            }
-            None if *tenant == Tenant::default() => job_id(&submission.request, &source),
-            None => JobId::of_parts(&["tenant-1", tenant.as_str(), job_id(&submission.request, &source).as_str()]),
-        };
-        self.enter((id, source), submission).await
+        let resolved = self.resolve(submission).await?;
+        if submission.key.is_some() {
+            keyed::hold(self, &resolved, submission).await?;
+        }
+        self.enter(resolved, submission).await
     }
 
-    /// The same for a source that was looked at just now, and whose job is named already.
+    /// Looks at the source, and names the job.
+    pub(crate) async fn resolve(&self, submission: &Submission) -> Result<Resolved, Fault> {
+        let found = self.found(submission.source()).await?;
+        let tenant = &submission.terms.tenant;
+        let keyed = submission.key.as_ref().map(|key| keyed::job_id(tenant, key));
+        match &submission.wanted {
+            Wanted::Outputs(request) => {
+                let request = self.with_images(request).await?;
+                let named = || match job_id(&request, &found.source) {
+                    id if *tenant == Tenant::default() => id,
+                    id => JobId::of_parts(&["tenant-1", tenant.as_str(), id.as_str()]),
+                };
+                let id = keyed.unwrap_or_else(named);
+                Ok(Resolved { id, source: found.source, request, cause: submission.cause.clone() })
+            }
+            Wanted::Pipeline(through) => {
+                let id = keyed.unwrap_or_else(|| through.job_id(tenant, &found.source));
+                let unfit = |unfit: Unfit| Fault::new(FaultKind::Settings, unfit.to_string());
+                let request = self.with_images(&through.request(&found, &id).map_err(unfit)?).await?;
+                Ok(Resolved { id, source: found.source, request, cause: Some(through.cause()) })
+            }
+        }
+    }
+
+    /// What was looked at just now becomes a job, or is one already.
     pub(crate) async fn enter(
         &self,
-        (id, source): (JobId, SourceFacts),
+        resolved: Resolved,
         submission: &Submission,
     ) -> Result<(JobId, Submitted), Fault> {
+        let Resolved { id, source, request, cause } = resolved;
         for _ in 0..CONFLICTS_MAX {
             let (known, now) = self.known(&id).await?;
             let Some((job, row)) = known else {
                 let job = Job::new(id.clone(), source.clone(), now).on(submission.terms.clone());
-                let job = job.because_of(submission.cause.clone());
-                if self.accept(&job, (&submission.request, &submission.asked), None).await? {
+                let job = job.because_of(cause.clone());
+                if self.accept(&job, (&request, &submission.asked), None).await? {
                     return Ok((id, Submitted::New));
                 }
                 continue;
             };
-            let again = self.again(&job, submission).await?;
+            let again = self.again(&job, (&request, submission.origin)).await?;
             if again != Submitted::Again {
                 if self.is_kept(&id, job.generation).await? {
                     return Ok((id, again));
                 }
                 continue;
             }
-            let next = job.next_generation(submission.terms.clone(), now).because_of(submission.cause.clone());
+            let next = job.next_generation(submission.terms.clone(), now).because_of(cause.clone());
             let next = Job { source: source.clone(), ..next };
-            if self.accept(&next, (&submission.request, &submission.asked), Some(&row)).await? {
+            if self.accept(&next, (&request, &submission.asked), Some(&row)).await? {
                 return Ok((id, Submitted::Again));
             }
         }
@@ -231,9 +272,9 @@ impl Inbox {
         Ok(kept)
     }
 
-    async fn again(&self, job: &Job, submission: &Submission) -> Result<Submitted, Fault> {
+    async fn again(&self, job: &Job, (request, origin): (&Request, Origin)) -> Result<Submitted, Fault> {
         let ended_at = match &job.state {
-            JobState::Completed(end) if end.closing == Closing::Closed => return self.done(submission).await,
+            JobState::Completed(end) if end.closing == Closing::Closed => return self.done(request, origin).await,
             JobState::Failed(end) if end.closing == Closing::Closed => end.at,
             JobState::Cancelled(end) if end.closing == Closing::Closed => end.at,
             // Being closed is being under way: what the next generation stages must not be swept with the last one's.
@@ -246,7 +287,7 @@ impl Inbox {
             | JobState::Failed(_)
             | JobState::Cancelled(_) => return Ok(Submitted::Joined),
         };
-        let anew = match submission.origin {
+        let anew = match origin {
             Origin::Command => true,
             Origin::Caller => false,
             Origin::Event { at } => at > ended_at && job.generation < GENERATIONS_BY_EVENT_MAX,
@@ -255,9 +296,9 @@ impl Inbox {
         Ok(if anew { Submitted::Again } else { Submitted::Ended })
     }
 
-    async fn done(&self, submission: &Submission) -> Result<Submitted, Fault> {
-        if submission.origin == Origin::Command {
-            for output in &submission.request.outputs {
+    async fn done(&self, request: &Request, origin: Origin) -> Result<Submitted, Fault> {
+        if origin == Origin::Command {
+            for output in &request.outputs {
                 if self.storages.object(&output.to, Side::Destination)?.presence().await? == Presence::Absent {
                     return Ok(Submitted::Again);
                 }
@@ -286,12 +327,12 @@ impl Inbox {
     }
 
     /// The source as it is now; a source that changes under its job fails it.
-    pub(crate) async fn source_facts(&self, url: &str) -> Result<SourceFacts, Fault> {
-        let facts = self.storages.object(url, Side::Source)?.facts().await?;
+    async fn found(&self, url: &str) -> Result<Found, Fault> {
+        let Stat { facts, modified } = self.storages.object(url, Side::Source)?.stat().await?;
         if facts.size == 0 {
             return Err(Fault::new(FaultKind::Corrupt, format!("source {url} is empty: 0 bytes")));
         }
-        Ok(SourceFacts { url: url.to_owned(), size: facts.size, version: facts.version })
+        Ok(Found { source: SourceFacts { url: url.to_owned(), size: facts.size, version: facts.version }, modified })
     }
 }
 

@@ -15,7 +15,7 @@ use framefleet_model::terms::{Tenant, Terms};
 use framefleet_model::watermark::Mark;
 use serde::{Deserialize, Serialize};
 
-use crate::inbox::{Inbox, Submission, busy};
+use crate::inbox::{Inbox, Resolved, Submission, Wanted, busy};
 
 const HOLD_VERSION: u32 = 1;
 const CONFLICTS_MAX: u32 = 64;
@@ -34,8 +34,13 @@ pub(crate) fn job_id(tenant: &Tenant, key: &str) -> JobId {
 }
 
 /// Holds the key for this wish, or finds it held for it.
-pub(crate) async fn hold(inbox: &Inbox, id: &JobId, submission: &Submission) -> Result<(), Fault> {
-    let asked = asked(&submission.request, &submission.terms);
+pub(crate) async fn hold(inbox: &Inbox, resolved: &Resolved, submission: &Submission) -> Result<(), Fault> {
+    let (id, terms) = (&resolved.id, &submission.terms);
+    let asked = match &submission.wanted {
+        Wanted::Outputs(request) => asked(request, terms),
+        // As it was said: the same may come to other names once its source has changed.
+        Wanted::Pipeline(through) => Digest::of(&rows::to_bytes(&(&through.source, through.asked(), terms))),
+    };
     let row = rows::key(id);
     for _ in 0..CONFLICTS_MAX {
         let loaded = inbox.store.load(std::slice::from_ref(&row)).await?;
@@ -47,7 +52,7 @@ pub(crate) async fn hold(inbox: &Inbox, id: &JobId, submission: &Submission) -> 
         let (known, now) = inbox.known(id).await?;
         if known.is_some() {
             let accepted = inbox.accepted(id).await?;
-            if self::asked(&accepted.request, &accepted.terms) != asked {
+            if self::asked(&accepted.request, &accepted.terms) != self::asked(&resolved.request, terms) {
                 return Err(reused(id));
             }
         }

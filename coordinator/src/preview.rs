@@ -25,7 +25,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::flow::planning;
-use crate::inbox::Inbox;
+use crate::inbox::{Inbox, Resolved, Submission};
 
 /// As many films are indexed for a look at once.
 pub(crate) const PREVIEWS_MAX: usize = 2;
@@ -88,29 +88,28 @@ pub(crate) struct Previews {
 }
 
 impl Previews {
-    pub(crate) async fn preview(&self, request: &Request) -> Result<Preview, Fault> {
+    pub(crate) async fn preview(&self, submission: &Submission) -> Result<Preview, Fault> {
         let _turn = tokio::select! {
             biased;
             turn = self.turns.acquire() => turn.map_err(|e| Fault::new(FaultKind::Internal, e.to_string()))?,
             () = self.clock.sleep(TURN_TIME_MAX) => {
                 let text = format!("{PREVIEWS_MAX} films are being looked at already: ask again later");
-                return Err(Fault::new(FaultKind::StoreAway, text));
+                return Err(Fault::new(FaultKind::Busy, text));
             }
         };
         // Dropped by whoever no longer waits for it, it takes its child with it.
         tokio::select! {
             biased;
-            looked = self.look(request) => looked,
+            looked = self.look(submission) => looked,
             () = self.clock.sleep(TIME_MAX) => {
-                let text = format!("{} could not be indexed within {} s", request.source, TIME_MAX.as_secs());
+                let text = format!("{} could not be indexed within {} s", submission.source(), TIME_MAX.as_secs());
                 Err(Fault::new(FaultKind::Limits, text))
             }
         }
     }
 
-    async fn look(&self, request: &Request) -> Result<Preview, Fault> {
-        let request = &self.inbox.with_images(request).await?;
-        let source = &self.inbox.source_facts(&request.source).await?;
+    async fn look(&self, submission: &Submission) -> Result<Preview, Fault> {
+        let Resolved { source, request, .. } = &self.inbox.resolve(submission).await?;
         let film = Arc::new(Film(self.inbox.storages.object(&source.url, Side::Source)?.reader().await?));
         let folder = Folder(self.scratch.join((self.mint)().as_str()));
         let full =

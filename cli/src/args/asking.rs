@@ -17,6 +17,12 @@ pub const TOKEN: &str = "FRAMEFLEET__TOKEN";
 pub struct SubmitArgs {
     #[command(flatten)]
     pub film: FilmArgs,
+    /// Make of SRC, in place of OUT, what this pipeline of the coordinator's says: name@version, or its name if it has one version
+    #[arg(long, value_name = "NAME", requires = "into", conflicts_with_all = ["job", "outputs", "ContainerArgs", "PackageArgs", "VideoArgs", "WatermarkArgs", "AudioArgs", "WorkArgs"])]
+    pub pipeline: Option<String>,
+    /// The folder that the pipeline's outputs lie below, such as s3://made/web/{dir}
+    #[arg(long, value_name = "URL", requires = "pipeline")]
+    pub into: Option<String>,
     /// Replace what stands at an OUT
     #[arg(long)]
     pub overwrite: bool,

@@ -1,5 +1,7 @@
 //! What was asked for, by flags or by a job file: still text, not yet checked.
 
+/// What is asked for by the name of a pipeline.
+pub mod by_pipeline;
 /// What is asked for once a job has ended.
 pub mod steps;
 
@@ -22,6 +24,10 @@ pub const OVERWRITE: &str = "replace";
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Asked {
     pub source: String,
+    /// A pipeline of the coordinator's, by its name, which says all that is not the source's or the job's own.
+    pub pipeline: Option<String>,
+    /// The folder that a pipeline's outputs lie below.
+    pub into: Option<String>,
     pub outputs: Vec<AskedOutput>,
     pub segment_duration: Option<String>,
     pub damaged: Option<String>,
@@ -177,6 +183,8 @@ impl Asked {
         };
         Self {
             source: film.source.clone().unwrap_or_default(),
+            pipeline: None,
+            into: None,
             outputs: film.outputs.iter().map(output).collect(),
             segment_duration: film.work.segment_duration.clone(),
             damaged: film.work.damaged.clone(),

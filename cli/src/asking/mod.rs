@@ -20,6 +20,7 @@ use server::odd;
 
 use crate::args::Format;
 use crate::args::asking::{DeadCommand, JobsCommand, ListArgs, OneArgs, SubmitArgs, WorkersArgs};
+use crate::asked::by_pipeline::{self, ByPipeline};
 use crate::asked::{Asked, AskedTerms, OVERWRITE};
 use crate::location::Reach;
 use crate::render::{self, Table};
@@ -64,7 +65,7 @@ pub async fn submit(args: &SubmitArgs) -> Result<(), Fault> {
 fn asked(args: &SubmitArgs) -> Result<Asked, Fault> {
     let mut asked = match &args.film.job {
         Some(path) => jobfile::read(path)?,
-        None => Asked::by_flags(&args.film),
+        None => Asked { pipeline: args.pipeline.clone(), into: args.into.clone(), ..Asked::by_flags(&args.film) },
     };
     let given = &args.terms;
     let or = |flag: &Option<String>, file: Option<String>| flag.clone().or(file);
@@ -75,6 +76,12 @@ fn asked(args: &SubmitArgs) -> Result<Asked, Fault> {
     };
     if args.overwrite {
         asked.on_existing = Some(OVERWRITE.to_owned());
+    }
+    if let Some(name) = asked.pipeline.clone() {
+        let ByPipeline { source, into, .. } = by_pipeline::check((&asked, &name), Reach::Named)?;
+        asked.source = source.url();
+        asked.into = Some(into.to_string());
+        return Ok(asked);
     }
     let checked = check(&asked, (OnExisting::Fail, Reach::Named))?;
     asked.source = checked.source.url();

@@ -66,8 +66,8 @@ pub(super) fn coordinator_role(merged: &Merged) -> Result<CoordinatorRole, Fault
     let targets = targets::of(&reading, &raw)?;
     let names = targets.names();
     let places = Places { work: &config.work, storage: &config.storage, folders: &config.folders, names: &names };
-    let triggers = triggers::of(&reading, (&raw.pipelines, &raw.triggers), places)?;
-    let rules = Arc::new(Rules::of(merged, &triggers, places));
+    let (triggers, made) = triggers::of(&reading, (&raw.pipelines, &raw.triggers), places)?;
+    let rules = Arc::new(Rules::of(merged, (&triggers, made), places));
     let api = api::api(&reading, &raw.api)?;
     Ok(CoordinatorRole { triggers: triggers.into(), rules, targets, api, config })
 }
@@ -91,8 +91,8 @@ pub(super) fn serve_role(merged: &Merged, work: &str) -> Result<ServeRole, Fault
     }
     let names = targets.names();
     let places = Places { work, storage: &storage, folders: &folders, names: &names };
-    let triggers = triggers::of(&reading, (&pipelines, &triggers), places)?;
-    let rules = Arc::new(Rules::of(merged, &triggers, places));
+    let (triggers, made) = triggers::of(&reading, (&pipelines, &triggers), places)?;
+    let rules = Arc::new(Rules::of(merged, (&triggers, made), places));
     Ok(ServeRole {
         way_out,
         triggers: triggers.into(),

@@ -2,11 +2,13 @@
 //! begins with them would refuse, in the same words.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ::config::{Map, Value, ValueKind};
 use framefleet_coordinator::ops::pipelines::{PipelineJson, Pipelines, ValidatedJson};
 use framefleet_model::fault::Fault;
 use framefleet_model::trigger::Trigger;
+use framefleet_model::trigger::pipeline::{Pipeline, PipelineId};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -14,7 +16,7 @@ use super::StorageConfig;
 use super::keys;
 use super::layers::Merged;
 use super::reading::Reading;
-use super::triggers::{self, Places};
+use super::triggers::{self, Pipelines as Made, Places};
 use crate::asked::steps::Names;
 use crate::settings::refused;
 
@@ -22,11 +24,14 @@ const PIPELINES: &str = "pipelines";
 const TRIGGERS: &str = "triggers";
 const ORIGIN: &str = "request";
 const TABLES_MAX: usize = 1000;
+/// So many are named in a refusal.
+const LISTED_MAX: usize = 16;
 
 /// What a coordinator knows of its pipelines and triggers.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
     known: Vec<PipelineJson>,
+    made: Made,
     pipelines: Vec<Value>,
     triggers: Vec<Value>,
     work: String,
@@ -49,7 +54,7 @@ pub struct AskedRules {
 }
 
 impl Rules {
-    pub(super) fn of(merged: &Merged, triggers: &[Trigger], places: Places<'_>) -> Self {
+    pub(super) fn of(merged: &Merged, (triggers, made): (&[Trigger], Made), places: Places<'_>) -> Self {
         let tables = |section: &str| merged.tables(section).to_vec();
         let pipelines = tables(PIPELINES);
         let mut known: Vec<PipelineJson> = pipelines.iter().map(|table| shown(table, triggers)).collect();
@@ -57,12 +62,26 @@ impl Rules {
         let Places { work, storage, folders, names } = places;
         let (storage, folders) = (storage.to_vec(), folders.to_vec());
         let (work, names) = (work.to_owned(), names.clone());
-        Self { known, pipelines, triggers: tables(TRIGGERS), work, storage, folders, names }
+        Self { known, made, pipelines, triggers: tables(TRIGGERS), work, storage, folders, names }
     }
 
     /// Whom steps may speak to.
     pub fn names(&self) -> &Names {
         &self.names
+    }
+
+    /// The one of `name@version`, or of a name that has one version.
+    pub fn pipeline(&self, name: &str) -> Result<Arc<Pipeline>, Fault> {
+        let is_called = |id: &&PipelineId| id.as_str() == name || id.name() == name;
+        let called: Vec<&PipelineId> = self.made.keys().filter(is_called).collect();
+        match called[..] {
+            [id] => Ok(self.made[id].clone()),
+            [] => {
+                let known = listed(self.made.keys().collect());
+                Err(refused(format!("pipeline {name:?} is in no [[pipelines]], there are: {known}")))
+            }
+            _ => Err(refused(format!("pipeline {name:?} is not one version of: {}", listed(called)))),
+        }
     }
 
     /// Those that were asked about first, so that they are called by their own numbers.
@@ -102,6 +121,16 @@ impl Pipelines for Rules {
             triggers: triggers.iter().map(|table| self::text(table, "name")).collect(),
             refusal,
         })
+    }
+}
+
+fn listed(ids: Vec<&PipelineId>) -> String {
+    let more = ids.len().saturating_sub(LISTED_MAX);
+    let shown: Vec<&str> = ids.iter().take(LISTED_MAX).map(|id| id.as_str()).collect();
+    match (shown.is_empty(), more) {
+        (true, _) => "none".to_owned(),
+        (false, 0) => shown.join(", "),
+        (false, more) => format!("{} and {more} more", shown.join(", ")),
     }
 }
 

@@ -31,7 +31,7 @@ const PERCENT_MAX: u32 = 99;
 const SAMPLE_SOURCE: &str = "s3://sources/dir/stem.ext";
 const SAMPLE_FOLDER: &str = "s3://outputs/";
 
-type Pipelines = BTreeMap<PipelineId, Arc<Pipeline>>;
+pub(super) type Pipelines = BTreeMap<PipelineId, Arc<Pipeline>>;
 
 /// Where sources and outputs may lie, where they may not, and whom steps may speak to.
 #[derive(Clone, Copy)]
@@ -46,7 +46,7 @@ pub(super) fn of(
     reading: &Reading<'_>,
     (pipelines, triggers): (&[RawPipeline], &[RawTrigger]),
     places: Places<'_>,
-) -> Result<Vec<Trigger>, Fault> {
+) -> Result<(Vec<Trigger>, Pipelines), Fault> {
     let mut known = Pipelines::new();
     for (at, raw) in pipelines.iter().enumerate() {
         let pipeline = pipeline((reading, places.names), (at, raw))?;
@@ -60,7 +60,7 @@ pub(super) fn of(
     let conflict =
         |conflict: rules::Conflict| reading.refuse_key("triggers", format!("contradict each other: {conflict}"));
     rules::check(&triggers, places.work).map_err(conflict)?;
-    Ok(triggers)
+    Ok((triggers, known))
 }
 
 fn pipeline((reading, names): (&Reading<'_>, &Names), (at, raw): (usize, &RawPipeline)) -> Result<Pipeline, Fault> {
@@ -70,6 +70,8 @@ fn pipeline((reading, names): (&Reading<'_>, &Names), (at, raw): (usize, &RawPip
     let set = |value: &String| Some(value.clone()).filter(|value| !value.is_empty());
     let asked = Asked {
         source: SAMPLE_SOURCE.to_owned(),
+        pipeline: None,
+        into: None,
         outputs: raw.outputs.iter().map(sample).collect(),
         segment_duration: set(&raw.segment_duration),
         damaged: set(&raw.damaged),

@@ -9,6 +9,13 @@
 //!     audio: { codec: aac, bitrate: 128k }
 //! segment: { duration: 5s }
 //! ```
+//! or, where a coordinator has pipelines, the name of one, and where its outputs go:
+//! ```yaml
+//! version: 1
+//! source: s3://films/in/a.mov
+//! pipeline: web@3
+//! into: s3://made/web/{dir}
+//! ```
 
 /// How it looks, for the API's document.
 pub mod schema;
@@ -33,6 +40,13 @@ pub struct JobFile {
     #[schema(minimum = 1, maximum = 1)]
     version: u32,
     source: String,
+    /// Of the coordinator's pipelines the one that says what is made, by `name@version`, or by its name where it has one
+    /// version; in place of `outputs`.
+    pipeline: Option<String>,
+    /// The folder that the pipeline's outputs lie below, a URL in which `{stem}`, `{ext}`, `{dir}`, `{date}` and `{job}` may
+    /// stand.
+    into: Option<String>,
+    #[serde(default)]
     outputs: Vec<AskedOutput>,
     #[serde(default)]
     segment: Segment,
@@ -75,6 +89,8 @@ pub fn parse(text: &str) -> Result<Asked, String> {
     }
     Ok(Asked {
         source: file.source,
+        pipeline: file.pipeline,
+        into: file.into,
         outputs: file.outputs,
         segment_duration: file.segment.duration.map(|text| text.0),
         damaged: file.damaged,
@@ -97,7 +113,10 @@ pub fn to_json(asked: &Asked) -> Vec<u8> {
     let text = |text: &Option<String>| text.clone().map(serde_json::Value::from);
     put("version", Some(VERSION.into()));
     put("source", Some(asked.source.clone().into()));
-    put("outputs", serde_json::to_value(&asked.outputs).ok());
+    put("pipeline", text(&asked.pipeline));
+    put("into", text(&asked.into));
+    let outputs = Some(&asked.outputs).filter(|outputs| !outputs.is_empty());
+    put("outputs", outputs.and_then(|outputs| serde_json::to_value(outputs).ok()));
     put("segment", text(&asked.segment_duration).map(|duration| serde_json::json!({ "duration": duration })));
     put("damaged", text(&asked.damaged));
     put("from", text(&asked.from));

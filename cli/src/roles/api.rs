@@ -19,8 +19,8 @@ pub async fn serve(
     (settings, metrics): (&ApiSettings, &Registry),
     (listener, stop): (TcpListener, &CancellationToken),
 ) -> Result<(), Fault> {
-    let names = rules.names().clone();
-    let read: ReadJob = Arc::new(move |bytes| submission::read(bytes, &names));
+    let known = rules.clone();
+    let read: ReadJob = Arc::new(move |bytes| submission::read(bytes, &known));
     let api = Api {
         ops: Arc::new(coordinator.ops()),
         read,

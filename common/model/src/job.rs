@@ -34,7 +34,7 @@ pub struct Job {
     pub source: SourceFacts,
     #[serde(default)]
     pub terms: Terms,
-    /// The trigger that wanted it, if one did.
+    /// The pipeline that it goes through, and the trigger that wanted it, if there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
     /// Its place in a trace, where anybody traces.

@@ -14,7 +14,6 @@ use framefleet_model::id::{Digest, JobId, TaskId};
 use framefleet_model::job::{Job, JobState, Report};
 use framefleet_model::key::ObjectKey;
 use framefleet_model::ledger::Ledger;
-use framefleet_model::pipeline::Request;
 use framefleet_model::plan::Plan;
 use framefleet_model::tally::Tally;
 use framefleet_model::time::{MediaTime, StoreTime};
@@ -226,8 +225,8 @@ impl Ops for FleetOps {
         Err(Fault::new(FaultKind::StoreAway, text))
     }
 
-    async fn preview(&self, request: &Request) -> Result<Preview, Fault> {
-        self.previews.preview(request).await
+    async fn preview(&self, submission: &Submission) -> Result<Preview, Fault> {
+        self.previews.preview(submission).await
     }
 
     async fn plan(&self, id: &JobId) -> Result<Option<Plan>, Fault> {

@@ -22,7 +22,6 @@ use framefleet_model::fault::Fault;
 use framefleet_model::id::{JobId, TaskId};
 use framefleet_model::job::{Closing, Job};
 use framefleet_model::ledger::Ledger;
-use framefleet_model::pipeline::Request;
 use framefleet_model::plan::Plan;
 use framefleet_model::step::life::StepRow;
 use framefleet_model::task::Progress;
@@ -52,8 +51,8 @@ pub trait Ops: Send + Sync {
     /// Begins the next generation of a job that failed or was cancelled.
     async fn retry(&self, id: &JobId) -> Result<Submitted, Fault>;
 
-    /// The plan that a job of this request would get, without any job.
-    async fn preview(&self, request: &Request) -> Result<Preview, Fault>;
+    /// The plan that a job of this submission would get, without any job.
+    async fn preview(&self, submission: &Submission) -> Result<Preview, Fault>;
 
     /// The plan of a job that has one.
     async fn plan(&self, id: &JobId) -> Result<Option<Plan>, Fault>;

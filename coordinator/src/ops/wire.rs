@@ -32,9 +32,10 @@ pub struct JobJson {
     pub tenant: String,
     pub priority: String,
     pub source: String,
-    /// The trigger that wanted it, and the version of its pipeline.
+    /// The trigger that wanted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trigger: Option<String>,
+    /// The version of the pipeline that it goes through.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pipeline: Option<String>,
     pub created_ms: i64,
@@ -222,7 +223,7 @@ impl From<&Job> for JobJson {
             tenant: job.terms.tenant.to_string(),
             priority: job.terms.priority.name().to_owned(),
             source: job.source.url.clone(),
-            trigger: job.cause.as_ref().map(|cause| cause.trigger.clone()),
+            trigger: job.cause.as_ref().and_then(|cause| cause.trigger.clone()),
             pipeline: job.cause.as_ref().map(|cause| cause.pipeline.to_string()),
             created_ms: job.created.ms(),
             deadline_ms: job.deadline().map(|at| at.ms()),

@@ -47,11 +47,15 @@ but this machine's.
 - A body is JSON (`content-type: application/json`; a job file may be `application/yaml`), 1 MiB at most, and comes within 15 s. A \
 head comes within 10 s, an answer begins within 30 s.
 - Each token, or each address where there are none, may ask `[api] requests_per_second` times a second, and twice as often at \
-once; then it is told 429, and when to come again by `Retry-After`.
+once; then it is told 429.
 - Lists come in pages, the youngest first: `next` of one is `after` of the next. A page without `next` is the last.
 - Times are in milliseconds; moments count from 1970, UTC.
 - `Idempotency-Key` names a job within its tenant for as long as the job is known (`[limits] keep_jobs`). The same key with the same \
 job file answers with the same job; with another it is refused (422, F1031).
+- A job file says what is made (`outputs`), or names one of the coordinator's pipelines (`pipeline`, as `/v1/pipelines` shows it) and the \
+folder of its outputs (`into`, in which `{stem}`, `{ext}`, `{dir}`, `{date}` and `{job}` stand for parts of the source, the day of its last change \
+and the job). Then outputs, range, cuts and steps are the pipeline's; tenant, priority, deadline and `on_existing` may still be said.
+- 429 and 503 with F3032 say by `Retry-After` when to come again.
 
 Whatever is wrong is told as `application/problem+json` (RFC 9457), with a number that is never given anew: `code` is the fault, \
 `whose` says whether it is the input's, the destination's or ours, and `retried` whether the same may be asked again later.

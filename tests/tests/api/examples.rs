@@ -59,10 +59,13 @@ fn drafts() -> Vec<Draft> {
     let submit = Draft { headers: [submit.headers.clone(), vec![("idempotency-key", "order-17")]].concat(), ..submit };
     let reused = Draft { body: Some(wish.replace("ultrafast", "medium")), ..draft("submit", "POST", "/v1/jobs") };
     let reused = Draft { headers: submit.headers.clone(), ..reused };
+    let by_pipeline = "{ \"version\": 1, \"source\": \"file://{folder}/in/film.mov\", \"tenant\": \"news\",\n  \"pipeline\": \
+                       \"web@1\", \"into\": \"file://{folder}/out/web\" }";
     let rules =
         "{ \"pipelines\": [{ \"name\": \"web\", \"version\": \"2\", \"outputs\": [{ \"to\": \"{stem}.webm\" }] }] }";
     vec![
         submit,
+        draft("submit", "POST", "/v1/jobs").body(by_pipeline),
         reused,
         draft("preview", "POST", "/v1/plans").body(wish),
         draft("pipelines", "GET", "/v1/pipelines"),
@@ -207,6 +210,7 @@ impl Meant {
                 Value::Array(shown)
             }
             Value::Number(_) if MOMENTS.contains(&key) => json!(MOMENT),
+            Value::String(_) if key == "job" => json!(JOB),
             Value::String(_) if key == "version" => json!(VERSION),
             Value::String(_) if key == "build" => json!("0.1.0"),
             Value::String(text) if is_hash(&text) => json!(HASH),

@@ -6,4 +6,5 @@ mod bounds;
 mod documented;
 mod examples;
 mod fuzzed;
+mod pipelines;
 mod scene;

@@ -12,11 +12,13 @@ pub mod pipeline;
 pub mod rules;
 /// Names of outputs with parts of their source in them.
 pub mod template;
+/// A pipeline that is asked for by its name.
+pub mod through;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::event::{BucketName, Provider, Upload, UploadKey, UploadKind, WallTime};
 use crate::id::{Digest, JobId};
@@ -25,7 +27,7 @@ use crate::pipeline::Request;
 use crate::plan::SourceFacts;
 use crate::terms::{Tenant, Terms};
 use crate::trigger::pipeline::{Pipeline, PipelineId};
-use crate::trigger::template::{Template, Unnameable, Values};
+use crate::trigger::template::{Template, Unnameable};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trigger {
@@ -77,7 +79,9 @@ pub struct Found {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cause {
-    pub trigger: String,
+    /// `None`: somebody asked for the pipeline by its name. Older builds want a text here, so it is written as an empty one.
+    #[serde(deserialize_with = "named", serialize_with = "name_or_nothing")]
+    pub trigger: Option<String>,
     pub pipeline: PipelineId,
 }
 
@@ -161,22 +165,9 @@ impl Trigger {
         let base = self.place.url();
         let key = source.url.strip_prefix(&base);
         let key = key.ok_or_else(|| Unfit::Outside(source.url.clone(), self.name.clone()))?;
-        let (dir, name) = key.rsplit_once('/').unwrap_or(("", key));
-        let (stem, ext) = name.rsplit_once('.').filter(|(stem, _)| !stem.is_empty()).unwrap_or((name, ""));
-        let moment = found.modified.to_string();
-        let date = moment.split_once('T').map_or("", |(date, _)| date);
-        let values = Values { stem, ext, dir, job: &id, date };
-        let mut names = Vec::new();
-        for (template, _) in pipeline.outputs() {
-            let unfit = |why| Unfit::Unnameable { source_url: source.url.clone(), why };
-            let name = self.output.below(template).fill(&values).map_err(unfit)?;
-            if names.contains(&name) {
-                return Err(Unfit::Twice(source.url.clone(), name));
-            }
-            names.push(name);
-        }
-        let cause = Cause { trigger: self.name.clone(), pipeline: pipeline.id().clone() };
-        Ok(Wish { id, request: pipeline.request(&source.url, names), terms: self.terms.clone(), cause })
+        let request = pipeline.of((found, key), (&self.output, &id))?;
+        let cause = Cause { trigger: Some(self.name.clone()), pipeline: pipeline.id().clone() };
+        Ok(Wish { id, request, terms: self.terms.clone(), cause })
     }
 
     /// Of files alone: what others write under a name that begins with a dot is not done yet.
@@ -211,6 +202,14 @@ impl Place {
         let is_other = matches!(self, Self::Bucket { provider: Provider::Oss, .. }) && upload.provider != Provider::Oss;
         !is_other && self.called() == Some(&upload.bucket)
     }
+}
+
+fn named<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(from).map(|name| Some(name).filter(|name| !name.is_empty()))
+}
+
+fn name_or_nothing<S: Serializer>(name: &Option<String>, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(name.as_deref().unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -5,8 +5,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::id::JobId;
 use crate::pipeline::{OutputRequest, Request};
-use crate::trigger::template::{Template, TemplateError};
+use crate::trigger::template::{Template, TemplateError, Values};
+use crate::trigger::{Found, Unfit};
 
 const NAME_BYTES_MAX: usize = 64;
 
@@ -42,6 +44,11 @@ impl PipelineId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Without its version.
+    pub fn name(&self) -> &str {
+        self.0.split_once('@').map_or(&self.0, |(name, _)| name)
+    }
 }
 
 impl Pipeline {
@@ -60,11 +67,24 @@ impl Pipeline {
         self.names.iter().zip(&self.outline.outputs)
     }
 
-    /// What is asked for of this source, as outputs of these names.
-    pub(crate) fn request(&self, source: &str, names: Vec<String>) -> Request {
-        let outputs = self.outline.outputs.iter().zip(names);
-        let outputs = outputs.map(|(output, to)| OutputRequest { to, ..output.clone() }).collect();
-        Request { source: source.to_owned(), outputs, ..self.outline.clone() }
+    /// What is asked for of a source that is called `key` in its bucket, its outputs below `folder`.
+    pub(crate) fn of(&self, (found, key): (&Found, &str), (folder, job): (&Template, &JobId)) -> Result<Request, Unfit> {
+        let source = &found.source.url;
+        let (dir, name) = key.rsplit_once('/').unwrap_or(("", key));
+        let (stem, ext) = name.rsplit_once('.').filter(|(stem, _)| !stem.is_empty()).unwrap_or((name, ""));
+        let moment = found.modified.to_string();
+        let date = moment.split_once('T').map_or("", |(date, _)| date);
+        let values = Values { stem, ext, dir, job, date };
+        let mut outputs: Vec<OutputRequest> = Vec::new();
+        for (template, output) in self.outputs() {
+            let unfit = |why| Unfit::Unnameable { source_url: source.clone(), why };
+            let to = folder.below(template).fill(&values).map_err(unfit)?;
+            if outputs.iter().any(|other| other.to == to) {
+                return Err(Unfit::Twice(source.clone(), to));
+            }
+            outputs.push(OutputRequest { to, ..output.clone() });
+        }
+        Ok(Request { source: source.clone(), outputs, ..self.outline.clone() })
     }
 }
 

@@ -101,7 +101,7 @@ fn a_wish_is_all_that_a_job_needs() {
     let by_job = format!("s3://made/web/{id}/mov.mkv");
     assert_eq!(to, ["s3://made/web/2026-03-09/in/2026/a%20film.x.mp4", &by_job]);
     assert_eq!((request.source, terms.tenant.as_str()), (source.source.url.clone(), "news"));
-    assert_eq!((cause.trigger.as_str(), cause.pipeline.as_str()), ("films", "web@3"));
+    assert_eq!((cause.trigger.as_deref(), cause.pipeline.as_str()), (Some("films"), "web@3"));
     assert_eq!(one.wish(&source).unwrap().id, id);
 }
 

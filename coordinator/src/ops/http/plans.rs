@@ -36,5 +36,5 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
 )]
 async fn preview(State(shared): State<Shared>, body: Whole) -> Result<Json<PlannedJson>, Trouble> {
     let wish = (shared.api.read)(&body.of(&[JSON, YAML])?)?;
-    Ok(Json(PlannedJson::of(&shared.api.ops.preview(&wish.submission.request).await?)))
+    Ok(Json(PlannedJson::of(&shared.api.ops.preview(&wish.submission).await?)))
 }

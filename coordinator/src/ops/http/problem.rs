@@ -1,12 +1,14 @@
 //! Errors as RFC 9457 has them: a fault, and the status that it is told by.
 
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use framefleet_model::fault::{Fault, FaultKind, Retry, Whose};
 
 use crate::ops::wire::{self, Problem};
 
 pub(super) const CONTENT_TYPE: &str = "application/problem+json";
+/// When to come again where nobody knows better.
+const BUSY_WAIT_S: &str = "5";
 
 pub(super) struct Trouble(pub(super) StatusCode, pub(super) Fault);
 
@@ -50,6 +52,10 @@ impl IntoResponse for Trouble {
             whose: wire::whose(&fault).to_owned(),
             retried: fault.kind.retry() != Retry::Never,
         };
-        (status, [(header::CONTENT_TYPE, CONTENT_TYPE)], Json(problem)).into_response()
+        let mut answer = (status, [(header::CONTENT_TYPE, CONTENT_TYPE)], Json(problem)).into_response();
+        if fault.kind == FaultKind::Busy {
+            answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(BUSY_WAIT_S));
+        }
+        answer
     }
 }
