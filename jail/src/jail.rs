@@ -1,8 +1,8 @@
 //! ```text
-//!  the child:  limits ─▶ Landlock ─▶ seccomp ─▶ GStreamer, threads, the film
-//!                        files · TCP · signals    system calls
+//!  the child:  limits ─▶ capabilities ─▶ Landlock ─▶ seccomp ─▶ GStreamer, threads, the film
+//!                        root's rights    files · TCP · signals    system calls
 //! ```
-//! Both need no privilege, hold for all that the process becomes, and cannot be taken back. They are put on before the
+//! None needs a privilege, all hold for all that the process becomes, and cannot be taken back. They are put on before the
 //! process has a second thread: later ones inherit them, earlier ones would not.
 //!
 //! It does not hide which files exist (`stat` stays), and it does not bound what is used: limits and the parent's watch do.
@@ -15,8 +15,8 @@ use landlock::{
     Scope, make_bitflags, path_beneath_rules,
 };
 
-use crate::filters;
 use crate::places::Places;
+use crate::{filters, rights};
 
 /// The newest that was tried; of an older kernel's Landlock there is less, and what there is counts.
 const NEWEST: ABI = ABI::V7;
@@ -29,6 +29,8 @@ const WRITE: BitFlags<AccessFs> = make_bitflags!(AccessFs::{
 /// What of the jail is in force, or why it is not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
+    /// Whether root's rights are gone, but for those of files.
+    pub rights: Result<(), String>,
     /// The version of Landlock.
     pub landlock: Result<u32, String>,
     pub seccomp: Result<(), String>,
@@ -52,21 +54,22 @@ pub fn offered() -> Held {
     let tried = tried.map_err(|e| e.to_string()).and_then(|tried| tried.join().map_err(|_| "it fell over".to_owned()));
     tried.unwrap_or_else(|why| {
         let why = format!("no thread could try it: {why}");
-        Held { landlock: Err(why.clone()), seccomp: Err(why) }
+        Held { rights: Err(why.clone()), landlock: Err(why.clone()), seccomp: Err(why) }
     })
 }
 
 impl Held {
     /// In this order: once calls are filtered, those that Landlock needs are gone.
     fn from_here_on(places: &Places) -> Self {
-        Self { landlock: restrict(places), seccomp: filters::apply() }
+        Self { rights: rights::give_up(), landlock: restrict(places), seccomp: filters::apply() }
     }
 
     /// `None` where nothing is.
     pub fn lacking(&self) -> Option<String> {
+        let rights = self.rights.as_ref().err().map(|why| format!("capabilities: {why}"));
         let landlock = self.landlock.as_ref().err().map(|why| format!("Landlock: {why}"));
         let seccomp = self.seccomp.as_ref().err().map(|why| format!("seccomp: {why}"));
-        let lacking: Vec<String> = landlock.into_iter().chain(seccomp).collect();
+        let lacking: Vec<String> = rights.into_iter().chain(landlock).chain(seccomp).collect();
         (!lacking.is_empty()).then(|| lacking.join("; "))
     }
 }
@@ -77,7 +80,8 @@ impl fmt::Display for Held {
             Ok(version) => write!(f, "Landlock {version}")?,
             Err(_) => f.write_str("no Landlock")?,
         }
-        f.write_str(if self.seccomp.is_ok() { ", seccomp" } else { ", no seccomp" })
+        f.write_str(if self.seccomp.is_ok() { ", seccomp" } else { ", no seccomp" })?;
+        f.write_str(if self.rights.is_ok() { ", root's rights given up" } else { ", root's rights kept" })
     }
 }
 
@@ -115,13 +119,17 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named() {
-        let whole = Held { landlock: Ok(4), seccomp: Ok(()) };
-        assert_eq!((whole.lacking(), whole.to_string()), (None, "Landlock 4, seccomp".to_owned()));
-        let half = Held { landlock: Err("there is none".to_owned()), seccomp: Ok(()) };
+        let whole = Held { rights: Ok(()), landlock: Ok(4), seccomp: Ok(()) };
+        let all = "Landlock 4, seccomp, root's rights given up";
+        assert_eq!((whole.lacking(), whole.to_string()), (None, all.to_owned()));
+        let half = Held { landlock: Err("there is none".to_owned()), ..whole };
         assert_eq!(half.lacking().as_deref(), Some("Landlock: there is none"));
-        assert_eq!(half.to_string(), "no Landlock, seccomp");
-        let none = Held { seccomp: Err("nor that".to_owned()), ..half };
-        assert_eq!(none.lacking().as_deref(), Some("Landlock: there is none; seccomp: nor that"));
+        assert_eq!(half.to_string(), "no Landlock, seccomp, root's rights given up");
+        let none = Held { rights: Err("all stay".to_owned()), seccomp: Err("nor that".to_owned()), ..half };
+        assert_eq!(
+            none.lacking().as_deref(),
+            Some("capabilities: all stay; Landlock: there is none; seccomp: nor that")
+        );
     }
 
     #[test]

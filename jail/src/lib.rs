@@ -8,3 +8,4 @@ pub mod places;
 
 mod calls;
 mod filters;
+mod rights;

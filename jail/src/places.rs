@@ -11,7 +11,7 @@ pub struct Places {
     pub writable: Vec<PathBuf>,
 }
 
-const READABLE: [&str; 22] = [
+const READABLE: [&str; 24] = [
     // libraries, plugins, fonts, character sets
     "/lib",
     "/lib64",
@@ -27,8 +27,12 @@ const READABLE: [&str; 22] = [
     "/etc/gcrypt",
     "/etc/gnutls",
     "/proc/sys/crypto",
+    // of itself no more than libraries ask: its name, its memory's nodes, where what is loaded lies, for a backtrace; nothing
+    // of its descriptors, its environment, its memory
+    "/proc/self/cmdline",
+    "/proc/self/status",
+    "/proc/self/maps",
     // cores and memory
-    "/proc/self",
     "/proc/cpuinfo",
     "/proc/meminfo",
     "/proc/stat",

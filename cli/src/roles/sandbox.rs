@@ -5,7 +5,7 @@ use framefleet_jail::jail::{self, Held};
 use framefleet_model::fault::Fault;
 use framefleet_model::task::Sandbox;
 use prometheus::{IntGaugeVec, Opts, Registry};
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::settings::refused;
 
@@ -15,6 +15,10 @@ const VARIABLE: &str = "FRAMEFLEET__SANDBOX__MODE";
 /// As the configuration of a role has it.
 pub fn of_role(sandbox: Sandbox, registry: &Registry) -> Result<Sandbox, Fault> {
     let held = settled(sandbox, jail::offered())?;
+    match &held {
+        Some(held) => info!(%held, "media children lock themselves in"),
+        None => warn!("media children are not locked in: sandbox.mode is off"),
+    }
     show(registry, held.as_ref());
     Ok(sandbox)
 }
@@ -34,8 +38,10 @@ pub fn of_environment() -> Result<Sandbox, Fault> {
 pub fn show(registry: &Registry, held: Option<&Held>) {
     let what = Opts::new("framefleet_sandbox_held", "1 where media children are held by this layer of their jail.");
     let layers = metrics::family(registry, IntGaugeVec::new(what, &["layer"]));
+    let rights = held.is_some_and(|held| held.rights.is_ok());
     let landlock = held.is_some_and(|held| held.landlock.is_ok());
     let seccomp = held.is_some_and(|held| held.seccomp.is_ok());
+    layers.with_label_values(&["capabilities"]).set(rights.into());
     layers.with_label_values(&["landlock"]).set(landlock.into());
     layers.with_label_values(&["seccomp"]).set(seccomp.into());
 }
@@ -69,7 +75,7 @@ mod tests {
     use super::*;
 
     fn old() -> Held {
-        Held { landlock: Err("the kernel has none".to_owned()), seccomp: Ok(()) }
+        Held { rights: Ok(()), landlock: Err("the kernel has none".to_owned()), seccomp: Ok(()) }
     }
 
     #[test]
@@ -93,8 +99,8 @@ mod tests {
             let family = registry.gather().remove(0);
             family.get_metric().iter().map(|metric| metric.get_gauge().get_value() > 0.0).collect::<Vec<bool>>()
         };
-        assert_eq!(shown(Some(&old())), [false, true]);
-        assert_eq!(shown(None), [false, false]);
+        assert_eq!(shown(Some(&old())), [true, false, true]);
+        assert_eq!(shown(None), [false, false, false]);
     }
 
     #[test]

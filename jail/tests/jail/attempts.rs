@@ -56,6 +56,9 @@ macro_rules! attempts {
 attempts! {
     read_a_secret: Landlock,
     list_a_folder: Landlock,
+    read_its_own_environment: Landlock,
+    read_its_own_memory: Landlock,
+    list_its_own_descriptors: Landlock,
     read_the_parents_memory: Landlock,
     write_beside_the_scratch: Landlock,
     open_for_reading_and_empty: Unknown,
@@ -79,7 +82,8 @@ pub(crate) fn child(args: Vec<String>) -> ExitCode {
     let [mode, name, folder, port] = &args[..] else { panic!("{args:?}") };
     let (_, sandbox) = Sandbox::NAMED.into_iter().find(|(named, _)| named == mode).unwrap();
     let around = Around { folder: PathBuf::from(folder), port: port.parse().unwrap(), parent: getppid() };
-    let others: [(&str, Run); 2] = [("work", work), ("connect_from_a_thread", connect_from_a_thread)];
+    let others: [(&str, Run); 3] =
+        [("work", work), ("connect_from_a_thread", connect_from_a_thread), ("count_its_rights", count_its_rights)];
     let listed = ATTEMPTS.iter().map(|attempt| (attempt.name, attempt.run));
     let (_, attempt) = listed.chain(others).find(|(known, _)| known == name).unwrap();
     if let Err(lacking) = jail::enter(sandbox, &Places::of_child(&around.folder.join("scratch"))) {
@@ -107,6 +111,19 @@ fn read_a_secret(around: &Around) -> io::Result<()> {
 
 fn list_a_folder(_: &Around) -> io::Result<()> {
     fs::read_dir("/etc").map(drop)
+}
+
+fn read_its_own_environment(_: &Around) -> io::Result<()> {
+    fs::read("/proc/self/environ").map(drop)
+}
+
+fn read_its_own_memory(_: &Around) -> io::Result<()> {
+    File::open("/proc/self/mem").map(drop)
+}
+
+/// Each of them could be opened anew with other rights.
+fn list_its_own_descriptors(_: &Around) -> io::Result<()> {
+    fs::read_dir("/proc/self/fd").map(drop)
 }
 
 fn read_the_parents_memory(around: &Around) -> io::Result<()> {
@@ -198,6 +215,17 @@ fn read_the_parents_memory_by_a_call(around: &Around) -> io::Result<()> {
     Ok(())
 }
 
+/// Of root's rights none but those of files.
+fn count_its_rights(_: &Around) -> io::Result<()> {
+    use rustix::thread::CapabilitySet;
+    let files = CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH;
+    let held = rustix::thread::capabilities(None)?;
+    if files.contains(held.permitted | held.effective) && held.inheritable.is_empty() {
+        return Ok(());
+    }
+    Err(io::Error::other("more than those of files"))
+}
+
 /// What children do all day: read what the kernel says, make files, talk through a socket pair, begin threads, wait.
 fn work(around: &Around) -> io::Result<()> {
     let (mut ours, mut theirs) = UnixStream::pair()?;
@@ -205,6 +233,8 @@ fn work(around: &Around) -> io::Result<()> {
     std::thread::spawn(move || {
         theirs.write_all(b"by a thread")?;
         fs::read_to_string("/proc/self/status")?;
+        fs::read_to_string("/proc/self/cmdline")?;
+        fs::read_to_string("/proc/self/maps")?;
         fs::read("/etc/ld.so.cache")?;
         File::open("/dev/urandom")?.read_exact(&mut [0; 8])
     })

@@ -33,7 +33,8 @@ fn trials() -> Vec<Trial> {
             Ok(())
         })
     });
-    let others: [(&str, fn()); 3] = [
+    let others: [(&str, fn()); 4] = [
+        ("a_child_of_root_keeps_no_right_but_those_of_files", a_child_of_root_keeps_no_right_but_those_of_files),
         ("the_work_of_media_is_not_refused", the_work_of_media_is_not_refused),
         ("threads_are_in_the_jail_of_who_began_them", threads_are_in_the_jail_of_who_began_them),
         ("enforce_is_as_strict_as_the_kernel_lets_it", enforce_is_as_strict_as_the_kernel_lets_it),
@@ -110,10 +111,17 @@ fn threads_are_in_the_jail_of_who_began_them() {
     assert_eq!(said(&Scene::new().run("off", "connect_from_a_thread")), "done");
 }
 
+fn a_child_of_root_keeps_no_right_but_those_of_files() {
+    assert_eq!(said(&Scene::new().run("best-effort", "count_its_rights")), "done");
+    let has_more = rustix::thread::capabilities(None).unwrap().permitted.bits().count_ones() > 2;
+    let free = said(&Scene::new().run("off", "count_its_rights"));
+    assert_eq!(free, if has_more { "refused: more than those of files" } else { "done" });
+}
+
 /// Where all is there it works, else it refuses and says what is missing; seccomp is there wherever these tests run.
 fn enforce_is_as_strict_as_the_kernel_lets_it() {
     let offered = offered();
-    assert_eq!(offered.seccomp, Ok(()));
+    assert_eq!((&offered.seccomp, &offered.rights), (&Ok(()), &Ok(())));
     let said = said(&Scene::new().run("enforce", "work"));
     match offered.lacking() {
         None => assert_eq!(said, "done"),
