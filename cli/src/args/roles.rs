@@ -63,7 +63,7 @@ pub struct ServeArgs {
     /// Keep jobs, segments and all else in DIR [default: $XDG_STATE_HOME/framefleet/serve]
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
-    /// Append every event to FILE, a line of JSON each
+    /// Append every event to FILE, a line of JSON each; at 64 MiB it becomes FILE.1, that one FILE.2, up to FILE.4
     #[arg(long, value_name = "FILE")]
     pub events: Option<PathBuf>,
     /// Where the API answers [coordinator.listen]
