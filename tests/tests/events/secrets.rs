@@ -10,14 +10,25 @@ use framefleet_tests::processes::role::Kind;
 use framefleet_tests::processes::servers::{Buckets, Servers};
 use framefleet_tests::processes::{jobs, until};
 use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::postgres::Postgres;
+use super::receiver::Receiver;
 
 const REDIS: &str = "word-of-redis";
 const RABBIT: &str = "word-of-rabbitmq";
 const ELSEWHERE: &str = "word-of-a-bucket";
 const TOKEN: &str = "word-of-a-session";
 const WRONG: &str = "word-that-is-wrong";
+const DATABASE: &str = "word-of-a-database";
+const CDN: &str = "word-of-a-cdn";
+/// In the path of a webhook's URL, where receivers have such.
+const PATH: &str = "word-of-a-path";
+/// What webhooks are signed with, less `whsec_`; the receiver knows another.
+const SIGNING: &str = "d29yZC10aGF0LWV2ZW50cy1hcmUtc2lnbmVkLXdpdGg";
+const SIGNING_TOO: &str = "d29yZC10aGF0LWV2ZW50cy1hcmUtc2lnbmVkLWJ5LXRvbw";
 /// Every one that is set anywhere, those of the doubles among them.
-const ALL: [&str; 6] = [REDIS, RABBIT, ELSEWHERE, TOKEN, WRONG, SECRET];
+const ALL: [&str; 11] = [REDIS, RABBIT, ELSEWHERE, TOKEN, WRONG, SECRET, DATABASE, CDN, PATH, SIGNING, SIGNING_TOO];
 const LOUD: &str = "debug,framefleet=trace,framefleet_coordinator=trace,framefleet_worker=trace,framefleet_bridge=trace,framefleet_common=trace,lapin=debug";
 
 /// None of them, as it is, in base64 or in the code of URLs.
@@ -56,6 +67,45 @@ fn further(mns: &Mns) -> String {
     )
 }
 
+/// Whom steps speak to, and every way in which none of them comes to anything: refused, sent elsewhere, away, unknown.
+fn targets(receiver: &Receiver, database: &Postgres) -> String {
+    let hears = format!("http://127.0.0.1:{}", receiver.port);
+    let webhook = |name: &str, url: &str| {
+        format!(
+            "[[webhooks]]\nname = \"{name}\"\nurl = \"{url}\"\nhttp = \"plain\"\nsecret = \"whsec_{SIGNING}=\"\n\
+             other_secret = \"whsec_{SIGNING_TOO}==\"\n"
+        )
+    };
+    let nowhere = database.url().replace("hunter2", DATABASE).replace("/postgres", "/nowhere");
+    let away = format!("postgres://fleet:{DATABASE}@127.0.0.1:1/jobs");
+    let record = |name: &str, url: &str| format!("[[databases]]\nname = \"{name}\"\nurl = \"{url}\"\n");
+    let prefetch = |name: &str, endpoint: &str| {
+        format!(
+            "[[cdns]]\nname = \"{name}\"\nendpoint = \"{endpoint}\"\nhttp = \"plain\"\nkey_id = \"a-name\"\nsecret = \"{CDN}\"\n\
+             token = \"{TOKEN}\"\norigin = \"s3://made\"\nurl = \"https://films.example\"\n"
+        )
+    };
+    [
+        "[steps]\ntries = 2\nfirst_wait = \"100ms\"\nlongest_wait = \"1s\"\n[egress]\nallow = [\"127.0.0.1/32\"]\n",
+        &webhook("refused", &format!("{hears}/{PATH}")),
+        &webhook("away", &format!("http://127.0.0.1:1/{PATH}?key={PATH}")),
+        &webhook("forbidden", &format!("http://127.0.0.2/{PATH}")),
+        &record("nowhere", &nowhere),
+        &record("away", &away),
+        &prefetch("refused", &hears),
+        &prefetch("away", "http://127.0.0.1:1"),
+    ]
+    .concat()
+}
+
+/// All of them.
+fn steps() -> Value {
+    let webhooks = ["refused", "away", "forbidden"].map(|name| json!({ "webhook": { "name": name } }));
+    let records = ["nowhere", "away"].map(|name| json!({ "sql": { "database": name } }));
+    let prefetches = ["refused", "away"].map(|name| json!({ "cdn_prefetch": { "cdn": name } }));
+    webhooks.into_iter().chain(records).chain(prefetches).collect()
+}
+
 /// What a role says of its configuration, whole and wrong.
 fn checked(fleet: &Fleet, role: &str, special: &Special) -> String {
     let mut said = String::new();
@@ -74,12 +124,42 @@ fn checked(fleet: &Fleet, role: &str, special: &Special) -> String {
     said
 }
 
+/// Everything that a coordinator answers of these jobs, and what every role says of itself.
+fn pages(fleet: &Fleet, (done, away): (&str, &str)) {
+    let api = fleet.apis()[0];
+    for letter in fleet.client.dead(&[api]) {
+        let path = ["/v1/dead/", &letter.id].concat();
+        assert_none_in(&fleet.client.get(api, &path).unwrap().text, &letter.what);
+    }
+    for path in [
+        "/v1/jobs",
+        "/v1/dead",
+        "/v1/workers",
+        "/v1/pipelines",
+        &format!("/v1/jobs/{away}"),
+        &format!("/v1/jobs/{done}"),
+        &format!("/v1/jobs/{done}/plan"),
+    ] {
+        assert_none_in(&fleet.client.get(api, path).unwrap().text, path);
+    }
+    let elsewhere = jobs::job("s3://elsewhere/a.mov", "s3://nowhere/a.mp4").to_string();
+    assert_none_in(&fleet.client.ask((Method::POST, api, "/v1/jobs"), &elsewhere).unwrap().text, "a refusal");
+    for role in fleet.roles() {
+        for page in ["/metrics", "/readyz"] {
+            if let Some(answer) = fleet.client.get(role.launch().ops, page) {
+                assert_none_in(&answer.text, &[role.name(), page].concat());
+            }
+        }
+    }
+}
+
 #[test]
 fn no_secret_is_logged_shown_or_told() {
     let (servers, buckets) = (Servers::start(), Buckets::start());
+    let (receiver, database) = (Receiver::start("", Vec::new()), Postgres::start());
     let mns = Mns::start(&["films"], Duration::from_secs(30));
     let mut fleet = Fleet::on_buckets(&servers, "secrets", &buckets);
-    fleet.configure(&further(&mns));
+    fleet.configure(&[further(&mns), targets(&receiver, &database)].concat());
     servers.rabbitmqctl(&["add_user", "fleet", RABBIT]);
     servers.rabbitmqctl(&["set_permissions", "fleet", ".*", ".*", ".*"]);
     servers.redis_command(&["CONFIG", "SET", "requirepass", REDIS]);
@@ -105,34 +185,19 @@ fn no_secret_is_logged_shown_or_told() {
 
     std::fs::create_dir_all(buckets.path("films/in")).unwrap();
     std::fs::copy(jobs::film(), buckets.path("films/in/a.mov")).unwrap();
-    let done = fleet.ask(&jobs::job("s3://films/in/a.mov", "s3://made/a.mp4"));
+    let done = fleet.ask(&jobs::with(jobs::job("s3://films/in/a.mov", "s3://made/a.mp4"), "steps", steps()));
     assert_eq!(fleet.over(&done).job.state, "completed");
+    until("all of its steps are given up", || fleet.show(&done).steps.iter().all(|step| step.state == "dead"));
+    let why: Vec<String> = fleet.show(&done).steps.into_iter().filter_map(|step| step.error).collect();
+    assert_eq!(why.len(), steps().as_array().unwrap().len(), "each says why: {why:?}");
     let away = jobs::with(jobs::job("s3://films/in/a.mov", "s3://elsewhere/a.mp4"), "deadline", "5s".into());
     let away = fleet.ask(&away);
     assert_eq!(fleet.over(&away).job.state, "failed");
     mns.send("films", b"no message of ours");
-    until("it leaves a letter", || !fleet.client.dead(&fleet.apis()[..1]).is_empty());
+    let letters = || fleet.client.dead(&fleet.apis()[..1]);
+    until("it leaves a letter, as steps did", || letters().len() > why.len());
 
-    let api = fleet.apis()[0];
-    for path in [
-        "/v1/jobs",
-        "/v1/dead",
-        "/v1/workers",
-        "/v1/pipelines",
-        &format!("/v1/jobs/{away}"),
-        &format!("/v1/jobs/{done}/plan"),
-    ] {
-        assert_none_in(&fleet.client.get(api, path).unwrap().text, path);
-    }
-    let elsewhere = jobs::job("s3://elsewhere/a.mov", "s3://nowhere/a.mp4").to_string();
-    assert_none_in(&fleet.client.ask((Method::POST, api, "/v1/jobs"), &elsewhere).unwrap().text, "a refusal");
-    for role in fleet.roles() {
-        for page in ["/metrics", "/readyz"] {
-            if let Some(answer) = fleet.client.get(role.launch().ops, page) {
-                assert_none_in(&answer.text, &[role.name(), page].concat());
-            }
-        }
-    }
+    pages(&fleet, (&done, &away));
     for role in fleet.all() {
         if role.is_running() {
             role.stop();
