@@ -170,11 +170,7 @@ impl Inbox {
     }
 
     /// What was looked at just now becomes a job, or is one already.
-    pub(crate) async fn enter(
-        &self,
-        resolved: Resolved,
-        submission: &Submission,
-    ) -> Result<(JobId, Submitted), Fault> {
+    pub(crate) async fn enter(&self, resolved: Resolved, submission: &Submission) -> Result<(JobId, Submitted), Fault> {
         let Resolved { id, source, request, cause } = resolved;
         for _ in 0..CONFLICTS_MAX {
             let (known, now) = self.known(&id).await?;

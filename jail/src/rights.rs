@@ -45,7 +45,7 @@ fn bound() -> Result<(), Errno> {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::chown;
+    use std::os::unix::fs::{PermissionsExt as _, chown};
     use std::os::unix::process::CommandExt as _;
     use std::process::{Command, Output, Stdio};
 
@@ -118,8 +118,7 @@ mod tests {
             assert!(other.try_wait().unwrap().is_none());
             assert!(run(&["kill", "-TERM", &pid]).status.success(), "whoever has all rights may");
             // A film that is another's is read, and a scratch folder that is another's is written.
-            fs::set_permissions(&file, fs::Permissions::from(std::os::unix::fs::PermissionsExt::from_mode(0o600)))
-                .unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
             let read = without(|| fs::read(&file).and_then(|read| fs::write(&file, [read, b"y".to_vec()].concat())));
             read.unwrap();
             assert_eq!(fs::read(&file).unwrap(), b"xy");

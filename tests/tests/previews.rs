@@ -29,7 +29,8 @@ async fn a_look_leaves_nothing_and_tells_what_a_job_would_get() {
     assert_eq!(listed.jobs, []);
     assert!(!rig.path("out.mp4").exists() && !rig.path("work").exists());
     assert_eq!(std::fs::read_dir(rig.path("merge/previews")).unwrap().count(), 0);
-    let unwell = coordinator.ops().preview(&Submission::of(request(&rig.film("b.mov", "no film"), &[rig.path("b.mp4")]))).await;
+    let unwell =
+        coordinator.ops().preview(&Submission::of(request(&rig.film("b.mov", "no film"), &[rig.path("b.mp4")]))).await;
     assert_eq!(unwell.unwrap_err().kind, FaultKind::Corrupt);
     let gone = request(&rig.film("c.mov", "x").replace("c.mov", "gone.mov"), &[rig.path("c.mp4")]);
     assert_eq!(coordinator.ops().preview(&Submission::of(gone)).await.unwrap_err().kind, FaultKind::SourceMissing);

@@ -179,6 +179,9 @@ pub struct TokenArgs {
     /// Whose jobs it sees and submits [default: everybody's]
     #[arg(long, value_name = "TENANTS")]
     pub tenants: Option<String>,
+    /// Folders that all it names must lie below, such as s3://media/news/,file:///srv/news/ [default: whatever the fleet reaches]
+    #[arg(long, value_name = "PLACES")]
+    pub places: Option<String>,
     /// How the answer is printed
     #[arg(short, long, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
     pub output: Format,

@@ -21,8 +21,9 @@ pub fn run(args: &TokenArgs) -> Result<(), Fault> {
     let wrong = |what: &str, why: String| refused(format!("{what}: {why}"));
     let scopes = callers::set(&args.scopes).map_err(|why| wrong("scopes", why))?;
     let tenants = args.tenants.as_deref().map(callers::set).transpose().map_err(|why| wrong("tenants", why))?;
+    let places = args.places.as_deref().map(callers::places).transpose().map_err(|why| wrong("places", why))?;
     let token = tokens::token(rand::random());
-    let line = Caller { name: args.name.clone(), scopes, tenants }.line(&Hash::of(&token));
+    let line = Caller { name: args.name.clone(), scopes, tenants, places }.line(&Hash::of(&token));
     print(args.output, &Made { token, line }, |Made { token, line }| {
         format!("token, for whoever asks; it is shown this once:\n{token}\nline, for api.tokens_file:\n{line}\n")
     })

@@ -14,8 +14,9 @@ const KEYS: [Key; 5] = [
         "tokens_file",
         "\"\"",
         "path",
-        "A file with a line for each token, as `framefleet token` prints it; read again when it changes. Where none is set, \
-         whoever is on this machine may ask for everything.",
+        "A file with a line for each token, as `framefleet token` prints it: its name, `scopes=`, and where it is bound to them \
+         `tenants=` and `places=`; read again when it changes. Where none is set, whoever is on this machine may ask for \
+         everything.",
     ),
     open(
         "requests_per_second",

@@ -26,14 +26,17 @@ Without `[api] tokens_file` the API listens on loopback alone, and whoever is on
 each request but that for `/openapi.json` carries a token:
 
 ```sh
-framefleet token ci --scopes submit,read --tenants news
+framefleet token ci --scopes submit,read --tenants news --places s3://media/news/,s3://made/news/
 ```
 
 prints a new token, which is shown this once, and its line for the file, which holds the token's SHA-256 and not the token. The file \
 is read again when it changes; a wrong one leaves what was known. Scopes are `submit`, `read` and `admin`, which is all of it. A \
 token with tenants sees and submits their jobs alone: another tenant's job is not there (404), a job that names another is \
-refused (403), one that names none is its sole tenant's. Tokens are not bound to places: whoever may submit may name any source and \
-any output that the fleet can reach. The API has no TLS of its own: between machines put a proxy before it that has, and let it \
+refused (403), one that names none is its sole tenant's. A token with places asks for jobs whose source, images, outputs and `into` \
+all lie below one of them, as `s3://bucket/folder/`, `file:///folder/` or `https://host/folder/`; any other is refused, by name (403, F1033). Names are \
+compared part by part, percent signs read, and one with nothing, `.` or `..` between slashes lies below nothing; where a link in a folder or a \
+redirect of a web server leads is bounded by `[[storage]]` and `[egress]` alone. Jobs that are there may be cancelled and begun anew by whoever sees \
+them. Without places a token may name whatever the fleet reaches. The API has no TLS of its own: between machines put a proxy before it that has, and let it \
 hand on answers as they come (`X-Accel-Buffering: no` says so of events).
 
 Commands are told by `--server` or `FRAMEFLEET__SERVER`, and take the token from `--token-file`, `FRAMEFLEET__TOKEN_FILE` or \

@@ -7,4 +7,5 @@ mod documented;
 mod examples;
 mod fuzzed;
 mod pipelines;
+mod places;
 mod scene;

@@ -17,8 +17,12 @@ fn pipelines() -> String {
             jobs::CUT
         )
     };
-    [pipeline("web", "1", "{stem}.mp4"), pipeline("web", "2", "{date}/{job}.mkv"), pipeline("solo", "1", "of-{stem}.mp4")]
-        .concat()
+    [
+        pipeline("web", "1", "{stem}.mp4"),
+        pipeline("web", "2", "{date}/{job}.mkv"),
+        pipeline("solo", "1", "of-{stem}.mp4"),
+    ]
+    .concat()
 }
 
 #[test]
@@ -29,6 +33,7 @@ fn a_job_may_name_a_pipeline_and_where_its_outputs_go() {
     scene.fleet.configure(&pipelines());
     let file = scene.tokens().display().to_string();
     scene.coordinator("c1", &[("FRAMEFLEET__API__TOKENS_FILE", &file)]);
+    ["out/web", "out/command"].iter().for_each(|name| std::fs::create_dir(scene.fleet.path(name)).unwrap());
     refusals(&scene, &token.secret);
     let job = keys(&scene, &token.secret);
     looks(&scene, &token.secret);
@@ -38,7 +43,10 @@ fn a_job_may_name_a_pipeline_and_where_its_outputs_go() {
     let path = format!("/v1/jobs/{job}");
     let shown = |key: &str| scene.ask(&Ask::get(&path, &token.secret)).json()[key].clone();
     until("the job is over", || shown("over") == json!(true));
-    assert_eq!((shown("state"), shown("pipeline"), shown("tenant")), (json!("completed"), json!("web@1"), json!("news")));
+    assert_eq!(
+        (shown("state"), shown("pipeline"), shown("tenant")),
+        (json!("completed"), json!("web@1"), json!("news"))
+    );
     assert_eq!(shown("trigger"), Value::Null, "no trigger wanted it");
     assert_same(&scene.fleet.path("out/web/film.mp4"), &jobs::golden(&jobs::film(), "mp4"));
 }

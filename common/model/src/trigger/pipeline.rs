@@ -68,7 +68,11 @@ impl Pipeline {
     }
 
     /// What is asked for of a source that is called `key` in its bucket, its outputs below `folder`.
-    pub(crate) fn of(&self, (found, key): (&Found, &str), (folder, job): (&Template, &JobId)) -> Result<Request, Unfit> {
+    pub(crate) fn of(
+        &self,
+        (found, key): (&Found, &str),
+        (folder, job): (&Template, &JobId),
+    ) -> Result<Request, Unfit> {
         let source = &found.source.url;
         let (dir, name) = key.rsplit_once('/').unwrap_or(("", key));
         let (stem, ext) = name.rsplit_once('.').filter(|(stem, _)| !stem.is_empty()).unwrap_or((name, ""));

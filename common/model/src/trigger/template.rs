@@ -115,6 +115,16 @@ impl Template {
         }
     }
 
+    /// The folder that every name of it lies in or below, with a slash at its end.
+    pub fn folder(&self) -> String {
+        let whole = [self.head(), "/"].concat();
+        match self.head().rsplit_once('/') {
+            // What stands after the last slash may go on in many ways.
+            Some((folder, _)) if !self.is_fixed() => [folder, "/"].concat(),
+            Some(_) | None => whole,
+        }
+    }
+
     /// What every name of it ends with.
     pub fn tail(&self) -> &str {
         match self.parts.last() {
@@ -227,6 +237,21 @@ mod tests {
         assert_eq!((name.head(), name.tail(), name.is_fixed()), ("s3://made/web/", ".mp4", false));
         let name = Template::of_folder("file:///").unwrap().below(&Template::of_name("{stem}.mp4").unwrap());
         assert_eq!(filled(&name, ("a", "", "")).unwrap(), "file:///a.mp4");
+    }
+
+    #[test]
+    fn the_folder_of_a_template_is_what_no_value_leads_out_of() {
+        let folder = |text: &str| Template::of_folder(text).unwrap().folder();
+        for (text, expect) in [
+            ("s3://made", "s3://made/"),
+            ("s3://made/web/", "s3://made/web/"),
+            ("s3://made/web/{dir}", "s3://made/web/"),
+            ("s3://made/web{ext}", "s3://made/"),
+            ("s3://made/w%65b/a-{stem}/b", "s3://made/web/"),
+            ("file:///{dir}", "file:///"),
+        ] {
+            assert_eq!(folder(text), expect, "{text}");
+        }
     }
 
     #[test]

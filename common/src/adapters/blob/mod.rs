@@ -34,6 +34,8 @@ pub mod url;
 pub mod web;
 #[cfg(test)]
 mod web_tests;
+/// Places that others may be bound to.
+pub mod within;
 
 use std::fmt;
 use std::path::Path;

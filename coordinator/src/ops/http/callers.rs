@@ -4,14 +4,19 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+use framefleet_common::adapters::blob::within::{self, Within};
 use framefleet_model::fault::{Fault, FaultKind};
 use framefleet_model::terms::Tenant;
+use framefleet_model::watermark;
 
 use super::tokens::Hash;
+use crate::inbox::Wanted;
 
 const NAME_BYTES_MAX: usize = 64;
 const ODD_SCOPE: &str = "has a scope that is none of submit, read and admin";
 const ODD_TENANT: &str = "has a tenant that is not 1 to 32 of a-z, 0-9, - and _";
+const ODD_PLACE: &str =
+    "has a place that is no folder such as s3://bucket/folder/, file:///folder/ or https://host/folder/";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {
@@ -28,6 +33,8 @@ pub struct Caller {
     pub scopes: BTreeSet<Scope>,
     /// Whose jobs it sees and submits; `None`: everybody's.
     pub tenants: Option<BTreeSet<Tenant>>,
+    /// What all that it names must lie below; `None`: whatever the fleet reaches.
+    pub places: Option<Vec<Within>>,
 }
 
 impl Scope {
@@ -54,7 +61,7 @@ impl FromStr for Scope {
 impl Caller {
     /// Whoever comes where nobody is asked for a token.
     pub(super) fn anybody() -> Self {
-        Self { name: "anybody".to_owned(), scopes: Scope::ALL.into(), tenants: None }
+        Self { name: "anybody".to_owned(), scopes: Scope::ALL.into(), tenants: None, places: None }
     }
 
     pub(super) fn may(&self, scope: Scope) -> bool {
@@ -85,6 +92,32 @@ impl Caller {
         }
     }
 
+    /// Every place that is named: the source, images that mark pictures, outputs.
+    pub(super) fn check_places(&self, wanted: &Wanted) -> Result<(), Fault> {
+        let Some(places) = &self.places else { return Ok(()) };
+        let check = |url: &str| {
+            if places.iter().any(|place| place.holds(url)) {
+                return Ok(());
+            }
+            let own = places.iter().map(Within::to_string).collect::<Vec<_>>().join(", ");
+            let text = format!("{} does not lie below a place of token {}: {own}", within::shown(url), self.name);
+            Err(Fault::new(FaultKind::Forbidden, text))
+        };
+        match wanted {
+            Wanted::Outputs(request) => {
+                check(&request.source)?;
+                let settings = request.outputs.iter().filter_map(|output| output.video.as_ref());
+                watermark::images(settings).into_iter().try_for_each(|(image, _)| check(image))?;
+                request.outputs.iter().try_for_each(|output| check(&output.to))
+            }
+            // Images of a pipeline are the configuration's.
+            Wanted::Pipeline(through) => {
+                check(&through.source)?;
+                check(&through.into.folder())
+            }
+        }
+    }
+
     /// What is the whole fleet's is for those alone who see all of it.
     pub(super) fn check_sees_all(&self, what: &str) -> Result<(), Fault> {
         match &self.tenants {
@@ -103,7 +136,12 @@ impl Caller {
             let tenants: Vec<&str> = tenants.iter().map(Tenant::as_str).collect();
             format!(" tenants={}", tenants.join(","))
         });
-        format!("{} scopes={}{} sha256={}", self.name, scopes.join(","), tenants.unwrap_or_default(), hash.digits())
+        let places = self.places.as_ref().map(|places| {
+            let places: Vec<String> = places.iter().map(|place| place.to_string().replace(',', "%2C")).collect();
+            format!(" places={}", places.join(","))
+        });
+        let (tenants, places) = (tenants.unwrap_or_default(), places.unwrap_or_default());
+        format!("{} scopes={}{tenants}{places} sha256={}", self.name, scopes.join(","), hash.digits())
     }
 
     /// What a line says. An error does not repeat it: who mistakes a line may have put a token there.
@@ -111,21 +149,24 @@ impl Caller {
         let mut words = line.split_whitespace();
         let name = words.next().unwrap_or_default();
         check_name(name)?;
-        let (mut scopes, mut tenants, mut hash) = (None, None, None);
+        let (mut scopes, mut tenants, mut places, mut hash) = (None, None, None, None);
         for word in words {
             let taken = match word.split_once('=') {
                 Some(("scopes", list)) => scopes.replace(set(list).map_err(|_| ODD_SCOPE)?).is_some(),
                 Some(("tenants", list)) => tenants.replace(set(list).map_err(|_| ODD_TENANT)?).is_some(),
+                Some(("places", list)) => places.replace(self::places(list).map_err(|_| ODD_PLACE)?).is_some(),
                 Some(("sha256", digits)) => hash.replace(Hash::parse(digits)?).is_some(),
-                _ => return Err("has a word that begins with none of scopes=, tenants= and sha256=".to_owned()),
+                _ => {
+                    return Err("has a word that begins with none of scopes=, tenants=, places= and sha256=".to_owned());
+                }
             };
             if taken {
-                return Err("says scopes=, tenants= or sha256= twice".to_owned());
+                return Err("says scopes=, tenants=, places= or sha256= twice".to_owned());
             }
         }
         let scopes = scopes.ok_or("has no scopes=")?;
         let hash = hash.ok_or("has no sha256=")?;
-        Ok((Self { name: name.to_owned(), scopes, tenants }, hash))
+        Ok((Self { name: name.to_owned(), scopes, tenants, places }, hash))
     }
 }
 
@@ -145,6 +186,11 @@ pub fn set<T: FromStr<Err: fmt::Display> + Ord>(list: &str) -> Result<BTreeSet<T
     list.split(',').map(|name| name.trim().parse().map_err(|e: T::Err| e.to_string())).collect()
 }
 
+/// Folders with commas between them, one at least; a comma in a name is `%2C` there.
+pub fn places(list: &str) -> Result<Vec<Within>, String> {
+    list.split(',').map(|place| Within::parse(place.trim()).map_err(|fault| fault.message)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,13 +198,17 @@ mod tests {
 
     fn caller(scopes: &str, tenants: Option<&str>) -> Caller {
         let tenants = tenants.map(|tenants| set(tenants).unwrap());
-        Caller { name: "ci".to_owned(), scopes: set(scopes).unwrap(), tenants }
+        Caller { name: "ci".to_owned(), scopes: set(scopes).unwrap(), tenants, places: None }
     }
 
     #[test]
     fn a_line_says_who_may_what_and_is_written_as_it_is_read() {
         let token = tokens::token([7; 32]);
-        for caller in [caller("submit,read", Some("news,sport")), caller("admin", None)] {
+        let bound = Caller {
+            places: Some(places("s3://media/news, file:///srv/a%2Cb%20c/").unwrap()),
+            ..caller("submit", Some("news"))
+        };
+        for caller in [caller("submit,read", Some("news,sport")), caller("admin", None), bound] {
             let line = caller.line(&Hash::of(&token));
             assert!(!line.contains(&token) && !line.contains("0707"), "{line}");
             let (again, hash) = Caller::parse(&line).unwrap();

@@ -115,6 +115,7 @@ async fn submit(
     }
     let Wish { mut submission, tenant } = (shared.api.read)(&body.of(&[JSON, YAML])?)?;
     submission.terms.tenant = caller.tenant_for(tenant)?;
+    caller.check_places(&submission.wanted)?;
     let (id, submitted) = shared.api.ops.submit(&Submission { key, asked: asker(&headers), ..submission }).await?;
     let location = format!("/v1/jobs/{id}");
     let answer = Json(SubmittedJson::new(id.to_string(), submitted));

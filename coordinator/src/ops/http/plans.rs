@@ -7,9 +7,10 @@ use axum::response::Json;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::Shared;
 use super::asked::{JSON, Whole, YAML};
+use super::guard::Asking;
 use super::problem::Trouble;
+use super::{Shared, Wish};
 use crate::ops::planned::PlannedJson;
 
 /// Where an answer may take as long as a film is read.
@@ -34,7 +35,13 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
     responses((status = 200, description = "Where it would be cut and why, and what would be made.", body = PlannedJson)),
     security(("token" = ["submit"])),
 )]
-async fn preview(State(shared): State<Shared>, body: Whole) -> Result<Json<PlannedJson>, Trouble> {
-    let wish = (shared.api.read)(&body.of(&[JSON, YAML])?)?;
-    Ok(Json(PlannedJson::of(&shared.api.ops.preview(&wish.submission).await?)))
+async fn preview(
+    State(shared): State<Shared>,
+    Asking(caller): Asking,
+    body: Whole,
+) -> Result<Json<PlannedJson>, Trouble> {
+    let Wish { mut submission, tenant } = (shared.api.read)(&body.of(&[JSON, YAML])?)?;
+    submission.terms.tenant = caller.tenant_for(tenant)?;
+    caller.check_places(&submission.wanted)?;
+    Ok(Json(PlannedJson::of(&shared.api.ops.preview(&submission).await?)))
 }

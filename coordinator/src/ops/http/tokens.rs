@@ -1,8 +1,8 @@
 //! The tokens' file: a line for each, with its hash and never the token itself.
 //!
 //! ```text
-//! # name  scopes              tenants (or all)  SHA-256 of the token, in hexadecimal
-//! ci      scopes=submit,read  tenants=news      sha256=5f…
+//! # name  scopes              tenants (or all)  places (or all)          SHA-256 of the token, in hexadecimal
+//! ci      scopes=submit,read  tenants=news      places=s3://media/news/  sha256=5f…
 //! ```
 //! The file is looked at with every request and read again when it has changed; one that is wrong leaves what was known.
 
@@ -179,7 +179,7 @@ mod tests {
     use crate::ops::http::callers::set;
 
     fn reader() -> Caller {
-        Caller { name: "ci".to_owned(), scopes: set("read").unwrap(), tenants: None }
+        Caller { name: "ci".to_owned(), scopes: set("read").unwrap(), tenants: None, places: None }
     }
 
     #[test]
@@ -197,7 +197,14 @@ mod tests {
             (format!("ci sha256={hash}"), "line 1 has no scopes="),
             ("ci scopes=read".to_owned(), "line 1 has no sha256="),
             (format!("ci scopes=write sha256={hash}"), "line 1 has a scope that is none of submit, read and admin"),
-            (format!("ci scopes=read sha256={hash} scopes=admin"), "line 1 says scopes=, tenants= or sha256= twice"),
+            (
+                format!("ci scopes=read sha256={hash} scopes=admin"),
+                "line 1 says scopes=, tenants=, places= or sha256= twice",
+            ),
+            (
+                format!("ci scopes=read places=media/news sha256={hash}"),
+                "line 1 has a place that is no folder such as s3://bucket/folder/, file:///folder/ or https://host/folder/",
+            ),
             ("ci scopes=read sha256=0123".to_owned(), "line 1 has no sha256= of 64 digits"),
             ("# nothing".to_owned(), "no line of it is a token's"),
         ] {
