@@ -58,6 +58,13 @@ pub struct Seen {
     pub now: StoreTime,
 }
 
+/// What the roster says. A row that cannot be read, as of a build to come, is one worker less and stops nobody.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Read {
+    pub seen: Vec<Seen>,
+    pub unread: Vec<StoreError>,
+}
+
 #[derive(Clone)]
 pub struct Roster {
     store: Arc<dyn Store>,
@@ -89,8 +96,13 @@ impl Roster {
         self.store.commit(txn).await.map(|_: Commit| ())
     }
 
-    /// All that were heard within the hour; rows of others are removed.
+    /// All that were heard within the hour and that this build can read.
     pub async fn all(&self) -> Result<Vec<Seen>, StoreError> {
+        Ok(self.read().await?.seen)
+    }
+
+    /// All that were heard within the hour; rows of others are removed.
+    pub async fn read(&self) -> Result<Read, StoreError> {
         let scanned = self.store.scan(Scan::all(rows::workers(), WORKERS_MAX)).await?;
         let now = scanned.now;
         let gone = |entry: &Entry| now.ms_since(StoreTime(entry.score)) >= GONE_MS;
@@ -100,11 +112,15 @@ impl Roster {
         let here: Vec<&Entry> = scanned.entries.iter().filter(|entry| !gone(entry)).collect();
         let keys: Vec<_> = here.iter().map(|entry| rows::worker(&entry.member)).collect();
         let loaded = self.store.load(&keys).await?;
-        let rows = here.iter().zip(&keys).zip(loaded.rows).filter_map(|((entry, key), row)| {
-            let worker = rows::from_row(key, &row?);
-            Some(worker.map(|worker| Seen { worker, at: StoreTime(entry.score), now }))
-        });
-        rows.collect()
+        let mut read = Read::default();
+        for ((entry, key), row) in here.iter().zip(&keys).zip(loaded.rows) {
+            let Some(row) = row else { continue };
+            match rows::from_row(key, &row) {
+                Ok(worker) => read.seen.push(Seen { worker, at: StoreTime(entry.score), now }),
+                Err(error) => read.unread.push(error),
+            }
+        }
+        Ok(read)
     }
 
     /// The builds of live workers that take tasks of all these classes and have room for as much, and how many slots each
@@ -184,5 +200,23 @@ mod tests {
         assert_eq!(builds(&["light", "standard"], 0).await, working(5));
         assert_eq!(builds(&["standard", "long"], 0).await, [], "it has no slot of one of them");
         assert_eq!(builds(&["standard"], 1).await, [], "it has no room for one");
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_cannot_be_read_is_left_out_and_told_of() {
+        let store = Arc::new(MemoryStore::new(Arc::new(ManualClock::default())));
+        let roster = Roster::new(store.clone());
+        let (slots, busy) = (BTreeMap::from([("standard".to_owned(), 4)]), BTreeMap::new());
+        let (name, build, phase) = ("known".to_owned(), "b".to_owned(), Phase::Working);
+        let known = WorkerRow { version: WORKER_VERSION, name, build, slots, busy, phase, capacity: Need::default() };
+        roster.report(&known).await.unwrap();
+        let row = rows::worker("of a build to come");
+        let txn = Txn::new(row.shard).put(&row, r#"{"version":2,"phase":"dreaming"}"#);
+        store.commit(txn.index_set(&rows::workers(), "of a build to come", 0)).await.unwrap();
+        let read = roster.read().await.unwrap();
+        assert_eq!(read.seen.iter().map(|seen| seen.worker.name.as_str()).collect::<Vec<_>>(), ["known"]);
+        let [StoreError::Corrupt(why)] = &read.unread[..] else { panic!("{:?}", read.unread) };
+        assert!(why.contains("of a build to come"), "{why}");
+        assert_eq!(roster.slots().await.unwrap()["standard"].taking, 4);
     }
 }

@@ -128,7 +128,7 @@ impl Figures {
 impl Census {
     pub(crate) async fn run(&self, stop: CancellationToken) {
         let mut rounds = Rounds::new(&*self.store, self.clock.clone(), ALL_EVERY);
-        let (mut looks, mut changed) = (BTreeMap::new(), BTreeSet::new());
+        let (mut looks, mut changed, mut told) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
         let mut due = Duration::ZERO;
         loop {
             tokio::select! {
@@ -144,13 +144,23 @@ impl Census {
             // Whatever the store says.
             self.figures.room(free_mib(&self.scratch));
             match self.round(&mut looks, &mut changed).await {
-                Ok(()) => self.observer.rounded("census"),
+                Ok(unread) => {
+                    // Each is said once, however often it is read.
+                    let new = |error: &&StoreError| told.insert(error.to_string());
+                    unread.iter().filter(new).for_each(|error| self.observer.unread_worker(error));
+                    self.observer.rounded("census");
+                }
                 Err(error) => self.observer.store_away(&error),
             }
         }
     }
 
-    async fn round(&self, looks: &mut BTreeMap<Shard, Look>, changed: &mut BTreeSet<Shard>) -> Result<(), StoreError> {
+    /// Says which workers' rows cannot be read.
+    async fn round(
+        &self,
+        looks: &mut BTreeMap<Shard, Look>,
+        changed: &mut BTreeSet<Shard>,
+    ) -> Result<Vec<StoreError>, StoreError> {
         while let Some(shard) = changed.first().copied() {
             looks.insert(shard, self.look(shard).await?);
             changed.remove(&shard);
@@ -159,9 +169,9 @@ impl Census {
         let general = Look { letters: self.letters(Shard::GLOBAL).await?, ..Look::default() };
         looks.insert(Shard::GLOBAL, general);
         let parked = self.store.scan(Scan::all(rows::all_parked(), PAGE)).await?;
-        let workers = Roster::new(self.store.clone()).all().await?;
-        self.figures.show(looks, (parked.entries.len(), parked.now), &workers);
-        Ok(())
+        let workers = Roster::new(self.store.clone()).read().await?;
+        self.figures.show(looks, (parked.entries.len(), parked.now), &workers.seen);
+        Ok(workers.unread)
     }
 
     async fn look(&self, shard: Shard) -> Result<Look, StoreError> {

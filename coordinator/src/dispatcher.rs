@@ -31,6 +31,8 @@ const ENTRIES_PER_SHARD: usize = 256;
 const TENANTS_PER_SHARD: usize = 1024;
 /// Shards that are looked at side by side.
 const LOOKS_AT_ONCE: usize = 16;
+/// No sweeper is so late with a task whose pause is over.
+const WAITED_MS_MAX: i64 = 60_000;
 /// Hints that are marked and published side by side.
 const HINTS_AT_ONCE: usize = 32;
 
@@ -50,6 +52,8 @@ pub(crate) struct Dispatcher {
 struct Seen {
     ready: BTreeMap<Shard, BTreeMap<Tenant, Vec<Entry>>>,
     on_their_way: BTreeMap<Shard, usize>,
+    /// Tasks that pause before their next try, or were left to others for a moment.
+    waiting: BTreeMap<Shard, usize>,
     /// Whose task was the last that was hinted.
     served: Option<Tenant>,
     /// Shards whose hints the broker did not confirm, or that were not looked at because the store was away.
@@ -63,14 +67,16 @@ struct Look {
     shard: Shard,
     ready: Vec<(Tenant, Vec<Entry>)>,
     hinted: Vec<Entry>,
+    waiting: usize,
 }
 
 impl Seen {
     fn take(&mut self, look: Look, now: Duration) {
-        let Look { shard, ready, hinted } = look;
+        let Look { shard, ready, hinted, waiting } = look;
+        self.waiting.insert(shard, waiting);
         let known = self.since.remove(&shard).unwrap_or_default();
-        let waiting = ready.iter().flat_map(|(_, entries)| entries).chain(&hinted);
-        let since = waiting.map(|entry| {
+        let unclaimed = ready.iter().flat_map(|(_, entries)| entries).chain(&hinted);
+        let since = unclaimed.map(|entry| {
             let first = known.get(&entry.member).copied().unwrap_or(now);
             (entry.member.clone(), first)
         });
@@ -145,8 +151,9 @@ impl Dispatcher {
         ready.values_mut().for_each(|entries| entries.sort_unstable());
         let on_their_way: usize = seen.on_their_way.values().sum();
         // As many ready ones as were looked at: enough for whoever adds workers, if not the whole of a long queue.
-        let waiting: usize = ready.values().map(Vec::len).sum();
-        self.observer.demand(class.as_str(), waiting + on_their_way + slots.busy);
+        let ready_ones: usize = ready.values().map(Vec::len).sum();
+        let waiting: usize = seen.waiting.values().sum();
+        self.observer.demand(class.as_str(), ready_ones + waiting + on_their_way + slots.busy);
         let credit = credit(slots.taking, on_their_way, self.window_percent);
         let chosen: Vec<(Tenant, TaskRef)> = by_turns(&ready, seen.served.as_ref())
             .filter_map(|(tenant, entry)| Some((tenant.clone(), entry.member.parse().ok()?)))
@@ -168,15 +175,23 @@ impl Dispatcher {
 
     async fn look(&self, class: &Class, shard: Shard) -> Result<Look, StoreError> {
         let tenants = self.scan(Scan::all(rows::tenants(shard, class.as_str()), TENANTS_PER_SHARD)).await?;
-        let mut look = Look { shard, ready: Vec::with_capacity(tenants.len()), hinted: Vec::new() };
+        let mut look = Look { shard, ready: Vec::with_capacity(tenants.len()), hinted: Vec::new(), waiting: 0 };
         for tenant in tenants.iter().filter_map(|entry| entry.member.parse::<Tenant>().ok()) {
             let ready = self.scan(Scan::all(rows::ready(shard, class.as_str(), &tenant), ENTRIES_PER_SHARD)).await?;
             look.ready.push((tenant, ready));
         }
         if !tenants.is_empty() {
             look.hinted = self.scan(Scan::all(rows::hinted(shard, class.as_str()), ENTRIES_PER_SHARD)).await?;
+            look.waiting = self.waiting(class, shard).await?;
         }
         Ok(look)
+    }
+
+    async fn waiting(&self, class: &Class, shard: Shard) -> Result<usize, StoreError> {
+        let scanned = self.store.scan(Scan::all(rows::waiting(shard, class.as_str()), ENTRIES_PER_SHARD)).await?;
+        // An older build moves tasks and leaves their entries: what was due long ago waits no more.
+        let since = scanned.now.ms() - WAITED_MS_MAX;
+        Ok(scanned.entries.iter().filter(|entry| entry.score > since).count())
     }
 
     /// Merges are not hinted, but those that wait at their turn and those under way are told to whoever adds coordinators,
@@ -212,5 +227,70 @@ impl Dispatcher {
 
     async fn scan(&self, scan: Scan) -> Result<Vec<Entry>, StoreError> {
         self.store.scan(scan).await.map(|scanned| scanned.entries)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use framefleet_common::adapters::clock::ManualClock;
+    use framefleet_common::adapters::memory::broker::MemoryBroker;
+    use framefleet_common::adapters::memory::store::MemoryStore;
+    use framefleet_common::ports::txn::Txn;
+    use framefleet_common::process::metrics;
+    use framefleet_model::board::{HINT_MS, Task, TaskState};
+    use framefleet_model::id::{JobId, TaskId};
+    use framefleet_model::job::Job;
+    use framefleet_model::plan::SourceFacts;
+    use framefleet_model::task::Place;
+    use framefleet_model::time::StoreTime;
+    use prometheus::Registry;
+
+    use super::*;
+
+    async fn demand(dispatcher: &Dispatcher, registry: &Registry) -> String {
+        let shards: Vec<Shard> = Shard::of_jobs().collect();
+        let slots = Slots::default();
+        dispatcher.round((&Class::standard(), slots), &mut Seen::default(), &shards).await.unwrap();
+        let text = metrics::text(registry);
+        let line = text.lines().find_map(|line| line.strip_prefix("framefleet_demand_slots{class=\"standard\"} "));
+        line.unwrap().to_owned()
+    }
+
+    /// Whoever adds workers by it must not take away those that will make what is tried again or was left to them.
+    #[tokio::test]
+    async fn what_waits_for_its_next_try_is_in_demand() {
+        let (clock, registry) = (Arc::new(ManualClock::default()), Registry::new());
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(clock.clone()));
+        let source = SourceFacts { url: "file:///film".into(), size: 1, version: "1".into() };
+        let job = Job::new(JobId::of_parts(&["film"]), source, StoreTime(0));
+        let now = store.load(&[]).await.unwrap().now;
+        let states = [
+            TaskState::Ready,
+            TaskState::Hinted { at: now },
+            TaskState::Waiting { until: now.after_ms(3_000) },
+            TaskState::Dead(framefleet_model::fault::Fault::new(framefleet_model::fault::FaultKind::Internal, "x")),
+        ];
+        let mut txn = Txn::new(Shard::of(&job.id)).put(&rows::job_row(&job.id), rows::to_bytes(&job));
+        for (number, state) in (0..).zip(states) {
+            let at = TaskRef::new(&job.id, TaskId::new(TaskKind::Encode, number));
+            let place =
+                Place { class: "standard".into(), tenant: Tenant::default(), order: 1, need: Default::default() };
+            txn = rows::put_task(txn, &at, &Task { state, ..Task::new(at.task, None, place) });
+        }
+        store.commit(txn).await.unwrap();
+        let dispatcher = Dispatcher {
+            store: store.clone(),
+            broker: Arc::new(MemoryBroker::default()),
+            board: Board::new(store.clone()),
+            clock: clock.clone(),
+            roster: Roster::new(store),
+            classes: vec![Class::standard()],
+            window_percent: 120,
+            observer: Observer::new(&registry, &["standard"]),
+        };
+        assert_eq!(demand(&dispatcher, &registry).await, "3");
+        // As an older build leaves an entry behind.
+        clock.advance(Duration::from_millis(u64::try_from(WAITED_MS_MAX + HINT_MS).unwrap()));
+        assert_eq!(demand(&dispatcher, &registry).await, "2");
     }
 }

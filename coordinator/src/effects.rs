@@ -66,9 +66,10 @@ impl Effects {
         Ok(match effect {
             Effect::Check => self.check(job).await?,
             Effect::Plan => Finding::Planned(Ok(self.plan(job).await?)),
-            Effect::Compare => Finding::Compared(self.compare(job).await?),
+            Effect::Compare => Finding::Compared(Ok(self.compare(job).await?)),
             Effect::Prove => {
-                self.check_merged(job).await?;
+                let plan = self.plan_of(job).await?;
+                self.ended_anew(job, &merge_ids(&plan)).await?;
                 Finding::Proved(Ok(self.prove(job).await?))
             }
             Effect::Publish => Finding::Published(publish::publish(self, job).await?),
@@ -143,27 +144,30 @@ impl Effects {
         Ok(tasks)
     }
 
-    async fn compare(&self, job: &Job) -> Result<Vec<Odd>, Fault> {
+    async fn compare(&self, job: &Job) -> Result<Vec<Odd>, Unfinished> {
         let plan = self.plan_of(job).await?;
+        let ids = encode_ids(&plan);
+        let tasks = self.ended_anew(job, &ids).await?;
         let segments = self.segments(job, &plan).await?;
-        let ids: Vec<TaskId> = plan.segments.iter().map(|s| TaskId::new(TaskKind::Encode, s.number)).collect();
         let mut needs: BTreeMap<String, task::Need> = BTreeMap::new();
-        for task in self.tasks(job, &ids).await?.into_iter().flatten() {
-            let need = needs.entry(task.class).or_default();
+        for task in &tasks {
+            let need = needs.entry(task.class.clone()).or_default();
             need.memory_mib = need.memory_mib.max(task.need.memory_mib);
             need.scratch_mib = need.scratch_mib.max(task.need.scratch_mib);
         }
-        let builds = Roster::new(self.store.clone()).builds(&needs).await?;
+        let mut builds = Roster::new(self.store.clone()).builds(&needs).await?;
+        let asked = tasks.iter().zip(&segments).filter_map(|(task, proofs)| Some((task.wanted.as_ref()?, proofs)));
+        let asked = asked.map(|(wanted, proofs)| (wanted.build.as_str(), proofs.as_slice()));
+        headers::keep_willing(&mut builds, asked);
         Ok(headers::odd(&ids.into_iter().zip(segments).collect::<Vec<_>>(), &builds))
     }
 
-    /// News of a merge's earlier end may come behind the order to do it again: then its new end is waited for.
-    async fn check_merged(&self, job: &Job) -> Result<(), Unfinished> {
-        let plan = self.plan_of(job).await?;
-        let tasks = self.tasks(job, &merge_ids(&plan)).await?;
-        match tasks.iter().flatten().find(|task| task.settled().is_none()) {
+    /// News of a task's earlier end may come behind the order to do it again: then its new end is waited for.
+    async fn ended_anew(&self, job: &Job, ids: &[TaskId]) -> Result<Vec<Task>, Unfinished> {
+        let tasks: Vec<Task> = self.tasks(job, ids).await?.into_iter().flatten().collect();
+        match tasks.iter().find(|task| task.settled().is_none()) {
             Some(task) => Err(Unfinished::Later(format!("{} is being done again", task.id))),
-            None => Ok(()),
+            None => Ok(tasks),
         }
     }
 
@@ -191,8 +195,7 @@ impl Effects {
     }
 
     async fn segments(&self, job: &Job, plan: &Plan) -> Result<Vec<Vec<SegmentProof>>, Fault> {
-        let ids: Vec<TaskId> = plan.segments.iter().map(|s| TaskId::new(TaskKind::Encode, s.number)).collect();
-        let settled = self.settled(job, &ids).await?.into_iter();
+        let settled = self.settled(job, &encode_ids(plan)).await?.into_iter();
         let proofs = settled.map(|(settled, id)| match settled.outcome {
             Outcome::Encode(proofs) => Ok(proofs),
             Outcome::Index(_) | Outcome::Audio(_) | Outcome::Image(_) | Outcome::Merge(_) | Outcome::Probe(_) => {
@@ -321,6 +324,10 @@ impl Effects {
         };
         (job.state.name(), fault)
     }
+}
+
+fn encode_ids(plan: &Plan) -> Vec<TaskId> {
+    plan.segments.iter().map(|segment| TaskId::new(TaskKind::Encode, segment.number)).collect()
 }
 
 fn merge_ids(plan: &Plan) -> Vec<TaskId> {

@@ -36,7 +36,7 @@ use framefleet_common::process::traces::Begun;
 use framefleet_common::spans;
 use framefleet_model::board::{self, Task};
 use framefleet_model::fault::{Fault, FaultKind};
-use framefleet_model::id::{JobId, TaskId};
+use framefleet_model::id::{JobId, TaskId, TaskKind};
 use framefleet_model::job::{Closing, Job, JobState, Mail};
 use framefleet_model::time::StoreTime;
 use futures::StreamExt as _;
@@ -149,7 +149,7 @@ impl Engine {
             let begun = Begun::of(&*self.effects.clock);
             match self.effects.perform(&seen.job, effect).await {
                 Ok(finding) => {
-                    self.observer.performed(&seen.job, effect, begun.until_now());
+                    self.observer.performed(&seen.job, effect, begun);
                     self.commit(Turn { seen, read: None }, &[News::Found(finding)]).await?;
                 }
                 Err(Unfinished::Later(why)) => {
@@ -215,7 +215,7 @@ impl Engine {
         Ok(())
     }
 
-    /// `None`: a task that was to change is not there.
+    /// `None`: a task that was to change is not there, or done by now.
     async fn change_tasks(&self, mut txn: Txn, seen: &Seen, decision: &Decision) -> Result<Option<Txn>, StoreError> {
         let Seen { job, now, .. } = seen;
         let changed: BTreeSet<TaskId> = decision.tasks.iter().map(TaskChange::task).collect();
@@ -235,6 +235,8 @@ impl Engine {
             let known = tasks.get(&at.task).cloned().flatten();
             let next = match (change, known) {
                 (TaskChange::Create(task), None) => (**task).clone(),
+                // It settled after it was looked at whether it had: whoever looks again finds its result.
+                (TaskChange::Create(task), Some(known)) if is_done(&known, task) => return Ok(None),
                 (TaskChange::Create(task), Some(known)) => {
                     txn = rows::unplace(txn, &at, &known);
                     // Whoever cleans up must still find what its attempts made.
@@ -294,6 +296,11 @@ impl Engine {
     pub(crate) fn rounds(&self) -> Rounds {
         Rounds::new(&*self.store, self.effects.clock(), POLL)
     }
+}
+
+/// Whether what is asked for is there already. Merges are done again: what they staged is gone.
+fn is_done(known: &Task, asked: &Task) -> bool {
+    known.plan == asked.plan && known.settled().is_some() && known.id.kind != TaskKind::Merge
 }
 
 /// Mail for an earlier generation is read and dropped.

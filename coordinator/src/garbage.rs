@@ -55,63 +55,67 @@ async fn clear_seen(effects: &Effects, seen: (&Job, Version), fate: Fate) -> Res
     };
     let ids = ids(plan.as_ref());
     for ids in ids.chunks(ROWS_PER_TXN) {
-        if clear(effects, seen, (ids, fate)).await? == Cleared::Conflict {
-            return Ok(Cleared::Conflict);
+        if clear(effects, seen, (ids, fate)).await? == Cleared::NotAll {
+            return Ok(Cleared::NotAll);
         }
     }
     Ok(Cleared::All)
 }
 
 /// The keep is over for what an ended job's attempts made: all of it goes, and the job is to be forgotten later.
-pub(crate) async fn sweep(effects: &Effects, (id, now): (&JobId, StoreTime), keep_jobs_ms: i64) -> Result<(), Fault> {
+pub(crate) async fn sweep(
+    effects: &Effects,
+    (id, now): (&JobId, StoreTime),
+    keep_jobs_ms: i64,
+) -> Result<Cleared, Fault> {
     let shard = Shard::of(id);
     let unlisted = Txn::new(shard).index_remove(&rows::garbage(shard), id.as_str());
     let Some((job, version)) = load(effects, id).await? else {
-        return Ok(effects.store.commit(unlisted).await.map(drop::<Commit>)?);
+        return put_off(effects, unlisted).await;
     };
     if job.state.closing() != Some(Closing::Closed) {
         // It has been asked for again.
-        return Ok(effects.store.commit(unlisted).await.map(drop::<Commit>)?);
+        return put_off(effects, unlisted).await;
     }
-    if clear_seen(effects, (&job, version), Fate::Removed).await? == Cleared::Conflict {
-        return Ok(());
+    if clear_seen(effects, (&job, version), Fate::Removed).await? == Cleared::NotAll {
+        return Ok(Cleared::NotAll);
     }
     let old = objects(effects, id, is_kept).await?;
     if load(effects, id).await?.is_none_or(|(_, now)| now != version) {
-        return Ok(());
+        return Ok(Cleared::NotAll);
     }
     discard_noted(effects, &job, &old).await?;
     remove_objects(effects, &old).await?;
     let txn = unlisted.expect(&rows::job_row(id), version);
     let txn = txn.index_set(&rows::retired(shard), id.as_str(), now.after_ms(keep_jobs_ms).ms());
-    Ok(effects.store.commit(txn).await.map(drop::<Commit>)?)
+    Ok(committed(effects, txn).await?)
 }
 
 /// An ended job that nobody needs to know of any more: its rows, its claim to its final keys, all its objects. Or a key
 /// whose job never came to be.
-pub(crate) async fn forget(effects: &Effects, (id, now): (&JobId, StoreTime)) -> Result<(), Fault> {
+pub(crate) async fn forget(effects: &Effects, (id, now): (&JobId, StoreTime)) -> Result<Cleared, Fault> {
     let shard = Shard::of(id);
     let unlisted = Txn::new(shard).index_remove(&rows::retired(shard), id.as_str());
     let Some((job, version)) = load(effects, id).await? else {
         let txn = unlisted.delete(&rows::key(id));
-        return Ok(effects.store.commit(txn).await.map(drop::<Commit>)?);
+        return put_off(effects, txn).await;
     };
     if job.state.closing() != Some(Closing::Closed) {
-        return Ok(effects.store.commit(unlisted).await.map(drop::<Commit>)?);
+        return put_off(effects, unlisted).await;
     }
     let steps = steps::of_job(&*effects.store, id).await?;
     if steps.iter().any(|step| step.due().is_some()) {
         let later = now.after_ms(STEPS_MS).ms();
         let txn = Txn::new(shard).expect(&rows::job_row(id), version);
         let txn = txn.index_set(&rows::retired(shard), id.as_str(), later);
-        return Ok(effects.store.commit(txn).await.map(drop::<Commit>)?);
+        return put_off(effects, txn).await;
     }
     if let Ok(request) = effects.request(&job).await {
         let urls: Vec<&str> = request.outputs.iter().map(|output| output.to.as_str()).collect();
         owners::release(&*effects.store, id, &urls).await?;
     }
-    if clear_seen(effects, (&job, version), Fate::Removed).await? == Cleared::Conflict {
-        return Ok(());
+    if clear_seen(effects, (&job, version), Fate::Removed).await? == Cleared::NotAll {
+        return Ok(Cleared::NotAll);
     }
     let old = objects(effects, id, |_| Keep::No).await?;
     let without_steps = steps.iter().fold(unlisted, |txn, step| rows::remove_step(txn, &StepRef::of(step)));
@@ -121,17 +125,31 @@ pub(crate) async fn forget(effects: &Effects, (id, now): (&JobId, StoreTime)) ->
         .delete(&rows::key(id))
         .index_remove(&rows::jobs(shard), id.as_str())
         .index_remove(&rows::garbage(shard), id.as_str());
-    if effects.store.commit(txn).await? == Commit::Conflict {
-        return Ok(());
+    if committed(effects, txn).await? == Cleared::NotAll {
+        return Ok(Cleared::NotAll);
     }
-    remove_objects(effects, &old).await
+    remove_objects(effects, &old).await?;
+    Ok(Cleared::All)
+}
+
+/// Nothing is cleared yet, or nothing is left to: the job is looked at again later, if ever.
+async fn put_off(effects: &Effects, txn: Txn) -> Result<Cleared, Fault> {
+    effects.store.commit(txn).await?;
+    Ok(Cleared::NotAll)
+}
+
+async fn committed(effects: &Effects, txn: Txn) -> Result<Cleared, StoreError> {
+    Ok(match effects.store.commit(txn).await? {
+        Commit::Committed(_) => Cleared::All,
+        Commit::Conflict => Cleared::NotAll,
+    })
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cleared {
+pub(crate) enum Cleared {
     All,
-    /// The job's row has changed.
-    Conflict,
+    /// The job's row has changed, or its time has not come.
+    NotAll,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -229,8 +247,5 @@ async fn clear(
             Fate::Removed => rows::unplace(txn.delete(key), at, &task),
         };
     }
-    Ok(match effects.store.commit(txn).await? {
-        Commit::Committed(_) => Cleared::All,
-        Commit::Conflict => Cleared::Conflict,
-    })
+    committed(effects, txn).await
 }

@@ -21,28 +21,29 @@ pub(crate) struct Repair {
 }
 
 impl Repair {
-    /// One round over a shard.
-    pub(crate) async fn shard(&self, shard: Shard) -> Result<(), StoreError> {
-        let mut after = None;
+    /// One round over a shard; says how many reports it gave once more.
+    pub(crate) async fn shard(&self, shard: Shard) -> Result<usize, StoreError> {
+        let (mut after, mut reported) = (None, 0);
         loop {
             let scan = Scan::all(rows::jobs(shard), JOBS_PER_SCAN).after(after);
             let entries = self.store.scan(scan).await?.entries;
             for id in entries.iter().filter_map(|entry| entry.member.parse::<JobId>().ok()) {
-                self.job(&id).await?;
+                reported += self.job(&id).await?;
             }
-            let Some(last) = entries.into_iter().last() else { return Ok(()) };
+            let Some(last) = entries.into_iter().last() else { return Ok(reported) };
             after = Some(last);
         }
     }
 
-    async fn job(&self, id: &JobId) -> Result<(), StoreError> {
+    async fn job(&self, id: &JobId) -> Result<usize, StoreError> {
         let key = rows::job_row(id);
         let loaded = self.store.load(std::slice::from_ref(&key)).await?;
-        let Some(row) = loaded.rows.into_iter().next().flatten() else { return Ok(()) };
+        let Some(row) = loaded.rows.into_iter().next().flatten() else { return Ok(0) };
         let job: Job = rows::from_row(&key, &row)?;
         if job.state.has_ended() {
-            return Ok(());
+            return Ok(0);
         }
+        let mut reported = 0;
         let expected = tasks_of(&job);
         for ids in expected.chunks(TASKS_PER_LOAD) {
             let refs: Vec<TaskRef> = ids.iter().map(|task| TaskRef::new(id, *task)).collect();
@@ -50,35 +51,38 @@ impl Repair {
             let loaded = self.store.load(&keys).await?;
             for (at, row) in refs.iter().zip(loaded.rows) {
                 if let Some(row) = row {
-                    self.task(&job, (at, &row), loaded.now).await?;
+                    reported += self.task(&job, (at, &row), loaded.now).await?;
                 }
             }
         }
         let turn = Txn::new(Shard::of(id)).expect(&key, row.version);
         // A job without a turn would wait for ever; one that is called once too often finds nothing to do.
         let turn = turn.index_set(&rows::turns(Shard::of(id)), id.as_str(), loaded.now.ms());
-        self.store.commit(turn).await.map(drop::<Commit>)
+        self.store.commit(turn).await.map(|_: Commit| reported)
     }
 
-    async fn task(&self, job: &Job, (at, row): (&TaskRef, &Row), now: StoreTime) -> Result<(), StoreError> {
+    async fn task(&self, job: &Job, (at, row): (&TaskRef, &Row), now: StoreTime) -> Result<usize, StoreError> {
         let task: Task = rows::from_row(&at.row(), row)?;
         let txn = Txn::new(at.shard()).expect(&at.row(), row.version);
         let plan = task.plan.clone();
-        let txn = match &task.state {
+        let (txn, reports) = match &task.state {
             TaskState::Settled(settled) if is_unknown(job, at.task) => {
                 let (nonce, cpu_ms) = (settled.nonce.clone(), settled.cpu_ms);
-                deliver(txn, job, Report::Settled { task: at.task, nonce, plan, cpu_ms }, now)
+                (deliver(txn, job, Report::Settled { task: at.task, nonce, plan, cpu_ms }, now), 1)
             }
             TaskState::Dead(fault) => {
-                deliver(txn, job, Report::Dead { task: at.task, fault: fault.clone(), plan }, now)
+                (deliver(txn, job, Report::Dead { task: at.task, fault: fault.clone(), plan }, now), 1)
             }
-            TaskState::Settled(_) => return Ok(()),
+            TaskState::Settled(_) => return Ok(0),
             TaskState::Waiting { .. } | TaskState::Ready | TaskState::Hinted { .. } | TaskState::Claimed(_) => {
-                rows::place(txn, at, &task)
+                (rows::place(txn, at, &task), 0)
             }
         };
-        // A conflict: it moved meanwhile, so it is where it should be.
-        self.store.commit(txn).await.map(drop::<Commit>)
+        Ok(match self.store.commit(txn).await? {
+            Commit::Committed(_) => reports,
+            // It moved meanwhile, so it is where it should be.
+            Commit::Conflict => 0,
+        })
     }
 }
 

@@ -12,12 +12,13 @@ use framefleet_common::ports::rows::{self, TaskRef};
 use framefleet_common::ports::store::{Commit, Entry, IndexKey, Scan, Shard, Store, StoreError};
 use framefleet_common::ports::txn::Txn;
 use framefleet_common::spans;
+use framefleet_model::fault::Fault;
 use framefleet_model::id::JobId;
 use framefleet_model::time::StoreTime;
 use tokio_util::sync::CancellationToken;
 
 use crate::effects::Effects;
-use crate::garbage;
+use crate::garbage::{self, Cleared};
 use crate::observe::Observer;
 use crate::repair::Repair;
 use crate::rounds::{Rounds, until};
@@ -85,10 +86,10 @@ impl Sweeper {
     async fn run_repair(&self, stop: CancellationToken) {
         while self.paused(REPAIR_EVERY, &stop).await {
             for shard in Shard::of_jobs() {
-                if let Err(error) = self.repair.shard(shard).await {
-                    self.observer.store_away(&error);
+                match self.repair.shard(shard).await {
+                    Ok(reported) => self.observer.reported(reported),
+                    Err(error) => self.observer.store_away(&error),
                 }
-                self.observer.swept("index");
             }
         }
     }
@@ -126,20 +127,22 @@ impl Sweeper {
     async fn collect(&self, shard: Shard) -> Result<(), StoreError> {
         let (garbage, retired) = (rows::garbage(shard), rows::retired(shard));
         for (id, now) in self.jobs_due(&garbage).await? {
-            if let Err(fault) = garbage::sweep(&self.effects, (&id, now), self.keep_jobs_ms).await {
-                self.observer.leftover(&id, &fault);
-                continue;
-            }
-            self.observer.swept("attempts");
+            let swept = garbage::sweep(&self.effects, (&id, now), self.keep_jobs_ms).await;
+            self.cleared(&id, "attempts", swept);
         }
         for (id, now) in self.jobs_due(&retired).await? {
-            if let Err(fault) = garbage::forget(&self.effects, (&id, now)).await {
-                self.observer.leftover(&id, &fault);
-                continue;
-            }
-            self.observer.swept("job");
+            let forgotten = garbage::forget(&self.effects, (&id, now)).await;
+            self.cleared(&id, "job", forgotten);
         }
         Ok(())
+    }
+
+    fn cleared(&self, id: &JobId, what: &str, cleared: Result<Cleared, Fault>) {
+        match cleared {
+            Ok(Cleared::All) => self.observer.swept(what),
+            Ok(Cleared::NotAll) => {}
+            Err(fault) => self.observer.leftover(id, &fault),
+        }
     }
 
     async fn jobs_due(&self, index: &IndexKey) -> Result<Vec<(JobId, StoreTime)>, StoreError> {

@@ -29,6 +29,7 @@ use framefleet_common::tending::{Pulse, Tending, Told};
 use framefleet_model::board::{Claimant, Heard, Task, Wanted};
 use framefleet_model::cost;
 use framefleet_model::fault::{Fault, FaultKind};
+use framefleet_model::id::Nonce;
 use framefleet_model::task::{Need, Outcome, Progress, Work};
 use framefleet_model::time::MediaTime;
 use framefleet_model::trace::TraceContext;
@@ -44,7 +45,7 @@ use crate::transfer::Transfer;
 
 /// How long a finished result is kept for a store that is away.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(300);
-/// The same of a claim and of a task that is handed back: beyond, a lease that nobody knows of or that nobody wants runs
+/// The same of a claim and of a task that is handed or put back: beyond, a lease that nobody knows of or that nobody wants runs
 /// out, which counts against the task.
 const SHORT_PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE_FIRST: Duration = Duration::from_millis(200);
@@ -164,7 +165,7 @@ impl Bench {
                 self.observer.failed(at, nonce, &fault);
                 self.board.fail(at, nonce, &fault).await.map(|()| "failed")
             }
-            (Short::Always | Short::Now, Ok(_)) => self.board.decline(at, nonce).await.map(|()| "declined"),
+            (Short::Always | Short::Now, Ok(_)) => self.put_back(at, nonce).await.map(|()| "declined"),
             (_, Err(error)) => Err(error),
         };
         match declined {
@@ -207,11 +208,16 @@ impl Bench {
     async fn leave_it(&self, claim: &Claim) {
         let (at, nonce) = (&claim.at, &claim.claimant.nonce);
         self.clock.sleep(PAUSE_FIRST).await;
-        match self.board.decline(at, nonce).await {
+        match self.put_back(at, nonce).await {
             Ok(()) => self.observer.ended(at, nonce, "left"),
             // The lease runs out, and the task comes back.
             Err(error) => self.observer.store_away(&error),
         }
+    }
+
+    /// Repeated, as a lease that nobody wants would run out and count against the task.
+    async fn put_back(&self, at: &TaskRef, nonce: &Nonce) -> Result<(), StoreError> {
+        self.patiently(SHORT_PATIENCE, || self.board.decline(at, nonce)).await
     }
 
     async fn fits_nobody(&self, need: Need) -> Result<bool, StoreError> {

@@ -297,8 +297,15 @@ impl Logged for BridgeRole {
 impl Config {
     /// The classes that have a queue: those that the planner uses, and those that any slot here is for.
     pub fn classes(&self) -> Vec<Class> {
+        self.worker.classes()
+    }
+}
+
+impl WorkerConfig {
+    /// Those that the planner uses, and those that its slots are for.
+    pub fn classes(&self) -> Vec<Class> {
         let mut classes = vec![Class::light(), Class::standard(), Class::long()];
-        classes.extend(self.worker.slots.iter().map(|(class, _)| class.clone()));
+        classes.extend(self.slots.iter().map(|(class, _)| class.clone()));
         classes.sort_unstable();
         classes.dedup();
         classes

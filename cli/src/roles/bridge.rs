@@ -16,6 +16,7 @@ use tracing::info;
 
 use crate::config::{BridgeRole, QueueConfig};
 use crate::roles::shared;
+use crate::roles::traces::Way;
 
 struct BrokerCheck(Arc<AmqpBroker>);
 
@@ -58,7 +59,7 @@ pub async fn run(config: BridgeRole) -> Result<(), Fault> {
     let probes = probes.bind(config.bridge.ops_listen).await?;
     info!(ops = %probes.address(), name = config.bridge.name, queues = queues.len(), "bridge begins");
     let halt = drain.halt();
-    shared::live(drain, probes, serve(&bridge, &halt)).await
+    shared::live(drain, probes, (serve(&bridge, &halt), Way::NOWHERE)).await
 }
 
 async fn serve(bridge: &Bridge, halt: &Halt) -> Result<(), Fault> {

@@ -47,9 +47,7 @@ pub async fn run(role: CoordinatorRole) -> Result<(), Fault> {
     let to = (config.traces.as_ref(), traces::by_broker(&config.broker));
     let (traces, way) = traces::start(to, of, (&clock, &metrics))?;
     let work = serve(&role, (connecting, clock, metrics), (listener, drain.stop(), traces));
-    let ended = shared::live(drain, probes, work).await;
-    way.close().await;
-    ended
+    shared::live(drain, probes, (work, way)).await
 }
 
 async fn serve(

@@ -15,7 +15,7 @@ use framefleet_common::adapters::memory::journal::Journal;
 use framefleet_common::adapters::sqlite::SqliteStore;
 use framefleet_common::child::Media;
 use framefleet_common::fleet::Fleet;
-use framefleet_common::ports::broker::{Broker, Class};
+use framefleet_common::ports::broker::Broker;
 use framefleet_common::ports::clock::Clock;
 use framefleet_common::ports::store::Store;
 use framefleet_common::process::drain::{Drain, Halt};
@@ -108,9 +108,7 @@ pub async fn run((config, asked): (ServeRole, Asked), pulse: &Runtime) -> Result
     let listener = TcpListener::bind(address).await.map_err(refused)?;
     info!(api = %address, ops = %probes.address(), state = %asked.state.display(), slots = ?config.worker.slots, "serve begins");
     let halt = drain.halt();
-    let ended = shared::live(drain, probes, crew.work(listener, halt)).await;
-    way.close().await;
-    ended
+    shared::live(drain, probes, (crew.work(listener, halt), way)).await
 }
 
 impl Crew {
@@ -147,15 +145,11 @@ fn coordinator(
     (state, metrics): (&Path, &Registry),
     clock: &Arc<dyn Clock>,
 ) -> Result<CoordinatorSettings, Fault> {
-    let mut classes = vec![Class::light(), Class::standard(), Class::long()];
-    classes.extend(config.worker.slots.iter().map(|(class, _)| class.clone()));
-    classes.sort_unstable();
-    classes.dedup();
     Ok(CoordinatorSettings {
         name: config.coordinator.name.clone(),
         merge_slots: config.coordinator.merge_slots,
         window_percent: config.coordinator.window_percent,
-        classes,
+        classes: config.worker.classes(),
         scratch: state.join("scratch/coordinator"),
         beat: config.limits.beat,
         lease: config.limits.lease,

@@ -40,6 +40,7 @@ use crate::config::targets::{CdnConfig, DatabaseConfig, TargetsConfig, WayOut, W
 use crate::config::{
     Addressing, BrokerConfig, Config, Credentials, Durability, Endpoint, StorageConfig, StoreServer, Topology,
 };
+use crate::roles::traces::Way;
 
 /// Between two tries at a store that does not answer.
 const STORE_PAUSE: Duration = Duration::from_secs(2);
@@ -232,16 +233,20 @@ impl WorkCheck {
     }
 }
 
-/// Does a role's work beside its probes until it has ended or was told to stop.
+/// Does a role's work beside its probes until it has ended or was told to stop, then sends what is left of its spans.
 pub async fn live(
     drain: Drain,
     probes: BoundProbes,
-    work: impl Future<Output = Result<(), Fault>>,
+    (work, way): (impl Future<Output = Result<(), Fault>>, Way),
 ) -> Result<(), Fault> {
     let heard = signals().map_err(|e| Fault::new(FaultKind::Internal, format!("signals cannot be heard: {e}")))?;
     // Boxed: a future of futures of this depth is more than the compiler lays out.
     match drain.run(heard, probes.beside(Box::pin(work))).await {
-        Ended::Finished(ended) => ended,
+        Ended::Finished(ended) => {
+            way.close().await;
+            ended
+        }
+        // At once: whoever tells it to stop twice waits for nothing more.
         Ended::Abandoned => Ok(()),
     }
 }

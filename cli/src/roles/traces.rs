@@ -45,6 +45,9 @@ pub fn by_broker(broker: &BrokerConfig) -> Medium {
 }
 
 impl Way {
+    /// Of who traces nothing.
+    pub const NOWHERE: Self = Self(None);
+
     /// Sends what is left, for as long as that may take.
     pub async fn close(self) {
         if let Some(exporting) = self.0 {

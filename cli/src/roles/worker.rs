@@ -69,9 +69,7 @@ pub async fn run(config: Config, pulse: &Runtime) -> Result<(), Fault> {
     let to = (config.traces.as_ref(), traces::by_broker(&config.broker));
     let (traces, way) = traces::start(to, of, (&clock, &metrics))?;
     let work = serve(&config, (connecting, clock, metrics), (pulse, begun, drain.halt()), traces);
-    let ended = shared::live(drain, probes, work).await;
-    way.close().await;
-    ended
+    shared::live(drain, probes, (work, way)).await
 }
 
 async fn serve(

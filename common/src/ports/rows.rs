@@ -7,6 +7,7 @@
 //! outbox               queue  news for the world   tenants/<class>        index  tenants that ever had one ready
 //! key/<job>            row    what was asked for by the key that names the job
 //! dead/<letter>        row    what was given up    hinted/<class>         index  tasks whose hint is on its way
+//!                                                  waiting/<class>        index  tasks by when they are ready again
 //!                                                  jobs                   index  all jobs by their age
 //!                                                  garbage                index  ended jobs by when to sweep what they left
 //!                                                  retired                index  swept jobs by when to forget them
@@ -147,6 +148,10 @@ pub fn hinted(shard: Shard, class: &str) -> IndexKey {
     shard.index(format!("hinted/{class}"))
 }
 
+pub fn waiting(shard: Shard, class: &str) -> IndexKey {
+    shard.index(format!("waiting/{class}"))
+}
+
 pub fn jobs(shard: Shard) -> IndexKey {
     shard.index("jobs")
 }
@@ -238,7 +243,7 @@ pub fn put_task(txn: Txn, at: &TaskRef, task: &Task) -> Txn {
 pub fn place(txn: Txn, at: &TaskRef, task: &Task) -> Txn {
     let (shard, member) = (at.shard(), at.to_string());
     let ready = ready(shard, &task.class, &task.tenant);
-    let (hinted, due) = (hinted(shard, &task.class), due(shard));
+    let (hinted, waiting, due) = (hinted(shard, &task.class), waiting(shard, &task.class), due(shard));
     let txn = match &task.state {
         TaskState::Ready => {
             txn.index_set(&ready, &member, task.order).index_set(&tenants(shard, &task.class), task.tenant.as_str(), 0)
@@ -257,6 +262,14 @@ pub fn place(txn: Txn, at: &TaskRef, task: &Task) -> Txn {
         | TaskState::Settled(_)
         | TaskState::Dead(_) => txn.index_remove(&hinted, &member),
     };
+    let txn = match &task.state {
+        TaskState::Waiting { until } => txn.index_set(&waiting, &member, until.ms()),
+        TaskState::Ready
+        | TaskState::Hinted { .. }
+        | TaskState::Claimed(_)
+        | TaskState::Settled(_)
+        | TaskState::Dead(_) => txn.index_remove(&waiting, &member),
+    };
     match task.due() {
         Some(at) => txn.index_set(&due, member, at.ms()),
         None => txn.index_remove(&due, member),
@@ -268,7 +281,7 @@ pub fn unplace(txn: Txn, at: &TaskRef, task: &Task) -> Txn {
     let (shard, member) = (at.shard(), at.to_string());
     let (ready, hinted) = (ready(shard, &task.class, &task.tenant), hinted(shard, &task.class));
     let txn = txn.index_remove(&ready, &member).index_remove(&hinted, &member);
-    txn.index_remove(&due(shard), member)
+    txn.index_remove(&waiting(shard, &task.class), &member).index_remove(&due(shard), member)
 }
 
 pub fn to_bytes<T: Serialize>(value: &T) -> Vec<u8> {

@@ -83,7 +83,8 @@ pub(crate) fn finding(effect: Effect, fault: Fault) -> Finding {
     match effect {
         Effect::Check => Finding::Checked(Err(fault)),
         Effect::Plan => Finding::Planned(Err(fault)),
-        Effect::Compare | Effect::Prove => Finding::Proved(Err(fault)),
+        Effect::Compare => Finding::Compared(Err(fault)),
+        Effect::Prove => Finding::Proved(Err(fault)),
         Effect::Publish => Finding::Published(Err(Unpublished::Fault(fault))),
         // What could not be removed is left to the sweeper: the job has ended.
         Effect::Close => Finding::Closed,

@@ -55,7 +55,7 @@ pub enum Finding {
     Superseded(JobId),
     Planned(Result<Planned, Fault>),
     /// Tasks whose headers are not those that the others are to have.
-    Compared(Vec<Odd>),
+    Compared(Result<Vec<Odd>, Fault>),
     /// The ledger's digest, if it closed.
     Proved(Result<Digest, Fault>),
     Published(Result<Vec<Delivered>, Unpublished>),
@@ -224,7 +224,7 @@ fn step(job: &Job, news: &News, now: StoreTime) -> Result<Step, Rejected> {
         News::Found(Finding::Superseded(by)) => failing::cancelled(job, &format!("superseded by job {by}"), now),
         News::Found(Finding::Checked(checked)) => intake::checked(job, checked, now),
         News::Found(Finding::Planned(planned)) => planning::tasks::planned(job, planned, now),
-        News::Found(Finding::Compared(odd)) => encoding::compared(job, odd, now),
+        News::Found(Finding::Compared(compared)) => encoding::compared(job, compared, now),
         News::Found(Finding::Proved(proved)) => merging::proved(job, proved, now),
         News::Found(Finding::Published(published)) => completing::published(job, published, now),
         News::Found(Finding::Closed) => completing::closed(job),

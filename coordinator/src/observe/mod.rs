@@ -10,7 +10,7 @@ use framefleet_common::ports::broker::{BrokerError, Event, Hint};
 use framefleet_common::ports::rows::TaskRef;
 use framefleet_common::ports::store::StoreError;
 use framefleet_common::process::metrics::{self, Counters, Gauges};
-use framefleet_common::process::traces::{Traces, When};
+use framefleet_common::process::traces::{Begun, Traces, When};
 use framefleet_common::spans;
 use framefleet_model::board::{Claimant, Lease};
 use framefleet_model::fault::{Fault, Whose};
@@ -71,7 +71,10 @@ impl Backlog {
         Self {
             demand: Gauges::new(
                 registry,
-                ("framefleet_demand_slots", "Tasks that are ready, hinted or claimed, by class; scope: fleet."),
+                (
+                    "framefleet_demand_slots",
+                    "Tasks that are ready, hinted, claimed or wait for their next try, by class; scope: fleet.",
+                ),
                 ("class", classes),
             ),
             demand_merges: metrics::gauge(
@@ -131,9 +134,9 @@ impl Observer {
                 registry,
                 (
                     "framefleet_swept_total",
-                    "What time alone did: leases that ran out, hints that nobody answered, pauses that were over, and what was cleared away.",
+                    "What time alone did: leases that ran out, hints that nobody answered, pauses that were over, results that were told of once more, and what was cleared away.",
                 ),
-                ("what", &["lease", "hint", "pause", "attempts", "job", "index", "letter", "event"]),
+                ("what", &["lease", "hint", "pause", "attempts", "job", "report", "letter", "event"]),
             ),
             uploads: Counters::new(
                 registry,
@@ -224,9 +227,10 @@ impl Observer {
     }
 
     /// What a coordinator does for a job between two commits, such as its plan.
-    pub(crate) fn performed(&self, job: &Job, effect: Effect, when: When) {
+    pub(crate) fn performed(&self, job: &Job, effect: Effect, begun: Begun<'_>) {
+        let when = begun.until_now();
         info!(job = %job.id, effect = effect.name(), took_ms = millis(when.took), "effect done");
-        traced::performed(&self.traces, job, (effect, when));
+        traced::performed(&self.traces, job, (effect, &begun.word(), when));
     }
 
     /// An event of the job is confirmed by the broker.
@@ -307,6 +311,16 @@ impl Observer {
 
     pub(crate) fn swept(&self, what: &str) {
         self.swept.add(what, 1);
+    }
+
+    /// Reports that jobs had not heard of were given once more.
+    pub(crate) fn reported(&self, count: usize) {
+        self.swept.add("report", count as u64);
+    }
+
+    /// A worker's row that this build cannot read.
+    pub(crate) fn unread_worker(&self, error: &StoreError) {
+        warn!(%error, "a worker is left out: what it says of itself cannot be read");
     }
 
     /// A message was read, or once more.

@@ -39,9 +39,9 @@ pub(super) fn heard(traces: &Traces, job: &Job, (asked, now_ms): (&Asker, i64)) 
     traces.emit(span.with(attribute::JOB, job.id.as_str()));
 }
 
-pub(super) fn performed(traces: &Traces, job: &Job, (effect, when): (Effect, When)) {
+pub(super) fn performed(traces: &Traces, job: &Job, (effect, word, when): (Effect, &str, When)) {
     let Some(trace) = &job.trace else { return };
-    let span = Span::of(trace, (effect.name(), &[&when.begun_ms.to_string()]), when);
+    let span = Span::of(trace, (effect.name(), &[word]), when);
     traces.emit(span.with(attribute::JOB, job.id.as_str()));
 }
 

@@ -41,8 +41,14 @@ impl Caller {
         let id = self.submit(&ops, &request).await?;
         for _ in 0..self.dice.roll(4) {
             self.wait(30_000).await;
-            match self.dice.roll(3) {
+            match self.dice.roll(4) {
                 0 => self.cancel(&ops, &id).await,
+                // Asked for again while attempts of the generation that ended may still be at work.
+                1 => {
+                    self.cancel(&ops, &id).await;
+                    self.wait(3_000).await;
+                    drop(self.submit(&ops, &request).await);
+                }
                 _ => drop(self.submit(&ops, &request).await),
             }
         }

@@ -1,15 +1,14 @@
 //! Media work without media: films, segments and outputs are short texts, made alike by every attempt.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use framefleet_common::child::{Attempt, Media, Objects};
 use framefleet_model::fault::{Fault, FaultKind};
-use framefleet_model::id::Digest;
+use framefleet_model::id::{Digest, TaskId, TaskKind};
 use framefleet_model::index::{AudioTrack, Divisible, Index, IndexHeader, Key, Method, Standing, Unit, VideoTrack};
 use framefleet_model::ledger::{
     AudioProof, AudioReadback, ImageProof, OutputProof, Part, Produced, SegmentProof, Stand, VideoReadback,
@@ -21,8 +20,12 @@ use framefleet_model::task::{
     AudioWork, EncodeWork, ImageWork, IndexDone, IndexWork, MergeWork, Outcome, Progress, Work, object,
 };
 use framefleet_model::time::{MediaTime, Rational, Span};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 const READ_BYTES: u32 = 1 << 20;
+/// How long the others take.
+const HELD_OTHERS: Duration = Duration::from_secs(3);
 /// Lines in each file of an output that has several.
 const LINES_PER_PAGE: usize = 40;
 
@@ -44,12 +47,44 @@ impl Fate for Smooth {
     }
 }
 
+/// One task stands still until it is let go; all others succeed, after some seconds.
+pub struct Held {
+    task: TaskId,
+    pub begun: Notify,
+    pub let_go: CancellationToken,
+}
+
+impl Held {
+    pub fn at(task: TaskId) -> Self {
+        Self { task, begun: Notify::new(), let_go: CancellationToken::new() }
+    }
+}
+
+#[async_trait]
+impl Fate for Held {
+    async fn of(&self, work: &Work) -> Result<(), Fault> {
+        let is_held = match work {
+            Work::Index(_) => self.task == TaskId::INDEX,
+            Work::Encode(work) => self.task == TaskId::new(TaskKind::Encode, work.segment.number),
+            Work::Audio(_) | Work::Image(_) | Work::Merge(_) | Work::Probe(_) => false,
+        };
+        if is_held {
+            self.begun.notify_one();
+            self.let_go.cancelled().await;
+        } else {
+            tokio::time::sleep(HELD_OTHERS).await;
+        }
+        Ok(())
+    }
+}
+
 /// Films are texts of `pictures=250 gop=25`: 25 pictures a second, with as much sound; `sounds=3` makes it three tracks.
 pub struct TextMedia<F> {
     pub fate: F,
     /// Segments of another build do not fit.
     build: String,
-    encodes: AtomicU32,
+    /// Encodes of each segment.
+    encodes: Mutex<BTreeMap<u32, u32>>,
 }
 
 impl<F: Fate> TextMedia<F> {
@@ -58,12 +93,21 @@ impl<F: Fate> TextMedia<F> {
     }
 
     pub fn of_build(fate: F, build: &str) -> Self {
-        Self { fate, build: build.to_owned(), encodes: AtomicU32::new(0) }
+        Self { fate, build: build.to_owned(), encodes: Mutex::default() }
     }
 
     /// Segments encoded so far, by whatever attempt.
     pub fn encodes(&self) -> u32 {
-        self.encodes.load(Ordering::SeqCst)
+        self.counts().values().sum()
+    }
+
+    /// How often this segment was encoded.
+    pub fn encodes_of(&self, segment: u32) -> u32 {
+        self.counts().get(&segment).copied().unwrap_or_default()
+    }
+
+    fn counts(&self) -> MutexGuard<'_, BTreeMap<u32, u32>> {
+        self.encodes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -76,7 +120,7 @@ impl<F: Fate> Media for TextMedia<F> {
             match work {
                 Work::Index(work) => index(&work, &attempt).await,
                 Work::Encode(work) => {
-                    self.encodes.fetch_add(1, Ordering::SeqCst);
+                    *self.counts().entry(work.segment.number).or_default() += 1;
                     encode(&work, &attempt, &self.build).await
                 }
                 Work::Audio(work) => sound(&work, &attempt).await,

@@ -1,5 +1,7 @@
 //! A whole fleet in one process: real coordinators and workers, over whatever store and media a test gives them.
 
+/// What one role meets at its store.
+pub mod between;
 /// Whoever asks for films.
 pub mod caller;
 /// Numbers that follow from a seed.
@@ -43,6 +45,7 @@ use framefleet_common::child::Media;
 use framefleet_common::fleet::Fleet;
 use framefleet_common::ports::broker::Class;
 use framefleet_common::ports::clock::Clock;
+use framefleet_common::ports::rows::{self, TaskRef};
 use framefleet_common::ports::store::Store;
 use framefleet_common::process::drain::Halt;
 use framefleet_coordinator::bucket_sweep::Pace;
@@ -51,8 +54,9 @@ use framefleet_coordinator::flow::dispatching::WINDOW_PERCENT;
 use framefleet_coordinator::ops::fleet::FleetOps;
 use framefleet_coordinator::ops::{JobView, Ops as _};
 use framefleet_coordinator::steps::run::Stepping;
+use framefleet_model::board::Task;
 use framefleet_model::fault::Fault;
-use framefleet_model::id::{JobId, Nonce};
+use framefleet_model::id::{JobId, Nonce, TaskId};
 use framefleet_model::media::{AudioCodec, Container, VideoCodec};
 use framefleet_model::picture::Shape;
 use framefleet_model::pipeline::{
@@ -73,6 +77,8 @@ use tokio_util::sync::CancellationToken;
 const KEEP: Duration = Duration::from_secs(24 * 3600);
 const LEASE: Duration = Duration::from_secs(30);
 const BEAT: Duration = Duration::from_secs(5);
+/// Enough for whatever these tests ask for.
+pub const CAPACITY: Need = Need { memory_mib: 1 << 16, scratch_mib: 1 << 16 };
 /// No job of these tests takes so long, by the fleet's own clock.
 const PATIENCE: Duration = Duration::from_secs(24 * 3600);
 
@@ -123,6 +129,11 @@ impl Rig {
     }
 
     pub fn coordinator(&self, name: &str) -> Coordinator {
+        self.coordinator_over(self.fleet.store.clone(), name)
+    }
+
+    /// One that sees the fleet's store through another.
+    pub fn coordinator_over(&self, store: Arc<dyn Store>, name: &str) -> Coordinator {
         let settings = CoordinatorSettings {
             name: name.to_owned(),
             merge_slots: 2,
@@ -138,10 +149,15 @@ impl Rig {
             keep_jobs: self.keep * 30,
             metrics: Registry::default(),
         };
-        Coordinator::new(self.fleet.clone(), self.media.clone(), settings)
+        Coordinator::new(Fleet { store, ..self.fleet.clone() }, self.media.clone(), settings)
     }
 
     pub fn worker(&self, name: &str) -> Worker {
+        self.worker_over(self.fleet.store.clone(), name, CAPACITY)
+    }
+
+    /// One that sees the fleet's store through another and has so much for its tasks.
+    pub fn worker_over(&self, store: Arc<dyn Store>, name: &str, capacity: Need) -> Worker {
         let settings = WorkerSettings {
             name: name.to_owned(),
             slots: vec![(Class::light(), 1), (Class::standard(), 2), (Class::long(), 1)],
@@ -149,12 +165,12 @@ impl Rig {
             beat: BEAT,
             lease: LEASE,
             limits: SourceLimits::DEFAULT,
-            capacity: Need { memory_mib: 1 << 16, scratch_mib: 1 << 16 },
+            capacity,
             build: "test".to_owned(),
             metrics: Registry::default(),
             pulse: None,
         };
-        Worker::new(self.fleet.clone(), self.media.clone(), settings)
+        Worker::new(Fleet { store, ..self.fleet.clone() }, self.media.clone(), settings)
     }
 
     pub fn ops(&self) -> FleetOps {
@@ -186,6 +202,27 @@ impl Rig {
             }
         };
         tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("job {id} did not end in {PATIENCE:?}"))
+    }
+
+    /// The rows of these tasks, as far as they are there.
+    pub async fn tasks(&self, id: &JobId, tasks: impl IntoIterator<Item = TaskId>) -> Vec<Task> {
+        let keys: Vec<_> = tasks.into_iter().map(|task| TaskRef::new(id, task).row()).collect();
+        let rows = self.fleet.store.load(&keys).await.expect("the store is there").rows;
+        let tasks = keys.iter().zip(rows).filter_map(|(key, row)| Some(rows::from_row::<Task>(key, &row?)));
+        tasks.map(|task| task.expect("task rows parse")).collect()
+    }
+
+    /// Those of them that are settled.
+    pub async fn settled(&self, id: &JobId, tasks: impl IntoIterator<Item = TaskId>) -> Vec<Task> {
+        self.tasks(id, tasks).await.into_iter().filter(|task| task.settled().is_some()).collect()
+    }
+
+    /// Waits until the task is settled.
+    pub async fn until_settled(&self, id: &JobId, task: TaskId) {
+        let mut changes = self.fleet.store.subscribe();
+        while self.settled(id, [task]).await.is_empty() {
+            changes.next().await;
+        }
     }
 
     /// Files under a folder that nobody should have left there.

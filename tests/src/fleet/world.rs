@@ -22,7 +22,7 @@ use framefleet_coordinator::coordinator::{Coordinator, CoordinatorSettings};
 use framefleet_coordinator::flow::dispatching::WINDOW_PERCENT;
 use framefleet_coordinator::steps::run::Stepping;
 use framefleet_model::id::JobId;
-use framefleet_model::task::{Need, SourceLimits};
+use framefleet_model::task::SourceLimits;
 use framefleet_model::trigger::Trigger;
 use framefleet_worker::slots::{Worker, WorkerSettings};
 use prometheus::Registry;
@@ -41,7 +41,7 @@ use crate::fleet::storm::{Storm, Temper, Voice, Weather};
 use crate::fleet::truth::{RoleStore, Truth};
 use crate::fleet::uploader::{self, Uploader};
 use crate::fleet::verdict;
-use crate::fleet::{KEEP, LEASE, mint};
+use crate::fleet::{CAPACITY, KEEP, LEASE, mint};
 
 const STORM: Duration = Duration::from_secs(90);
 const SWEEP_EVERY: Duration = Duration::from_secs(40);
@@ -246,7 +246,7 @@ impl World {
             beat: BEAT,
             lease: LEASE,
             limits: SourceLimits::DEFAULT,
-            capacity: Need { memory_mib: 1 << 16, scratch_mib: 1 << 16 },
+            capacity: CAPACITY,
             build,
             metrics: Registry::default(),
             pulse: None,

@@ -60,7 +60,7 @@ pub fn assert_same(out: &Path, golden: &[u8]) {
 
 /// Tasks that wait, are hinted or claimed, jobs that have a turn, news that nobody read.
 fn left_in_redis(servers: &Servers, prefix: &str) -> Vec<String> {
-    let kinds = ["i:due", "i:ready/*", "i:hinted/*", "i:turns", "q:mail/*", "q:outbox"];
+    let kinds = ["i:due", "i:ready/*", "i:hinted/*", "i:waiting/*", "i:turns", "q:mail/*", "q:outbox"];
     kinds.iter().flat_map(|kind| servers.keys(&format!("{prefix}:{{*}}:{kind}"))).collect()
 }
 

@@ -46,6 +46,19 @@ pub fn odd(segments: &[(TaskId, Vec<SegmentProof>)], slots: &BTreeMap<String, us
     odd.map(|(task, proofs)| Odd { task: *task, made_by: made_by(proofs), wanted: wanted.clone() }).collect()
 }
 
+/// Leaves out builds that were asked for a task which another has made since: they are there and take nothing, and would
+/// be waited for once more each time.
+pub fn keep_willing<'a>(
+    slots: &mut BTreeMap<String, usize>,
+    asked: impl IntoIterator<Item = (&'a str, &'a [SegmentProof])>,
+) {
+    for (wanted, proofs) in asked {
+        if proofs.iter().any(|proof| proof.build != wanted) {
+            slots.remove(wanted);
+        }
+    }
+}
+
 /// What each build gave most often.
 fn headers_by_build(segments: &[(TaskId, Vec<SegmentProof>)]) -> BTreeMap<&str, Headers<'_>> {
     let mut votes: BTreeMap<&str, BTreeMap<u32, BTreeMap<&Digest, usize>>> = BTreeMap::new();
@@ -121,6 +134,22 @@ mod tests {
         let wanted = Some("new".to_owned());
         assert_eq!(odd_ones(&made, &[("old", 1), ("new", 3)]), [(0, wanted.clone()), (1, wanted)]);
         assert_eq!(odd_ones(&made, &[("old", 2), ("new", 3)]), [(2, Some("old".to_owned()))]);
+    }
+
+    #[test]
+    fn a_build_that_was_waited_for_in_vain_is_not_waited_for_again() {
+        let made = segments(&[("old", "a"), ("old", "a"), ("new", "b"), ("old", "a")]);
+        let all = there(&[("old", 4), ("new", 1)]);
+        let willing = |asked: &[(&str, usize)]| {
+            let mut slots = all.clone();
+            keep_willing(&mut slots, asked.iter().map(|(wanted, at)| (*wanted, made[*at].1.as_slice())));
+            slots
+        };
+        assert_eq!((willing(&[]), willing(&[("old", 3), ("gone", 2)])), (all.clone(), all.clone()));
+        let asked_old = willing(&[("old", 3), ("old", 2)]);
+        assert_eq!(asked_old, there(&[("new", 1)]));
+        // So all are made by who is there and does something.
+        assert!(odd(&made, &asked_old).iter().all(|odd| odd.wanted.as_deref() == Some("new") && odd.made_by == "old"));
     }
 
     #[test]

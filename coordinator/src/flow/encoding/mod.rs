@@ -33,11 +33,15 @@ pub(crate) fn settled(job: &Job, task: TaskId) -> Result<Step, Rejected> {
     }
 }
 
-pub(crate) fn compared(job: &Job, odd: &[Odd], now: StoreTime) -> Result<Step, Rejected> {
+pub(crate) fn compared(job: &Job, compared: &Result<Vec<Odd>, Fault>, now: StoreTime) -> Result<Step, Rejected> {
     let JobState::Encoding(state) = &job.state else { return Err(out_of_place(job)) };
     if !(state.encodes.is_full() && state.audios.is_full() && state.images.is_full()) {
         return Err(Rejected::Stale);
     }
+    let odd = match compared {
+        Ok(odd) => odd,
+        Err(fault) => return Ok(failing::disproved(job, fault.clone(), None, now)),
+    };
     if odd.is_empty() {
         return Ok(merge(job, state));
     }
@@ -53,8 +57,8 @@ pub(crate) fn compared(job: &Job, odd: &[Odd], now: StoreTime) -> Result<Step, R
 }
 
 fn merge(job: &Job, state: &Encoding) -> Step {
-    let open = (0..state.merges.total()).filter(|number| !state.merges.has(*number));
-    let turn = open.map(|number| TaskId::new(TaskKind::Merge, number));
+    // Those that are known to be done, too: of some only an earlier end may be known.
+    let turn = (0..state.merges.total()).map(|number| TaskId::new(TaskKind::Merge, number));
     let tasks = turn.map(|task| TaskChange::Order { task, order: order(job, task) }).collect();
     let (plan, merges, segments) = (state.plan.clone(), state.merges.clone(), state.encodes.total());
     let merging = Merging { plan, merges, segments };
@@ -66,10 +70,9 @@ fn encode_again(state: &Encoding, odd: &[Odd]) -> Step {
     let mut next = Encoding { headers: Headers::EncodedAgain, encoded_again, ..state.clone() };
     odd.iter().for_each(|odd| next.encodes.untick(odd.task.number));
     let encodes = odd.iter().map(|odd| TaskChange::AgainBy { task: odd.task, build: odd.wanted.clone() });
-    // Merges read what is made again.
-    let merged = (0..state.merges.total()).filter(|number| state.merges.has(*number));
-    let merged = merged.map(|number| TaskChange::Again(TaskId::new(TaskKind::Merge, number)));
-    let again = encodes.chain(merged).collect();
+    // Merges read what is made again, and one that is done may not have been heard of.
+    let merges = (0..state.merges.total()).map(|number| TaskChange::Again(TaskId::new(TaskKind::Merge, number)));
+    let again = encodes.chain(merges).collect();
     next.merges = Tally::new(state.merges.total());
     Step::to(JobState::Encoding(next)).with_tasks(again)
 }
