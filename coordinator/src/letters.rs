@@ -6,7 +6,7 @@
 
 use framefleet_common::ports::broker::{DeadLetter, Told};
 use framefleet_common::ports::rows;
-use framefleet_common::ports::store::{Entry, Scan, Shard, Store, StoreError};
+use framefleet_common::ports::store::{Commit, Entry, RowKey, Scan, Shard, Store, StoreError};
 use framefleet_common::ports::txn::Txn;
 use framefleet_model::fault::{Fault, Whose};
 use framefleet_model::id::{Digest, JobId, TaskId};
@@ -27,6 +27,7 @@ const BEYOND_MAX: usize = 64;
 /// What letters of objects call where they came from.
 pub(crate) const OBJECTS: &str = "objects";
 const ENTRIES_PER_SCAN: usize = 1024;
+const KEPT_TRIES_MAX: u32 = 64;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Letter {
@@ -107,18 +108,34 @@ pub(crate) fn put(txn: Txn, letter: &Letter) -> Txn {
     )
 }
 
+/// Writes a message's letter until it outlives the store's death; how many it has crowded out.
+pub(crate) async fn keep_of_message(store: &dyn Store, letter: &Letter) -> Result<usize, StoreError> {
+    let others = crowded_out(store, letter).await?;
+    let row = rows::letter(Shard::GLOBAL, &letter.id);
+    keep(store, &row, |txn| others.iter().fold(put(txn, letter), |txn, id| remove(txn, id))).await?;
+    Ok(others.len())
+}
+
+/// Writes a row that belongs to no job until it outlives the store's death. Looked at after the barrier: before it, the store
+/// may have died and forgotten.
+pub(crate) async fn keep(store: &dyn Store, row: &RowKey, write: impl Fn(Txn) -> Txn) -> Result<(), StoreError> {
+    for _ in 0..KEPT_TRIES_MAX {
+        drop::<Commit>(store.commit(write(Txn::new(Shard::GLOBAL))).await?);
+        store.barrier().await?;
+        if store.load(std::slice::from_ref(row)).await?.rows.into_iter().flatten().next().is_some() {
+            return Ok(());
+        }
+    }
+    Err(StoreError::Unavailable(format!("the store forgot {} {KEPT_TRIES_MAX} times", row.name)))
+}
+
 /// The oldest letters of messages, which one more leaves no room for.
-pub(crate) async fn crowded_out(store: &dyn Store, by: &Letter) -> Result<Vec<String>, StoreError> {
+async fn crowded_out(store: &dyn Store, by: &Letter) -> Result<Vec<String>, StoreError> {
     let scan = Scan::all(rows::dead(Shard::GLOBAL), MESSAGES_MAX + BEYOND_MAX);
     let others = store.scan(scan).await?.entries.into_iter().map(|entry| entry.member).filter(|id| *id != by.id);
     let others: Vec<String> = others.collect();
     let beyond = (others.len() + 1).saturating_sub(MESSAGES_MAX);
     Ok(others.into_iter().take(beyond).collect())
-}
-
-/// Puts a message's letter in the place of others.
-pub(crate) fn put_over(txn: Txn, letter: &Letter, others: &[String]) -> Txn {
-    others.iter().fold(put(txn, letter), |txn, id| remove(txn, id))
 }
 
 pub(crate) fn remove(txn: Txn, id: &str) -> Txn {

@@ -15,8 +15,7 @@ use std::sync::Arc;
 use framefleet_common::ports::broker::{Broker, BrokerError, Posted, Told};
 use framefleet_common::ports::clock::Clock;
 use framefleet_common::ports::rows;
-use framefleet_common::ports::store::{Commit, RowKey, Shard, StoreError};
-use framefleet_common::ports::txn::Txn;
+use framefleet_common::ports::store::StoreError;
 use framefleet_common::process::backoff::Backoff;
 use framefleet_model::event::{self, BucketName, News, Refused, Upload};
 use framefleet_model::fault::{Fault, FaultKind};
@@ -33,7 +32,6 @@ use crate::parked::Parked;
 
 /// So many messages are worked on at once.
 const MESSAGES_AT_ONCE: usize = 8;
-const KEPT_TRIES_MAX: u32 = 64;
 
 pub(crate) struct Uploads {
     pub(crate) arrivals: Arc<Arrivals>,
@@ -183,7 +181,7 @@ impl Uploads {
     pub(crate) async fn park(&self, parked: Parked, due: StoreTime) -> Result<(), Fault> {
         self.observer.upload("parked");
         let row = rows::parked(&parked.url);
-        self.kept(&row, |txn| parked.put(txn, due)).await.map_err(Fault::from)
+        letters::keep(&*self.arrivals.inbox.store, &row, |txn| parked.put(txn, due)).await.map_err(Fault::from)
     }
 
     async fn bury(&self, told: &Told, reason: String) -> Result<(), Fault> {
@@ -198,25 +196,9 @@ impl Uploads {
     }
 
     async fn put_letter(&self, letter: &letters::Letter) -> Result<(), StoreError> {
-        let others = letters::crowded_out(&*self.arrivals.inbox.store, letter).await?;
-        let row = rows::letter(Shard::GLOBAL, &letter.id);
-        self.kept(&row, |txn| letters::put_over(txn, letter, &others)).await?;
+        let crowded_out = letters::keep_of_message(&*self.arrivals.inbox.store, letter).await?;
         self.observer.buried(&letter.id, "upload");
-        self.observer.crowded_out(others.len());
+        self.observer.crowded_out(crowded_out);
         Ok(())
-    }
-
-    /// Writes until what was written outlives the store's death. Looked at after the barrier: before it, the store may have
-    /// died and forgotten.
-    async fn kept(&self, row: &RowKey, write: impl Fn(Txn) -> Txn) -> Result<(), StoreError> {
-        let store = &self.arrivals.inbox.store;
-        for _ in 0..KEPT_TRIES_MAX {
-            drop::<Commit>(store.commit(write(Txn::new(Shard::GLOBAL))).await?);
-            store.barrier().await?;
-            if store.load(std::slice::from_ref(row)).await?.rows.into_iter().flatten().next().is_some() {
-                return Ok(());
-            }
-        }
-        Err(StoreError::Unavailable(format!("the store forgot {} {KEPT_TRIES_MAX} times", row.name)))
     }
 }

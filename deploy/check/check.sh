@@ -28,7 +28,7 @@ build() {
 
 manifests() {
     for version in $kubernetes; do
-        for file in "$out"/built/*.yaml; do
+        for file in "$out"/built/*.yaml deploy/redis/restore.yaml; do
             kubernetes-validate --strict -k "$version" --quiet "$file" > "$out/validated" 2>&1 || {
                 cat "$out/validated"
                 return 1
@@ -47,6 +47,10 @@ say "custom resources"
 node deploy/check/custom-resources.mjs "$out" "$out"/built/*.yaml
 say "pods"
 python3 deploy/check/pods.py "$out"/built/*.yaml
+say "scalers"
+python3 deploy/check/scalers.py "$out"/built/*.yaml
+say "storage"
+python3 deploy/check/storage.py
 say "commands"
 python3 deploy/check/commands.py docs/OPERATIONS.md
 say "alerts"

@@ -33,6 +33,11 @@ fn folders_are_named_filled_and_shallow() {
 }
 
 #[test]
+fn an_image_is_built_of_every_package() {
+    hold(layout::IMAGE, layout::image);
+}
+
+#[test]
 fn time_is_counted_in_integers() {
     hold(words::INTEGER_TIME, words::integer_time);
 }

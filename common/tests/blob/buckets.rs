@@ -106,18 +106,46 @@ async fn a_bucket_that_is_not_there_is_the_fault_of_its_side() {
 }
 
 #[tokio::test]
-async fn a_wrong_secret_is_the_fault_of_its_side() {
+async fn a_wrong_secret_is_no_fault_of_what_lies_there() {
     let ground = Ground::bucket();
     let credentials = Some(Credentials { key_id: "test-key".into(), secret: "wrong".into(), token: None });
     let settings = StorageSettings { credentials, ..ground.server().settings("s3://films") };
     let storages = Storages::new(vec![settings]).unwrap();
     let object = |side| storages.object("s3://films/a", side).unwrap();
     let fault = object(Side::Destination).try_out(OnExisting::Replace).await.unwrap_err();
-    assert_eq!(fault.kind, FaultKind::DestinationDenied);
-    assert!(fault.message.starts_with("s3://films/a may not be written: SignatureDoesNotMatch"), "{fault}");
+    assert_eq!(fault.kind, FaultKind::StorageAway);
+    assert!(fault.message.starts_with("s3://films/a cannot be written: SignatureDoesNotMatch"), "{fault}");
     assert!(!fault.message.contains("wrong"), "{fault}");
-    assert_eq!(object(Side::Source).facts().await.unwrap_err().kind, FaultKind::SourceUnreadable);
     assert_eq!(object(Side::Work).put(Bytes::new()).await.unwrap_err().kind, FaultKind::StorageAway);
+    // An answer to HEAD does not say why.
+    let fault = object(Side::Source).facts().await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::StorageAway);
+    assert!(fault.message.starts_with("s3://films/a cannot be read: SignatureDoesNotMatch"), "{fault}");
+}
+
+#[tokio::test]
+async fn what_is_refused_by_a_right_is_the_fault_of_its_side_and_by_a_key_is_ours() {
+    let ground = Ground::bucket();
+    std::fs::write(ground.server().path("films/a"), "x").unwrap();
+    let refused = async |code: &'static str, side: Side| {
+        ground.server().cause(Trouble::Refused(code), "/films/a", 40);
+        let object = ground.storages.object("s3://films/a", side).unwrap();
+        let fault = match side {
+            Side::Source => object.facts().await.unwrap_err(),
+            Side::Destination | Side::Work => object.try_out(OnExisting::Fail).await.unwrap_err(),
+        };
+        ground.server().calm();
+        assert!(fault.message.contains(code), "{fault}");
+        fault.kind
+    };
+    for (side, of_side) in
+        [(Side::Source, FaultKind::SourceUnreadable), (Side::Destination, FaultKind::DestinationDenied)]
+    {
+        assert_eq!(refused("AccessDenied", side).await, of_side);
+        for code in ["InvalidAccessKeyId", "RequestTimeTooSkewed", "ExpiredToken", "InvalidSecurityToken"] {
+            assert_eq!(refused(code, side).await, FaultKind::StorageAway, "{code}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -169,10 +197,10 @@ async fn a_probe_tells_of_a_work_store_that_cannot_be_written() {
     let ground = Ground::bucket();
     let root = ground.root();
     root.probe("a").await.unwrap();
-    ground.server().cause(Trouble::AccessDenied, "PUT /films/work/probe/", 1);
+    ground.server().cause(Trouble::Refused("AccessDenied"), "PUT /films/work/probe/", 1);
     let fault = root.probe("a").await.unwrap_err();
     assert!(fault.kind == FaultKind::StorageAway && fault.message.contains("AccessDenied"), "{fault}");
-    ground.server().cause(Trouble::AccessDenied, "DELETE /films/work/probe/", 1);
+    ground.server().cause(Trouble::Refused("AccessDenied"), "DELETE /films/work/probe/", 1);
     assert!(root.probe("a").await.is_err());
 }
 
@@ -193,7 +221,7 @@ async fn whatever_comes_of_reading_a_trial_back_it_is_deleted_or_told_of() {
     assert!(empty().await, "it is deleted, though nobody could read it");
     ground.server().calm();
 
-    cause(Trouble::AccessDenied, "DELETE");
+    cause(Trouble::Refused("AccessDenied"), "DELETE");
     let Tried { read_back, left } = root.read_back("a").await;
     let (at, fault) = left.unwrap();
     assert_eq!((read_back, at.as_str()), (Ok(()), place));
@@ -201,8 +229,8 @@ async fn whatever_comes_of_reading_a_trial_back_it_is_deleted_or_told_of() {
     ground.server().calm();
     assert_eq!(root.read_back("a").await.left, None);
 
-    cause(Trouble::AccessDenied, "PUT");
-    cause(Trouble::AccessDenied, "DELETE");
+    cause(Trouble::Refused("AccessDenied"), "PUT");
+    cause(Trouble::Refused("AccessDenied"), "DELETE");
     let Tried { read_back, left } = root.read_back("a").await;
     let (doing, fault) = read_back.unwrap_err();
     assert!(doing == Doing::Writing && fault.message.contains("AccessDenied"), "{fault}");

@@ -50,7 +50,11 @@ async fn trouble_that_does_not_end_is_told_and_no_data() {
             "s3://films/film.mov cannot be read: SlowDown: as the test wants it",
         ),
         (Trouble::Short, FaultKind::StorageAway, "s3://films/film.mov cannot be read: 100 of 200 bytes came"),
-        (Trouble::AccessDenied, FaultKind::SourceUnreadable, "s3://films/film.mov may not be read: AccessDenied: "),
+        (
+            Trouble::Refused("AccessDenied"),
+            FaultKind::SourceUnreadable,
+            "s3://films/film.mov may not be read: AccessDenied: ",
+        ),
         (Trouble::Cut, FaultKind::StorageAway, "s3://films/film.mov cannot be read: "),
     ] {
         ground.server().cause(trouble, FILM, 40);
@@ -134,7 +138,7 @@ async fn uploads_survive_what_passes_and_leave_nothing_of_what_does_not() {
     assert_eq!(out.content().await.unwrap(), content(&bytes));
 
     // On a busy machine a request may be given up and made again before its answer is there.
-    ground.server().cause(Trouble::AccessDenied, "partNumber=3", 20);
+    ground.server().cause(Trouble::Refused("AccessDenied"), "partNumber=3", 20);
     let fault = stage(&out, &ground.local(&bytes), (&nonce(2), content(&bytes))).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::DestinationDenied, "{fault}");
     assert_eq!(ground.server().uploads(), 0);

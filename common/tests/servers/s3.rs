@@ -41,8 +41,8 @@ pub(crate) struct S3Server {
 pub(crate) enum Trouble {
     /// 503, nothing done.
     SlowDown,
-    /// 403, nothing done.
-    AccessDenied,
+    /// 403 by this code, nothing done.
+    Refused(&'static str),
     /// All is done, and the answer is a 503.
     AnswerLost,
     /// Nothing done, and no answer for as long as anybody waits.
@@ -208,7 +208,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     let trouble = shared.trouble(&line);
     match trouble {
         Some(Trouble::SlowDown) => return error(StatusCode::SERVICE_UNAVAILABLE, "SlowDown"),
-        Some(Trouble::AccessDenied) => return error(StatusCode::FORBIDDEN, "AccessDenied"),
+        Some(Trouble::Refused(code)) => return error(StatusCode::FORBIDDEN, code),
         Some(Trouble::Silent) => return std::future::pending().await,
         _ => {}
     }
@@ -334,7 +334,7 @@ async fn ill(answer: Response<Body>, trouble: Trouble) -> Response<Body> {
             let next = rest.split_to(rest.len().min(length.div_ceil(TRICKLES)));
             (!next.is_empty()).then_some((Ok::<Bytes, std::io::Error>(next), rest))
         })),
-        Trouble::SlowDown | Trouble::AccessDenied | Trouble::Silent | Trouble::AnswerLost | Trouble::Damaged => {
+        Trouble::SlowDown | Trouble::Refused(_) | Trouble::Silent | Trouble::AnswerLost | Trouble::Damaged => {
             Body::from(body)
         }
     };

@@ -135,7 +135,13 @@ impl Servers {
 
     /// `kill -9`, and its start on the file that it appended to.
     pub fn crash_redis(&mut self) {
+        self.without_redis(|| {});
+    }
+
+    /// What is done while it is dead; then it begins on what it is left with.
+    pub fn without_redis(&mut self, act: impl FnOnce()) {
         self.redis.kill();
+        act();
         self.redis.restart();
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::tree::{SENT_TO_THE_IMAGE, WORKSPACE, top_folders};
 use super::{Code, Fault, File, Tree};
 
 const FILE_LINES_MAX: usize = 400;
@@ -16,6 +17,7 @@ const NAMELESS_FILES: [&str; 6] = ["util.rs", "utils.rs", "helpers.rs", "misc.rs
 pub const LENGTH: &str = "length";
 pub const LIB: &str = "lib-is-a-table-of-contents";
 pub const FOLDERS: &str = "folders";
+pub const IMAGE: &str = "image-has-all";
 
 pub fn length(tree: &Tree) -> Vec<Fault> {
     tree.rust().flat_map(length_of).collect()
@@ -94,6 +96,14 @@ pub fn folders(tree: &Tree) -> Vec<Fault> {
     faults
 }
 
+/// An image is built of no more than `.dockerignore` lets through.
+pub fn image(tree: &Tree) -> Vec<Fault> {
+    let (Some(workspace), Some(sent)) = (tree.file(WORKSPACE), tree.file(SENT_TO_THE_IMAGE)) else { return Vec::new() };
+    let kept = |folder: &&str| !sent.text.lines().any(|line| line.strip_prefix('!') == Some(*folder));
+    let kept = top_folders(&workspace.text).into_iter().filter(kept);
+    kept.map(|folder| Fault::new(IMAGE, sent, 1, format!("{folder} is of the workspace and is kept from it"))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,6 +123,14 @@ mod tests {
         assert_eq!(lib(&Tree::with("media/src/lib.rs", "pub mod a;\n")).len(), 1);
         assert_eq!(lib(&Tree::with("media/src/lib.rs", "/// one\n/// two\npub mod a;\n")).len(), 1);
         assert_eq!(lib(&Tree::with("media/src/lib.rs", "pub fn a() {}\n")).len(), 1);
+    }
+
+    #[test]
+    fn a_package_that_is_kept_from_the_image_is_found() {
+        let mut tree = Tree::with(WORKSPACE, "[workspace]\nmembers = [\"common/model\", \"common\", \"jail\"]\n");
+        tree.files.extend(Tree::with(SENT_TO_THE_IMAGE, "*\n!common\n!jails\n").files);
+        let faults = image(&tree);
+        assert!(matches!(&faults[..], [fault] if fault.what.starts_with("jail is")), "{faults:?}");
     }
 
     #[test]

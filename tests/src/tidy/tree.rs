@@ -1,10 +1,12 @@
 //! The repository's own files, as text.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::place;
 
-const PACKAGES: [&str; 7] = ["common", "media", "coordinator", "worker", "bridge", "cli", "tests"];
+pub(super) const WORKSPACE: &str = "Cargo.toml";
+pub(super) const SENT_TO_THE_IMAGE: &str = ".dockerignore";
 
 /// A file by its path from the top of the repository.
 #[derive(Clone, Debug)]
@@ -35,13 +37,14 @@ impl File {
 impl Tree {
     pub fn of_repository() -> Self {
         let mut files = Vec::new();
-        for package in PACKAGES {
-            collect(&place::top().join(package), package, &mut files);
-        }
-        for name in ["Cargo.toml", "ARCHITECTURE.md"] {
+        for name in [WORKSPACE, SENT_TO_THE_IMAGE, "ARCHITECTURE.md"] {
             if let Ok(text) = std::fs::read_to_string(place::top().join(name)) {
                 files.push(File { path: name.into(), text });
             }
+        }
+        let workspace = files.iter().find(|file| file.path == WORKSPACE).map(|file| file.text.clone());
+        for folder in top_folders(&workspace.unwrap_or_default()) {
+            collect(&place::top().join(folder), folder, &mut files);
         }
         files.sort_by(|a, b| a.path.cmp(&b.path));
         Self { files }
@@ -63,6 +66,13 @@ impl Tree {
     pub fn file(&self, path: &str) -> Option<&File> {
         self.files.iter().find(|file| file.path == path)
     }
+}
+
+/// Of the packages that a workspace's manifest lists, each once.
+pub(super) fn top_folders(manifest: &str) -> BTreeSet<&str> {
+    let members = manifest.split_once("members = [").and_then(|(_, rest)| rest.split_once(']'));
+    let names = members.map(|(list, _)| list).unwrap_or_default().split('"').skip(1).step_by(2);
+    names.filter_map(|name| name.split('/').next()).collect()
 }
 
 fn collect(folder: &Path, path: &str, files: &mut Vec<File>) {

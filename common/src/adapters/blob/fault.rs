@@ -6,6 +6,21 @@ use framefleet_model::fault::{Fault, FaultKind};
 
 use crate::adapters::blob::Side;
 
+/// What servers call requests of a key that they do not know, that ran out, or by a clock that is wrong: the fleet's, of which no
+/// film and no destination knows.
+const KEYS: [&str; 10] = [
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "InvalidAccessKeyId.NotFound",
+    "InvalidSecurityToken",
+    "InvalidToken",
+    "RequestExpired",
+    "RequestTimeTooSkewed",
+    "SecurityTokenExpired",
+    "SignatureDoesNotMatch",
+    "TokenRefreshRequired",
+];
+
 /// The same trouble in the words of a file system and of a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
@@ -53,6 +68,7 @@ pub(crate) fn of_store(side: Side, name: &str, error: &object_store::Error) -> F
     let (code, detail) = said(error);
     let trouble = match (error, code.as_deref()) {
         (_, Some("NoSuchBucket" | "NoSuchKey")) | (E::NotFound { .. }, _) => Trouble::Missing,
+        (_, Some(code)) if KEYS.contains(&code) => Trouble::Away,
         (_, Some("AccessDenied")) | (E::PermissionDenied { .. } | E::Unauthenticated { .. }, _) => Trouble::Denied,
         // A range of an object that is shorter now.
         (_, Some("InvalidRange" | "PreconditionFailed")) | (E::Precondition { .. } | E::NotModified { .. }, _) => {
@@ -63,6 +79,15 @@ pub(crate) fn of_store(side: Side, name: &str, error: &object_store::Error) -> F
         _ => Trouble::Away,
     };
     of(side, name, (trouble, &detail))
+}
+
+/// Whether something may not be done and nobody says why: an answer to HEAD has no body.
+pub(crate) fn is_unexplained(error: &object_store::Error) -> bool {
+    is_refusal(error) && said(error).0.is_none()
+}
+
+pub(crate) fn is_refusal(error: &object_store::Error) -> bool {
+    matches!(error, object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. })
 }
 
 /// Whether it is the bucket that is missing.

@@ -87,7 +87,7 @@ impl Place for RemotePlace {
         match self.key.bucket.reads.head(&self.key.path).await {
             Ok(_) => Ok(Presence::Present),
             Err(object_store::Error::NotFound { .. }) => Ok(Presence::Absent),
-            Err(error) => Err(self.fault(&error)),
+            Err(error) => Err(self.explained(&error).await),
         }
     }
 
@@ -228,7 +228,21 @@ impl RemotePlace {
     }
 
     async fn head(&self) -> Result<ObjectMeta, Fault> {
-        self.key.bucket.reads.head(&self.key.path).await.map_err(|e| self.fault(&e))
+        match self.key.bucket.reads.head(&self.key.path).await {
+            Ok(meta) => Ok(meta),
+            Err(error) => Err(self.explained(&error).await),
+        }
+    }
+
+    /// Why a HEAD was refused, if the object's first byte is refused in words.
+    async fn explained(&self, error: &object_store::Error) -> Fault {
+        if !fault::is_unexplained(error) {
+            return self.fault(error);
+        }
+        match self.key.bucket.reads.get_range(&self.key.path, 0..1).await {
+            Err(said) if fault::is_refusal(&said) => self.fault(&said),
+            _ => self.fault(error),
+        }
     }
 
     async fn refuse_existing(&self, on_existing: OnExisting) -> Result<(), Fault> {
