@@ -152,6 +152,14 @@ impl Merged {
         found.map(|(path, leaf)| format!("{path} ({})", leaf.origin))
     }
 
+    /// Whether a file that somebody named for a secret cannot be opened here.
+    pub(super) fn lacks_a_file(&self) -> bool {
+        self.leaves
+            .iter()
+            .filter(|(path, leaf)| !leaf.is_default() && path.ends_with("_file"))
+            .any(|(_, leaf)| matches!(&leaf.kind, ValueKind::String(file) if std::fs::File::open(file).is_err()))
+    }
+
     /// Where the value of this key, or the first of those below it, came from.
     pub(super) fn origin<'a>(&'a self, key: &'a str) -> &'a str {
         self.below(key).next().map_or(DEFAULT, |(_, leaf)| &leaf.origin)

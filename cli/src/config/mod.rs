@@ -55,7 +55,7 @@ use layers::Merged;
 pub use layers::{Flag, Told};
 use pipelines::Rules;
 use secret::{Secret, ServerUrl};
-pub use setup::{Fleet, Judged, Setup, load_setup};
+pub use setup::{Coordinator, Fleet, Judged, Setup, load_setup};
 use targets::{TargetsConfig, WayOut};
 
 /// What a worker needs: store, broker, storages. It speaks to nobody else, so no secret of others is read for it.

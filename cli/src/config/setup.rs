@@ -29,8 +29,33 @@ pub enum Setup {
 #[derive(Debug)]
 pub struct Fleet {
     pub config: Config,
-    /// Or why none could begin: its secrets are not on every machine.
-    pub coordinator: Result<CoordinatorRole, Fault>,
+    pub coordinator: Coordinator,
+}
+
+/// Whether a coordinator could begin here.
+#[derive(Debug)]
+pub enum Coordinator {
+    Here(Box<CoordinatorRole>),
+    /// Files with its secrets are not here, as they should not be on a worker's machine.
+    Elsewhere(Fault),
+    Nowhere(Fault),
+}
+
+impl Coordinator {
+    fn of(merged: &Merged) -> Self {
+        match checked::coordinator_role(merged) {
+            Ok(role) => Self::Here(Box::new(role)),
+            Err(fault) if merged.lacks_a_file() => Self::Elsewhere(fault),
+            Err(fault) => Self::Nowhere(fault),
+        }
+    }
+
+    pub fn role(&self) -> Option<&CoordinatorRole> {
+        match self {
+            Self::Here(role) => Some(role),
+            Self::Elsewhere(_) | Self::Nowhere(_) => None,
+        }
+    }
 }
 
 impl Setup {
@@ -55,9 +80,15 @@ pub fn load_setup(told: &Told) -> Result<Judged, Fault> {
     let of_fleet = written("store").or_else(|| written("work"));
     let of_fleet = of_fleet.or_else(|| broker.filter(|_| bridge.is_none()));
     if of_fleet.is_some() {
-        let (config, coordinator) = (checked::config(&merged)?, checked::coordinator_role(&merged));
-        let setup = Setup::Fleet(Box::new(Fleet { config, coordinator }));
-        return Ok(Judged { setup, by: of_fleet });
+        match (checked::config(&merged), &bridge) {
+            (Ok(config), _) => {
+                let setup = Setup::Fleet(Box::new(Fleet { config, coordinator: Coordinator::of(&merged) }));
+                return Ok(Judged { setup, by: of_fleet });
+            }
+            // One file may be everybody's; the store's secrets are not on a bridge's machine.
+            (Err(_), Some(_)) if merged.lacks_a_file() => {}
+            (Err(fault), _) => return Err(fault),
+        }
     }
     if bridge.is_some() {
         return Ok(Judged { setup: Setup::Bridge(Box::new(checked::bridge_role(&merged)?)), by: bridge });
@@ -97,5 +128,25 @@ mod tests {
         assert_eq!(judged(&[sandbox, slots]), ("serve", by("coordinator.merge_slots", "COORDINATOR__MERGE_SLOTS")));
         let fleet = [("STORE__URL", "redis://r"), ("BROKER__URL", "amqp://b"), ("WORK__URL", "file:///w"), slots];
         assert_eq!(judged(&fleet), ("fleet", by("store.url", "STORE__URL")));
+        let elsewhere = [("STORE__URL_FILE", "/nowhere/url"), ("BROKER__URL", "amqp://b"), ("BRIDGE__NAME", "b")];
+        assert_eq!(
+            judged(&elsewhere),
+            ("bridge", by("bridge.name", "BRIDGE__NAME")),
+            "one file for all, not all secrets"
+        );
+    }
+
+    #[test]
+    fn a_coordinators_secrets_may_be_elsewhere_and_its_mistakes_are_mistakes_everywhere() {
+        let told = |more: (&str, &str)| {
+            let fleet = [("STORE__URL", "redis://r"), ("BROKER__URL", "amqp://b"), ("WORK__URL", "file:///w"), more];
+            let environment = fleet.map(|(name, value)| (format!("FRAMEFLEET__{name}"), value.to_owned())).into();
+            let told = Told { system: "/nowhere".into(), file: None, environment, flags: Vec::new() };
+            let Setup::Fleet(fleet) = load_setup(&told).unwrap().setup else { panic!("no fleet") };
+            fleet.coordinator
+        };
+        assert!(matches!(told(("COORDINATOR__MERGE_SLOTS", "2")), Coordinator::Here(_)));
+        assert!(matches!(told(("API__TOKENS_FILE", "/nowhere/tokens")), Coordinator::Elsewhere(_)));
+        assert!(matches!(told(("API__CONNECTIONS", "0")), Coordinator::Nowhere(_)));
     }
 }

@@ -11,7 +11,7 @@ use rustix::fs::{Access, access};
 use rustix::process::{Resource, getrlimit};
 
 use super::verdict::{State, Verdict, on_disk, silent};
-use crate::config::{Config, CoordinatorConfig, Fleet, Judged, Setup, WorkerConfig};
+use crate::config::{Config, Coordinator, CoordinatorConfig, Fleet, Judged, Setup, WorkerConfig};
 use crate::roles::sandbox;
 use crate::{folders, render};
 
@@ -45,7 +45,7 @@ pub(super) fn checks(judged: &Judged) -> Vec<Verdict> {
         Setup::Fleet(fleet) => {
             let Fleet { config, coordinator } = fleet.as_ref();
             checks.push(jailed(Ok(config.sandbox)));
-            let connections = coordinator.as_ref().map_or(0, |role| role.api.connections);
+            let connections = coordinator.role().map_or(0, |role| role.api.connections);
             checks.extend(of_roles((&config.coordinator, &config.worker), connections));
         }
     }
@@ -82,11 +82,17 @@ fn configuration(Judged { setup, by }: &Judged) -> Verdict {
         Setup::Serve(_) => Verdict::ok(CONFIGURATION, of("serve")),
         Setup::Bridge(_) => Verdict::ok(CONFIGURATION, of("a bridge")),
         Setup::Fleet(fleet) => match &fleet.coordinator {
-            Ok(_) => Verdict::ok(CONFIGURATION, of("a fleet") + ": a coordinator and a worker could begin"),
+            Coordinator::Here(_) => {
+                Verdict::ok(CONFIGURATION, of("a fleet") + ": a coordinator and a worker could begin")
+            }
             // A worker has no secrets but its own: what a coordinator lacks there is as it should be.
-            Err(fault) => {
+            Coordinator::Elsewhere(fault) => {
                 let says = format!("{}: a worker could begin, and no coordinator: {}", of("a fleet"), fault.message);
                 Verdict::warning(CONFIGURATION, says, "nothing on a worker's machine; else mend it")
+            }
+            Coordinator::Nowhere(fault) => {
+                let message = format!("{}: no coordinator could begin: {}", of("a fleet"), fault.message);
+                Verdict::bad(CONFIGURATION, Fault { message, ..fault.clone() }, "mend it, on all machines that have it")
             }
         },
     }

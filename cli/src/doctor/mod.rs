@@ -74,7 +74,7 @@ async fn asked(setup: &Setup) -> Vec<Verdict> {
             let config = &fleet.config;
             asked.push(Box::pin(servers::store(config)));
             asked.push(Box::pin(servers::broker((&config.broker, config.classes()))));
-            let triggers = fleet.coordinator.as_ref().ok().map(|role| &role.triggers[..]);
+            let triggers = fleet.coordinator.role().map(|role| &role.triggers[..]);
             let places = (&config.storage[..], &config.folders[..]);
             asked.extend(places::of(places, (triggers, Some(config.work.as_str()))));
         }
