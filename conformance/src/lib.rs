@@ -11,11 +11,3 @@ pub mod foreign;
 pub mod scene;
 /// Facts of stores, and Redis as the home of the stores that they are tried on.
 pub mod store;
-
-/// Facts by name, as a list of `module::function`.
-macro_rules! facts {
-    ($kind:ty: $($module:ident :: $name:ident),* $(,)?) => {
-        &[$((stringify!($name), (|scene| $module::$name(scene)) as $kind)),*]
-    };
-}
-pub(crate) use facts;

@@ -50,8 +50,14 @@ struct Ground {
 
 pub type Fact = fn(&Grounds);
 
+macro_rules! facts {
+    ($($module:ident :: $name:ident),* $(,)?) => {
+        &[$((stringify!($name), |grounds| $module::$name(grounds))),*]
+    };
+}
+
 /// What holds for every store.
-pub const EVERY: &[(&str, Fact)] = crate::facts![Fact:
+pub const EVERY: &[(&str, Fact)] = facts![
     facts::a_commit_whose_expectation_fails_changes_nothing,
     facts::a_deleted_row_made_again_has_a_new_version,
     facts::an_expectation_holds_until_the_row_changes,
@@ -71,13 +77,13 @@ pub const EVERY: &[(&str, Fact)] = crate::facts![Fact:
 ];
 
 /// What holds where a clock of ours is gone by.
-pub const BY_OUR_CLOCK: &[(&str, Fact)] = crate::facts![Fact: facts::the_stores_time_is_told_with_every_answer];
+pub const BY_OUR_CLOCK: &[(&str, Fact)] = facts![facts::the_stores_time_is_told_with_every_answer];
 
 /// What holds where more than memory is written to.
-pub const KEPT: &[(&str, Fact)] = crate::facts![Fact: lanes::what_was_committed_survives_being_dropped];
+pub const KEPT: &[(&str, Fact)] = facts![lanes::what_was_committed_survives_being_dropped];
 
 /// What holds of a server.
-pub const SERVED: &[(&str, Fact)] = crate::facts![Fact: facts::the_servers_time_is_told_with_every_answer];
+pub const SERVED: &[(&str, Fact)] = facts![facts::the_servers_time_is_told_with_every_answer];
 
 impl Grounds {
     pub fn new(scene: Scene, home: Arc<dyn Home>, name: &'static str) -> Self {
