@@ -125,9 +125,10 @@ fn whatever_effect_fails_its_job_hears_of_it() {
         if let Some(effect) = effect(&at) {
             let heard = decide(&at, &[News::Found(failing::finding(effect, fault.clone()))], NOW);
             assert!(heard.rejected.is_empty() && heard.job != at, "{effect:?} fails: {:?}", heard.rejected);
-            match &heard.job.state {
-                JobState::Failed(end) => assert_eq!(end.fault, fault, "{effect:?}"),
-                other => assert_eq!((effect, other.closing()), (Effect::Close, Some(Closing::Closed))),
+            if let JobState::Failed(end) = &heard.job.state {
+                assert_eq!(end.fault, fault, "{effect:?}");
+            } else {
+                assert_eq!((effect, heard.job.state.closing()), (Effect::Close, Some(Closing::Closed)));
             }
             failed.push(effect);
         }

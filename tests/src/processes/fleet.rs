@@ -238,11 +238,16 @@ impl Fleet {
     /// What is at work once a segment is being made, all of it held up, so that there is time to look.
     pub fn hold_up_a_segment(&self) -> Held {
         let mut held = Held(Vec::new());
-        until("a segment is being made", || {
+        until("a segment that is being made is held up", || {
             held = Held(self.children());
-            held.0.iter().any(|child| child.task.starts_with("encode"))
+            let is_segment = |child: &&Attempted| child.task.starts_with("encode");
+            // Nothing else is held up alone: segments may wait for it.
+            if held.0.iter().any(|child| is_segment(&child)) {
+                held.signal(Signal::STOP);
+            }
+            // Half a second of film may be done before the signal comes.
+            held.0.iter().filter(is_segment).any(|child| is_stopped(child.pid))
         });
-        held.signal(Signal::STOP);
         held
     }
 
@@ -270,6 +275,12 @@ impl Held {
             let _ = kill_process(child.pid, signal);
         }
     }
+}
+
+fn is_stopped(pid: Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+    // Behind the name, which may hold anything.
+    stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
 }
 
 /// A child lives in a folder that has its attempt's name, and its worker has logged whose attempt that is.
