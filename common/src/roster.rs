@@ -212,7 +212,8 @@ mod tests {
         roster.report(&known).await.unwrap();
         let row = rows::worker("of a build to come");
         let txn = Txn::new(row.shard).put(&row, r#"{"version":2,"phase":"dreaming"}"#);
-        store.commit(txn.index_set(&rows::workers(), "of a build to come", 0)).await.unwrap();
+        let now = store.load(&[]).await.unwrap().now;
+        store.commit(txn.index_set(&rows::workers(), "of a build to come", now.ms())).await.unwrap();
         let read = roster.read().await.unwrap();
         assert_eq!(read.seen.iter().map(|seen| seen.worker.name.as_str()).collect::<Vec<_>>(), ["known"]);
         let [StoreError::Corrupt(why)] = &read.unread[..] else { panic!("{:?}", read.unread) };

@@ -42,9 +42,11 @@ impl ServerUrl {
 
     /// The same with who asks there.
     pub fn with_login(mut self, user: &str, password: &Secret) -> Self {
+        // What looks encoded is taken for it, and is not.
+        let plain = |text: &str| text.replace('%', "%25");
         // A URL with a host, which this one has, takes both.
-        let _ = self.0.set_username(user);
-        let _ = self.0.set_password(Some(password.expose()));
+        let _ = self.0.set_username(&plain(user));
+        let _ = self.0.set_password(Some(&plain(password.expose())));
         self
     }
 
@@ -90,8 +92,8 @@ mod tests {
         assert_eq!(format!("{url:?} {url}"), "rediss://fleet:***@redis:6380/1?*** rediss://fleet:***@redis:6380/1?***");
         assert_eq!(url.expose(), "rediss://fleet:hunter2@redis:6380/1?sesame=open");
         let sentinel = ServerUrl::parse("rediss://redis-1:26379").unwrap();
-        let sentinel = sentinel.with_login("we", &Secret::new("h@nter/2: %".into()));
-        assert_eq!(sentinel.expose(), "rediss://we:h%40nter%2F2%3A%20%25@redis-1:26379");
+        let sentinel = sentinel.with_login("we", &Secret::new("h@nter/2: %41".into()));
+        assert_eq!(sentinel.expose(), "rediss://we:h%40nter%2F2%3A%20%2541@redis-1:26379");
         assert_eq!(format!("{sentinel:?}"), "rediss://we:***@redis-1:26379");
         for bad in ["hunter2", "redis://fleet:hunter2@host:port", "redis:hunter2", "redis://"] {
             assert!(!ServerUrl::parse(bad).unwrap_err().contains("hunter2"), "{bad}");

@@ -128,7 +128,12 @@ mod tests {
         assert_eq!(judged(&[sandbox, slots]), ("serve", by("coordinator.merge_slots", "COORDINATOR__MERGE_SLOTS")));
         let fleet = [("STORE__URL", "redis://r"), ("BROKER__URL", "amqp://b"), ("WORK__URL", "file:///w"), slots];
         assert_eq!(judged(&fleet), ("fleet", by("store.url", "STORE__URL")));
+        let queue = [
+            ("BRIDGE__QUEUES__0__NAME", "films"),
+            ("BRIDGE__QUEUES__0__ENDPOINT", "https://1.mns.cn-hangzhou.aliyuncs.com"),
+        ];
         let elsewhere = [("STORE__URL_FILE", "/nowhere/url"), ("BROKER__URL", "amqp://b"), ("BRIDGE__NAME", "b")];
+        let elsewhere = [&elsewhere[..], &queue].concat();
         assert_eq!(
             judged(&elsewhere),
             ("bridge", by("bridge.name", "BRIDGE__NAME")),
