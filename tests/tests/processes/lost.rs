@@ -20,7 +20,8 @@ fn what_a_dead_coordinator_merged_is_published_by_another() {
     let job = fleet.ask(&jobs::job("s3://films/film.mov", "s3://made/film.mp4"));
     fleet.due.insert(job.clone(), (buckets.path("made/film.mp4"), jobs::golden(&jobs::film(), "mp4")));
     until("the merge is settled", || fleet.show(&job).job.state == "publishing");
-    let merged = |log: String| log.lines().any(|line| line.contains("merge ended") && line.contains("\"settled\""));
+    let merged =
+        |log: String| log.lines().any(|line| line.contains("merge ended") && line.contains(" outcome=settled"));
     let mergers: Vec<&str> = ["c1", "c2"].into_iter().filter(|name| merged(fleet.role(name).log())).collect();
     let [merger] = mergers[..] else { panic!("merged by {mergers:?}") };
     fleet.role(merger).kill();
