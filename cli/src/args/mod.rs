@@ -354,7 +354,7 @@ pub struct DoctorArgs {
     pub config: Option<PathBuf>,
     /// Try the configuration's own Redis and RabbitMQ, too, with the facts that framefleet's own tests hold each to
     ///
-    /// Takes about a minute, on keys, exchanges and queues below a prefix that is nobody's and that is emptied again.
+    /// Takes a minute or two, on keys, exchanges and queues below a prefix that is nobody's and that is emptied again.
     /// The user of RabbitMQ must be one who may configure.
     #[arg(long)]
     pub conformance: bool,
