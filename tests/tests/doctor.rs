@@ -309,6 +309,21 @@ fn a_server_that_does_not_hold_to_a_fact_is_found_by_it() {
 }
 
 #[test]
+fn of_a_server_that_goes_away_meanwhile_no_fact_is_said_not_to_hold() {
+    let (mut servers, patient) = (Servers::start(), Patient::new());
+    let config = patient.fleet((&servers.redis(), &servers.amqp()), "");
+    let mut trying = patient.call(&config);
+    let child = trying.arg("--conformance").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    until("a fact is being tried", || servers.keys("framefleet:try-*").len() > 1);
+    let mut ended = None;
+    servers.without_redis(|| ended = Some(child.wait_with_output().unwrap()));
+    let ran = Ran::of(&ended.unwrap());
+    found(&ran, (SERVERS, "store conformance", &["not known", "nothing after it was tried"]));
+    assert!(!checks(&ran, "store conformance").iter().any(|fact| fact.contains("does not hold")), "{ran:?}");
+    assert_eq!(checks(&ran, "broker conformance").len(), FACTS.1, "the broker was tried all the same");
+}
+
+#[test]
 fn without_servers_there_is_nothing_to_try() {
     let patient = Patient::new();
     let ran = Ran::of(&bare(patient.home.path()).args(["doctor", "--conformance"]).output().unwrap());

@@ -100,12 +100,17 @@ impl Servers {
 fn on_store(settings: &RedisSettings, stop: &CancellationToken) -> Vec<Verdict> {
     let home = Arc::new(RedisHome(settings.clone()));
     let facts = [store::EVERY, store::KEPT, store::SERVED].concat();
-    let facts = facts.into_iter().take_while(|_| !stop.is_cancelled());
-    let mut verdicts: Vec<Verdict> = facts
-        .map(|(name, fact)| {
-            tried((OF_STORE, name), || fact(&Grounds::new(Scene::new(stop.clone()), home.clone(), name)))
-        })
-        .collect();
+    let mut verdicts = Vec::new();
+    for (name, fact) in facts.into_iter().take_while(|_| !stop.is_cancelled()) {
+        let held = tried((OF_STORE, name), || fact(&Grounds::new(Scene::new(stop.clone()), home.clone(), name)));
+        let failed = held.state == State::Bad;
+        let opened = failed.then(|| cleaning().run(RedisStore::open(settings.clone(), Arc::new(HostClock::start()))));
+        if let Some(Err(error)) = opened {
+            verdicts.push(away(OF_STORE, &error.to_string()).of(name));
+            break;
+        }
+        verdicts.push(held);
+    }
     let erased = cleaning().run(async {
         let store = RedisStore::open(settings.clone(), Arc::new(HostClock::start())).await?;
         store.erase().await
@@ -130,14 +135,23 @@ fn on_broker(settings: &AmqpSettings, stop: &CancellationToken) -> Vec<Verdict> 
     let mut verdicts = Vec::new();
     for (number, (name, fact)) in broker::EVERY.iter().enumerate().take_while(|_| !stop.is_cancelled()) {
         let settings = AmqpSettings { prefix: format!("{}-{number}", settings.prefix), ..settings.clone() };
-        verdicts.push(tried((OF_BROKER, name), || Scene::new(stop.clone()).run(broker::on_amqp(*fact, &settings))));
-        if let Err(why) = cleaning().run(broker::remove(&settings)) {
+        let held = tried((OF_BROKER, name), || Scene::new(stop.clone()).run(broker::on_amqp(*fact, &settings)));
+        let failed = held.state == State::Bad;
+        let removed = cleaning().run(broker::remove(&settings));
+        verdicts.push(match &removed {
+            Err(why) if failed => away(OF_BROKER, why).of(*name),
+            Ok(()) | Err(_) => held,
+        });
+        if let Err(why) = removed {
             let says = format!("exchanges and queues of {} are left: {why}", settings.prefix);
             verdicts.push(Verdict::warning(
                 OF_BROKER,
                 says,
                 "delete them: rabbitmqctl delete_queue, or the management page",
             ));
+            if failed {
+                break;
+            }
         }
     }
     verdicts
@@ -150,6 +164,12 @@ fn tried((check, name): (&'static str, &str), fact: impl FnOnce()) -> Verdict {
         Err(why) => Verdict::bad(check, Fault::new(FaultKind::StoreAway, format!("does not hold: {why}")), NOT_SO),
     }
     .of(name)
+}
+
+/// What was tried when its server went away is not known: neither is what would have come after it.
+fn away(check: &'static str, why: &str) -> Verdict {
+    let fault = Fault::new(FaultKind::StoreAway, format!("not known, and nothing after it was tried: {why}"));
+    Verdict::bad(check, fault, "see that it stays up, and try again")
 }
 
 /// Whatever was told to stop, what was made is taken away.

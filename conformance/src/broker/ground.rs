@@ -112,6 +112,7 @@ impl Customer<'_> {
                 if let Some(got) = foreign.take(queue).await {
                     return Event { id: got.id, key: got.key, body: got.body.into(), trace: None };
                 }
+                // `basic.get` answers at once that there is nothing, and nobody tells when there is.
                 tokio::time::sleep(Duration::from_millis(20)).await;
             },
         }
